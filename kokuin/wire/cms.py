@@ -1,0 +1,189 @@
+"""CMS SignedData (RFC 5652 §3, §5) as it was read, with the octets that signatures cover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.wire import asn1, encode, oids
+from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
+from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.tsp import read_algorithm
+
+if TYPE_CHECKING:
+    from kokuin.wire.algorithms import AlgorithmIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """RFC 5652 §5.3: attrType, and each of attrValues as an element, in the order found."""
+
+    oid: str
+    values: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerAndSerial:
+    """RFC 5652 §10.2.4: the issuer's Name (DER) and the serial number."""
+
+    issuer: bytes
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignerInfo:
+    """RFC 5652 §5.3.
+
+    Attributes:
+        version: as found.
+        sid: issuer and serial number, or the octets of a SubjectKeyIdentifier.
+        digest_algorithm: digestAlgorithm.
+        signed_attributes: in the order found; None when signedAttrs is absent.
+        signed_attributes_der: what the signature covers: signedAttrs under the tag of SET OF (§5.4), in the
+            order found; None when absent.
+        signature_algorithm: signatureAlgorithm.
+        signature: the signature value.
+        unsigned_attributes: empty when absent.
+    """
+
+    version: int
+    sid: IssuerAndSerial | bytes
+    digest_algorithm: AlgorithmIdentifier
+    signed_attributes: tuple[Attribute, ...] | None
+    signed_attributes_der: bytes | None
+    signature_algorithm: AlgorithmIdentifier
+    signature: bytes
+    unsigned_attributes: tuple[Attribute, ...]
+
+    def signed_values(self, oid: str) -> tuple[bytes, ...] | None:
+        """Values of the signed attribute `oid`; None when it is absent or occurs twice (§5.3 forbids it)."""
+        found = [attribute for attribute in self.signed_attributes or () if attribute.oid == oid]
+        return found[0].values if len(found) == 1 else None
+
+    def signed_octets(self) -> tuple[bytes, ...]:
+        """What the signature may cover: the attributes as found, and in the order of DER when that differs.
+
+        §5.4 wants the order of DER even where they are sent in another; authorities exist that sign the
+        order in which they send.
+        """
+        found = self.signed_attributes_der
+        if found is None:
+            return ()
+        ordered = encode.set_of(*(child.octets for child in children(read_whole(found, asn1.SET))))
+        return (found,) if ordered == found else (found, ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedData:
+    """RFC 5652 §5.1.
+
+    Attributes:
+        version: as found.
+        digest_algorithms: dotted OIDs, in the order found.
+        content_type: eContentType, dotted.
+        content: content of the eContent OCTET STRING; None when detached.
+        certificates: X.509 certificates (DER), in the order found; other kinds are left out.
+        crls: certificate lists (DER), in the order found; other revocation formats are left out.
+        signer_infos: in the order found; how many there may be is a matter of the judge.
+    """
+
+    version: int
+    digest_algorithms: tuple[str, ...]
+    content_type: str
+    content: bytes | None
+    certificates: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+    signer_infos: tuple[SignerInfo, ...]
+
+
+def read_signed_data(octets: bytes) -> SignedData:
+    """Read a ContentInfo that holds SignedData.
+
+    Args:
+        octets: as `kokuin.wire.ber.definite` returned them.
+
+    Raises:
+        WireError: the syntax is another (UNEXPECTED also for another contentType), or octets follow.
+    """
+    fields = Fields(read_whole(octets, asn1.SEQUENCE))
+    kind = fields.take_any()
+    if asn1.oid(kind) != oids.ID_SIGNED_DATA:
+        raise WireError(WireCode.UNEXPECTED, kind.start)
+    content = only_child(fields.take(asn1.context(0)))
+    fields.finish()
+    return _read_signed_data(Fields(expect(content, asn1.SEQUENCE)))
+
+
+def _read_signed_data(fields: Fields) -> SignedData:
+    version = asn1.integer(fields.take_any())
+    digests = fields.take(asn1.SET)
+    content_type, content = _read_encapsulated(Fields(fields.take(asn1.SEQUENCE)))
+    certificates = fields.optional(asn1.context(0))
+    crls = fields.optional(asn1.context(1))
+    signers = fields.take(asn1.SET)
+    fields.finish()
+    return SignedData(
+        version,
+        tuple(read_algorithm(child).oid for child in children(digests)),
+        content_type,
+        content,
+        _sequences(certificates),
+        _sequences(crls),
+        tuple(_read_signer_info(Fields(expect(child, asn1.SEQUENCE))) for child in children(signers)),
+    )
+
+
+def _read_encapsulated(fields: Fields) -> tuple[str, bytes | None]:
+    content_type = asn1.oid(fields.take_any())
+    content = fields.optional(asn1.context(0))
+    fields.finish()
+    return content_type, None if content is None else asn1.octet_string(only_child(content))
+
+
+def _sequences(node: Node | None) -> tuple[bytes, ...]:
+    """Certificates and certificate lists are SEQUENCEs; the other choices have context tags (§10.2)."""
+    if node is None:
+        return ()
+    return tuple(child.octets for child in children(node) if child.tag == asn1.SEQUENCE)
+
+
+def _read_signer_info(fields: Fields) -> SignerInfo:
+    version = asn1.integer(fields.take_any())
+    sid = _read_sid(fields.take_any())
+    digest = read_algorithm(fields.take_any())
+    signed = fields.optional(asn1.context(0))
+    algorithm = read_algorithm(fields.take_any())
+    signature = asn1.octet_string(fields.take_any())
+    unsigned = fields.optional(asn1.context(1))
+    fields.finish()
+    return SignerInfo(
+        version,
+        sid,
+        digest,
+        None if signed is None else _read_attributes(signed),
+        None if signed is None else b"\x31" + signed.octets[1:],
+        algorithm,
+        signature,
+        () if unsigned is None else _read_attributes(unsigned),
+    )
+
+
+def _read_sid(node: Node) -> IssuerAndSerial | bytes:
+    if node.tag == asn1.primitive(0):
+        return node.value
+    fields = Fields(expect(node, asn1.SEQUENCE))
+    issuer = fields.take(asn1.SEQUENCE).octets
+    serial = asn1.integer(fields.take_any())
+    fields.finish()
+    return IssuerAndSerial(issuer, serial)
+
+
+def _read_attributes(node: Node) -> tuple[Attribute, ...]:
+    return tuple(_read_attribute(Fields(expect(child, asn1.SEQUENCE))) for child in children(node))
+
+
+def _read_attribute(fields: Fields) -> Attribute:
+    oid = asn1.oid(fields.take_any())
+    values = children(fields.take(asn1.SET))
+    fields.finish()
+    return Attribute(oid, tuple(value.octets for value in values))

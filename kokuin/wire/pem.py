@@ -1,0 +1,38 @@
+"""PEM armour (RFC 7468): text around the blocks is skipped."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from kokuin.wire.errors import WireCode, WireError
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,64})-----([^-]*)-----END \1-----")
+
+
+def is_armoured(data: bytes) -> bool:
+    """Whether `data` looks like PEM, whatever text precedes it, and not like a SEQUENCE in BER."""
+    return data[:1] != b"\x30" and b"-----BEGIN " in data
+
+
+def read_blocks(data: bytes, most: int) -> list[tuple[str, bytes]]:
+    """Return label and octets of each block, in the order found.
+
+    Args:
+        data: the text; the caller bounds its size.
+        most: how many blocks there may be.
+
+    Raises:
+        WireError: BAD_ARMOUR for base64 that cannot be decoded, TOO_MANY.
+    """
+    blocks: list[tuple[str, bytes]] = []
+    for match in _BLOCK.finditer(data):
+        if len(blocks) == most:
+            raise WireError(WireCode.TOO_MANY, match.start())
+        try:
+            octets = base64.b64decode(b"".join(match[2].split()), validate=True)
+        except binascii.Error:
+            raise WireError(WireCode.BAD_ARMOUR, match.start()) from None
+        blocks.append((match[1].decode("ascii"), octets))
+    return blocks
