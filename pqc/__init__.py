@@ -1,0 +1,1 @@
+"""Crypto-agility: suites, signers, key files, profiles."""

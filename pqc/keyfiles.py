@@ -1,0 +1,104 @@
+"""Private keys on disk: PKCS#8 PEM, mode 0600, encrypted when a passphrase is given.
+
+ML-DSA keys are stored as their 32-octet seed (RFC 9881 §6).
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pqc.signing import PrivateKey
+
+MAX_KEY_FILE = 64 * 1024
+
+
+class KeyFileProblem(StrEnum):
+    """Why a key file was refused."""
+
+    MISSING = "KEY_FILE_MISSING"
+    TOO_OPEN = "KEY_FILE_TOO_OPEN"
+    """Others than its owner may read it."""
+    PASSPHRASE_WANTED = "KEY_PASSPHRASE_WANTED"  # noqa: S105  # a code, no secret
+    PASSPHRASE_WRONG = "KEY_PASSPHRASE_WRONG"  # noqa: S105  # a code, no secret
+    PASSPHRASE_UNUSED = "KEY_PASSPHRASE_UNUSED"  # noqa: S105  # a code, no secret
+    """A passphrase is configured, but the key lies there in the clear."""
+    UNREADABLE = "KEY_FILE_UNREADABLE"
+
+
+class KeyFileError(Exception):
+    """A key file that cannot be used.
+
+    Attributes:
+        problem: the stable code.
+        path: the file.
+    """
+
+    def __init__(self, problem: KeyFileProblem, path: Path) -> None:
+        super().__init__(f"{problem.value}: {path}")
+        self.problem = problem
+        self.path = path
+
+
+def write_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
+    """Write `key` to a new file with mode 0600 and make it durable.
+
+    Raises:
+        FileExistsError: a key is never overwritten.
+    """
+    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the file's name durable too: its octets alone are lost with a folder that forgot them."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
+    """Read a private key.
+
+    Raises:
+        KeyFileError: with the reason; the passphrase is in no message.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+                raise KeyFileError(KeyFileProblem.TOO_OPEN, path)
+            pem = file.read(MAX_KEY_FILE)
+    except OSError:
+        raise KeyFileError(KeyFileProblem.MISSING, path) from None
+    encrypted = b"ENCRYPTED" in pem
+    if encrypted and not passphrase:
+        raise KeyFileError(KeyFileProblem.PASSPHRASE_WANTED, path)
+    if passphrase and not encrypted:
+        raise KeyFileError(KeyFileProblem.PASSPHRASE_UNUSED, path)
+    try:
+        return cast("PrivateKey", load_pem_private_key(pem, passphrase))
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        problem = KeyFileProblem.PASSPHRASE_WRONG if encrypted else KeyFileProblem.UNREADABLE
+        raise KeyFileError(problem, path) from None

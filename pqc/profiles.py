@@ -1,0 +1,125 @@
+"""Profiles: which suites and limits serve a purpose, read from TOML.
+
+A profile names suites for tokens and for certificates, the imprint hashes it
+takes, its accuracy and the life of its keys. Its policy OID is an arc number
+below the operator's own arc.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+from pqc.suites import Suite, UnknownSuiteError, suite
+
+DEVELOPMENT_ARC = "1.3.6.1.4.1.32473"
+"""Private enterprise number for examples (RFC 5612)."""
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One way of issuing.
+
+    Attributes:
+        name: `classical`, `classical-rsa`, `pq`.
+        arc: last arc of its policy OID.
+        tst: suite of tokens.
+        certificate: suite that a development CA signs with.
+        imprints: names of the hashes accepted in a messageImprint.
+        accuracy_us: declared accuracy, microseconds.
+        key_days: how long a unit's key signs.
+        certificate_days: how long its certificate is valid: what a token can be verified with.
+    """
+
+    name: str
+    arc: int
+    tst: Suite
+    certificate: Suite
+    imprints: tuple[str, ...]
+    accuracy_us: int
+    key_days: int
+    certificate_days: int
+
+    def policy(self, arc: str) -> str:
+        """Policy OID, dotted, below the operator's `arc`."""
+        return f"{arc}.{self.arc}"
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the profiles that come with the product."""
+    folder = resources.files("pqc") / "profiles"
+    return tuple(
+        sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+    )
+
+
+def load_shipped(name: str) -> Profile:
+    """Load a shipped profile.
+
+    Raises:
+        ProfileError: there is none of that name.
+    """
+    if name not in shipped():
+        raise ProfileError(f"unknown profile {name!r}; shipped: {', '.join(shipped())}")
+    text = (resources.files("pqc") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    return parse_profile(name, text)
+
+
+def parse_profile(name: str, text: str) -> Profile:
+    """Read a profile from TOML.
+
+    Raises:
+        ProfileError: a field is missing, unknown or out of range.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{name}: {error}") from None
+    try:
+        profile = Profile(
+            name=name,
+            arc=_positive(table.pop("arc"), 2**31 - 1),
+            tst=suite(str(table.pop("tst"))),
+            certificate=suite(str(table.pop("certificate"))),
+            imprints=_names(table.pop("imprints")),
+            # EN 319 421 TIS-7.7.2-03: one second or better.
+            accuracy_us=_positive(table.pop("accuracy_ms"), 1_000) * 1_000,
+            key_days=_positive(table.pop("key_days"), 36_500),
+            certificate_days=_positive(table.pop("certificate_days"), 36_500),
+        )
+    except (KeyError, UnknownSuiteError) as error:
+        raise ProfileError(f"{name}: {error} is missing or unknown") from None
+    except ValueError as error:
+        raise ProfileError(f"{name}: {error}") from None
+    _check(profile, table)
+    return profile
+
+
+def _check(profile: Profile, rest: dict[str, Any]) -> None:
+    if rest:
+        raise ProfileError(f"{profile.name}: unknown fields {', '.join(sorted(rest))}")
+    if not profile.imprints or not set(profile.imprints) <= DIGEST_BY_NAME.keys():
+        raise ProfileError(f"{profile.name}: imprints names an unknown hash")
+    if not (profile.tst.issue and profile.certificate.issue):
+        raise ProfileError(f"{profile.name}: a suite is for verifying only")
+    if profile.key_days >= profile.certificate_days:
+        raise ProfileError(f"{profile.name}: the key must end before its certificate")
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{value!r} is no list of names")
+    return tuple(value)
+
+
+def _positive(value: object, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+        raise ValueError(f"{value!r} is not a whole number from 1 to {most}")
+    return value
