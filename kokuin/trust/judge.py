@@ -1,0 +1,204 @@
+"""A time-stamp token judged: facts first, then checks in a fixed order, then one report."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.trust import token_checks
+from kokuin.trust.baseline import judge_key, judge_parameters
+from kokuin.trust.certificate import Certificate, read_certificate
+from kokuin.trust.name import display
+from kokuin.trust.path import PathVerdict, find_path
+from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude, iso_time
+from kokuin.trust.rules import (
+    PATH,
+    PATH_ALGORITHMS,
+    REVOCATION,
+    SIGNATURE,
+    SIGNATURE_ALGORITHM,
+    Reason,
+)
+from kokuin.trust.signer import identify_signer
+from kokuin.trust.token import TokenFacts, read_token
+from kokuin.trust.unit_rules import judge_unit
+from kokuin.wire.algorithms import DIGEST_BY_OID
+from kokuin.wire.errors import WireError
+from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kokuin.trust.anchors import TrustStore
+    from kokuin.wire.cms import SignerInfo
+
+KIND = "timestamp-token"
+MAX_CERTIFICATES = 64
+"""Certificates of a token that are looked at; real ones carry up to five."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a token is judged by.
+
+    Attributes:
+        at: validation time, microseconds since 1970 UTC.
+        trust: anchors and helpers.
+        content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
+    """
+
+    at: int
+    trust: TrustStore
+    content: Callable[[str], bytes] | None = None
+
+
+def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ()) -> Report:
+    """Judge a TimeStampToken; whatever the octets are, the outcome is a report.
+
+    Args:
+        octets: as `kokuin.wire.ber.definite` returned them.
+        context: what it is judged by.
+        before: the checks of what enclosed it.
+    """
+    facts = read_token(octets)
+    if isinstance(facts, Check):
+        return make_report({}, context.at, (*before, facts))
+    certificates, ignored = _read_certificates(facts.signed_data.certificates)
+    checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
+    limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
+    return make_report(_subject(facts), context.at, checks, limits)
+
+
+def make_report(
+    subject: dict[str, ReportValue], at: int, checks: tuple[Check, ...], limits: tuple[Limit, ...] = ()
+) -> Report:
+    """Draw the conclusion from the checks; what was not done becomes a limit."""
+    indication, sub_indication = conclude(checks)
+    undone = tuple(
+        Limit.REVOCATION_NOT_CHECKED if check.id == REVOCATION.id else Limit.CONTENT_NOT_COMPARED
+        for check in checks
+        if check.status is Status.NOT_DONE
+    )
+    return Report(KIND, subject, indication, sub_indication, at, checks, (*undone, *limits))
+
+
+def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool]:
+    """Return the certificates that can be read, and whether any was left out."""
+    found = list(dict.fromkeys(octets))
+    certificates = []
+    for der in found[:MAX_CERTIFICATES]:
+        try:
+            certificates.append(read_certificate(der))
+        except WireError:
+            continue
+    return certificates, len(certificates) < len(found)
+
+
+def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
+    """Check what the token says, whoever signed it."""
+    return (
+        token_checks.judge_versions(facts),
+        token_checks.judge_tst_info(facts),
+        token_checks.judge_content_type(facts.signer_info),
+        token_checks.judge_message_digest(facts),
+        token_checks.judge_algorithm_protection(facts.signer_info),
+        token_checks.judge_digest_algorithm(facts.signer_info),
+        token_checks.judge_imprint_algorithm(facts),
+        token_checks.judge_imprint(facts, context.content),
+        token_checks.judge_time(facts, context.at),
+    )
+
+
+def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: Context) -> tuple[Check, ...]:
+    """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time."""
+    trust = context.trust
+    verdict = identify_signer(facts.signer_info, (*certificates, *trust.helpers, *trust.anchors))
+    if verdict.certificate is None:
+        return (verdict.check,)
+    signer = verdict.certificate
+    path = find_path(signer, trust, certificates, context.at)
+    return (
+        verdict.check,
+        *_judge_signature(facts, signer),
+        _judge_path(path, context),
+        *(() if path.path is None else (_judge_path_algorithms(path.path),)),
+        *judge_unit(signer, facts.tst_info, context.at),
+        REVOCATION.not_done(Reason.NOT_IMPLEMENTED),
+    )
+
+
+def _judge_signature(facts: TokenFacts, signer: Certificate) -> tuple[Check, ...]:
+    info = facts.signer_info
+    verdict = _verify_signature(info, signer)
+    if verdict is None:
+        return ()  # without signed attributes the attribute checks have failed already
+    if verdict.outcome is SignatureOutcome.VALID:
+        signature = SIGNATURE.ok()
+    elif verdict.outcome is SignatureOutcome.UNSUPPORTED:
+        signature = SIGNATURE.indeterminate(
+            Reason.ALGORITHM_UNKNOWN,
+            SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
+            algorithm=info.signature_algorithm.oid,
+        )
+    else:
+        malformed = verdict.outcome is SignatureOutcome.MALFORMED
+        reason = Reason.SIGNATURE_MALFORMED if malformed else Reason.SIGNATURE_INVALID
+        signature = SIGNATURE.failed(reason, SubIndication.SIG_CRYPTO_FAILURE)
+    algorithm = judge_parameters(info.signature_algorithm) or judge_key(
+        SIGNATURE_ALGORITHM, verdict.key, verdict.digest
+    )
+    return signature, algorithm
+
+
+def _verify_signature(info: SignerInfo, signer: Certificate) -> SignatureVerdict | None:
+    digest = DIGEST_BY_OID.get(info.digest_algorithm.oid)
+    verdict = None
+    for message in info.signed_octets():
+        verdict = verify_signature(
+            public_key_der=signer.public_key,
+            algorithm=info.signature_algorithm,
+            digest=None if digest is None else digest.name,
+            message=message,
+            signature=info.signature,
+        )
+        if verdict.outcome is not SignatureOutcome.INVALID:
+            break
+    return verdict
+
+
+def _judge_path(verdict: PathVerdict, context: Context) -> Check:
+    if verdict.fault is not None:
+        fault = verdict.fault
+        return PATH.indeterminate(fault.reason, fault.means, certificate=fault.subject)
+    if verdict.path is not None:
+        return PATH.ok(path=[display(certificate.subject) for certificate in verdict.path])
+    reason = Reason.NO_PATH if context.trust.anchors else Reason.NO_ANCHOR
+    return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
+
+
+def _judge_path_algorithms(path: tuple[Certificate, ...]) -> Check:
+    """The signatures that join the path; the anchor's own is not relied on."""
+    checks = []
+    for certificate, issuer in itertools.pairwise(path):
+        verdict = certificate.signed_by(issuer.public_key)
+        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest))
+    for status in (Status.FAILED, Status.INDETERMINATE, Status.WEAK):
+        for check in checks:
+            if check.status is status:
+                return check
+    return PATH_ALGORITHMS.ok()
+
+
+def _subject(facts: TokenFacts) -> dict[str, ReportValue]:
+    info = facts.tst_info
+    digest = DIGEST_BY_OID.get(info.imprint.digest_oid)
+    return {
+        "policy": info.policy,
+        "serial": f"{info.serial:x}",
+        "gen_time": iso_time(info.gen_time.microseconds),
+        "accuracy_us": None if info.accuracy is None else info.accuracy.microseconds,
+        "imprint_algorithm": info.imprint.digest_oid if digest is None else digest.name,
+        "imprint": info.imprint.value.hex(),
+        "nonce": None if info.nonce is None else f"{info.nonce:x}",
+    }

@@ -1,0 +1,85 @@
+"""Distinguished names: compared as RFC 5280 §7.1 wants, and shown to people."""
+
+from __future__ import annotations
+
+import functools
+from typing import TypeAlias
+
+from kokuin.wire import asn1
+from kokuin.wire.der import Fields, Node, children, expect, read_whole
+from kokuin.wire.errors import WireCode, WireError
+
+CanonicalName: TypeAlias = "tuple[frozenset[tuple[str, str | bytes]], ...]"
+
+MAX_NAME_OCTETS = 16_384
+"""The names in a hostile SignerInfo are bounded by nothing else."""
+
+_SHOWN = 300
+_STRINGS = frozenset({0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E})
+_LABELS = {
+    "2.5.4.3": "CN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.97": "organizationIdentifier",
+}
+
+
+def _read(name: bytes) -> list[list[tuple[str, Node]]]:
+    if len(name) > MAX_NAME_OCTETS:
+        raise WireError(WireCode.TOO_LARGE, MAX_NAME_OCTETS)
+    return [
+        [
+            _read_attribute(Fields(expect(attribute, asn1.SEQUENCE)))
+            for attribute in children(expect(rdn, asn1.SET))
+        ]
+        for rdn in children(read_whole(name, asn1.SEQUENCE))
+    ]
+
+
+def _read_attribute(fields: Fields) -> tuple[str, Node]:
+    oid, value = asn1.oid(fields.take_any()), fields.take_any()
+    fields.finish()
+    return oid, value
+
+
+@functools.lru_cache(maxsize=512)
+def canonical(name: bytes) -> CanonicalName:
+    """Return a form that is equal for equal names: strings without case and repeated white space.
+
+    Args:
+        name: DER of a Name.
+
+    Raises:
+        WireError: another syntax, or more than `MAX_NAME_OCTETS`.
+    """
+    return tuple(frozenset((oid, _fold(value)) for oid, value in rdn) for rdn in _read(name))
+
+
+def _fold(value: Node) -> str | bytes:
+    return " ".join(asn1.text(value).casefold().split()) if value.tag in _STRINGS else value.octets
+
+
+def same_name(one: bytes, other: bytes) -> bool:
+    """Whether two Names (DER) are equal; one that cannot be read equals only its own octets."""
+    if one == other:
+        return True
+    try:
+        return canonical(one) == canonical(other)
+    except WireError:
+        return False
+
+
+@functools.lru_cache(maxsize=512)
+def display(name: bytes) -> str:
+    """Return the name for people, the most specific part first; an unreadable one as hex."""
+    try:
+        parts = [pair for rdn in reversed(_read(name)) for pair in rdn]
+    except WireError:
+        return name[:_SHOWN].hex()[:_SHOWN]
+    shown = ", ".join(f"{_LABELS.get(oid, oid)}={asn1.text(value)}" for oid, value in parts)
+    # Control characters out of a certificate must not reach a terminal.
+    return "".join(character if character.isprintable() else "\ufffd" for character in shown[:_SHOWN])

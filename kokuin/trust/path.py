@@ -1,0 +1,93 @@
+"""Certification paths: found among what is at hand, with a bounded effort (RFC 5280 §6, RFC 4158)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from kokuin.trust.name import same_name
+from kokuin.trust.path_rules import PathFault, judge_path
+from pqc.verifying import SignatureOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kokuin.trust.anchors import TrustStore
+    from kokuin.trust.certificate import Certificate
+
+CertificatePath: TypeAlias = "tuple[Certificate, ...]"
+"""From the certificate in question to the anchor, both included."""
+
+MAX_LENGTH = 10
+"""Certificates in a path; real ones have three or four."""
+MAX_SIGNATURES = 64
+"""Signatures verified in a search: certificates that issue each other in all ways cost no more."""
+MAX_PATHS = 16
+"""Complete paths judged before the search ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathVerdict:
+    """The best path found: one without fault, else the first; `path` is None when none reaches an anchor."""
+
+    path: CertificatePath | None = None
+    fault: PathFault | None = None
+
+
+class _Search:
+    """One search, depth first, anchors first."""
+
+    def __init__(self, trust: TrustStore, others: Sequence[Certificate]) -> None:
+        self._anchors = {anchor.der for anchor in trust.anchors}
+        self._issuers = (*trust.anchors, *others, *trust.helpers)
+        self._signatures = 0
+
+    def paths(self, path: CertificatePath) -> Iterator[CertificatePath]:
+        """Yield the complete paths that begin with `path`."""
+        last = path[-1]
+        if last.der in self._anchors:
+            yield path
+            return
+        if len(path) == MAX_LENGTH:
+            return
+        for issuer in self._issuers:
+            if self._may_issue(issuer, path) and self._issued(last, issuer):
+                yield from self.paths((*path, issuer))
+
+    def _may_issue(self, issuer: Certificate, path: CertificatePath) -> bool:
+        last = path[-1]
+        if not same_name(issuer.subject, last.issuer):
+            return False
+        # The same key under the same name twice makes a path longer and never better.
+        return all(
+            issuer.public_key != done.public_key or not same_name(issuer.subject, done.subject)
+            for done in path
+        )
+
+    def _issued(self, last: Certificate, issuer: Certificate) -> bool:
+        if self._signatures == MAX_SIGNATURES:
+            return False
+        self._signatures += 1
+        return last.signed_by(issuer.public_key).outcome is SignatureOutcome.VALID
+
+
+def find_path(
+    certificate: Certificate, trust: TrustStore, others: Sequence[Certificate], at: int
+) -> PathVerdict:
+    """Look for a path from `certificate` to an anchor that is valid at a time.
+
+    Args:
+        certificate: the one in question.
+        trust: anchors and helpers.
+        others: further certificates of unknown origin.
+        at: microseconds since 1970 UTC.
+    """
+    first = PathVerdict()
+    paths = _Search(trust, others).paths((certificate,))
+    for path, _ in zip(paths, range(MAX_PATHS), strict=False):
+        fault = judge_path(path, at)
+        if fault is None:
+            return PathVerdict(path)
+        if first.path is None:
+            first = PathVerdict(path, fault)
+    return first

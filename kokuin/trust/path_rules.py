@@ -1,0 +1,122 @@
+"""What a certification path must satisfy at a time (RFC 5280 §6.1).
+
+Policies are processed with the any-policy set and no explicit policy required,
+so only requireExplicitPolicy could change the outcome: it is refused as an
+extension that is not processed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.trust.certificate import ID_CE_KEY_USAGE, KEY_USAGE_KEY_CERT_SIGN
+from kokuin.trust.name import display
+from kokuin.trust.name_constraints import ID_CE_NAME_CONSTRAINTS, permits
+from kokuin.trust.report import SubIndication
+from kokuin.trust.rules import Reason
+from kokuin.wire import oids
+
+if TYPE_CHECKING:
+    from kokuin.trust.certificate import Certificate
+
+ID_KP_ANY = "2.5.29.37.0"
+
+_PROCESSED = frozenset(
+    {
+        "2.5.29.14",  # subjectKeyIdentifier
+        ID_CE_KEY_USAGE,
+        oids.ID_CE_PRIVATE_KEY_USAGE_PERIOD,
+        "2.5.29.17",  # subjectAltName, critical where the subject is empty
+        oids.ID_CE_BASIC_CONSTRAINTS,
+        ID_CE_NAME_CONSTRAINTS,
+        "2.5.29.31",  # cRLDistributionPoints
+        "2.5.29.32",  # certificatePolicies
+        "2.5.29.33",  # policyMappings
+        "2.5.29.35",  # authorityKeyIdentifier
+        oids.ID_CE_EXT_KEY_USAGE,
+        "2.5.29.54",  # inhibitAnyPolicy
+        oids.ID_PE_QC_STATEMENTS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PathFault:
+    """The first rule that a path breaks, and the subject of the certificate that breaks it."""
+
+    reason: Reason
+    means: SubIndication
+    subject: str
+
+
+def judge_path(path: tuple[Certificate, ...], at: int) -> PathFault | None:
+    """Judge a path whose signatures have been verified, but for the validity period of its first certificate.
+
+    The anchor counts by its name and key (§6.1.1 d); its validity is the operator's decision, its
+    constraints are honoured (RFC 5937 §3).
+
+    Args:
+        path: from the certificate in question to the anchor.
+        at: microseconds since 1970 UTC.
+    """
+    certificate = path[0]
+    if len(path) > 1 and (unknown := _unknown_extension(certificate)):
+        return unknown
+    for depth, issuer in enumerate(path[1:]):
+        anchor = depth == len(path) - 2
+        fault = _judge_issuer(issuer, path[: depth + 1], at, anchor=anchor)
+        if fault:
+            return fault
+    return None
+
+
+def _judge_issuer(
+    issuer: Certificate, below: tuple[Certificate, ...], at: int, *, anchor: bool
+) -> PathFault | None:
+    """Judge one issuer by what lies below it in the path."""
+    reason = _constraint_broken(issuer, below)
+    if reason is not None:
+        return _fault(reason, SubIndication.CHAIN_CONSTRAINTS_FAILURE, issuer)
+    if anchor:
+        return None
+    if unknown := _unknown_extension(issuer):
+        return unknown
+    if not issuer.valid_at(at):
+        reason = Reason.NOT_YET_VALID if at < issuer.not_before else Reason.EXPIRED
+        return _fault(reason, SubIndication.OUT_OF_BOUNDS_NO_POE, issuer)
+    return None
+
+
+def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...]) -> Reason | None:
+    if not issuer.is_authority:
+        return Reason.NO_AUTHORITY
+    if issuer.key_usage is not None and KEY_USAGE_KEY_CERT_SIGN not in issuer.key_usage:
+        return Reason.NO_CERT_SIGN
+    limit = None if issuer.basic_constraints is None else issuer.basic_constraints.path_length
+    if limit is not None and sum(not certificate.self_issued for certificate in below[1:]) > limit:
+        return Reason.PATH_TOO_LONG
+    usage = issuer.ext_key_usage
+    if usage is not None and not {oids.ID_KP_TIME_STAMPING, ID_KP_ANY} & set(usage.purposes):
+        # An authority limited to web servers must not vouch for a time-stamp unit.
+        return Reason.PURPOSE_NOT_PERMITTED
+    if not all(
+        permits(issuer, certificate)
+        for certificate in below
+        if certificate is below[0] or not certificate.self_issued
+    ):
+        return Reason.NAME_NOT_PERMITTED
+    return None
+
+
+def _unknown_extension(certificate: Certificate) -> PathFault | None:
+    for extension in certificate.extensions.values():
+        if extension.critical and extension.oid not in _PROCESSED:
+            return _fault(
+                Reason.UNKNOWN_EXTENSION, SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, certificate
+            )
+    return None
+
+
+def _fault(reason: Reason, means: SubIndication, certificate: Certificate) -> PathFault:
+    return PathFault(reason, means, display(certificate.subject))

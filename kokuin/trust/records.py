@@ -1,0 +1,64 @@
+"""What the service hands to the ledger: one `Record` an act, before it has a place or a time.
+
+A record carries the leaf's fields but for those that only the commit knows
+(`at`, the index). The token travels beside the leaf and is stored in the same
+transaction, so that a leaf without its token, or a token without its leaf,
+cannot exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LeafValue: TypeAlias = "str | int | bool | list[str] | None"
+
+LEAF_VERSION = 1
+"""`v` of every leaf that this release writes."""
+
+TST_ISSUED = "tst.issued"
+TST_REFUSED = "tst.refused"
+CLOCK_UNFIT = "clock.unfit"
+CLOCK_FIT = "clock.fit"
+CLOCK_RESUMED = "clock.resumed"
+CFG_ACTIVATED = "cfg.activated"
+SERVICE_STARTED = "service.started"
+SERVICE_STOPPED = "service.stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One act to be written to the ledger.
+
+    Attributes:
+        kind: what happened, `area.event` (`tst.issued`, `clock.unfit`).
+        fields: the leaf's other fields, strict JSON without floats; the ledger adds `v`, `kind`, `at`,
+            `self`, and `serial`, `unit` and `gen` where the record has them.
+        serial: the token's serial number, lower-case hex, unique over the life of the ledger.
+        token: DER of the token's ContentInfo, stored beside the leaf.
+        unit: id of the time-stamp unit whose highest genTime this record may raise.
+        gen: the token's genTime, microseconds since 1970 UTC.
+        cfg_epoch: configuration epoch of the writer; another one's append is refused. None: any.
+        self_caused: the service caused the act itself; such a record never starts a batch of its own
+            kind (checkpoint, evidence), so that an idle log does not grow.
+    """
+
+    kind: str
+    fields: Mapping[str, LeafValue] = field(default_factory=dict)
+    serial: str | None = None
+    token: bytes | None = None
+    unit: str | None = None
+    gen: int | None = None
+    cfg_epoch: int | None = None
+    self_caused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where and when a record stands in the ledger: its index, and `at` in microseconds since 1970 UTC."""
+
+    index: int
+    at: int

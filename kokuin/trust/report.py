@@ -1,0 +1,166 @@
+"""What a judgement says: checks, and the indication that follows from them (ETSI EN 319 102-1 §5.1)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA_VERSION = 1
+"""`schema` of the JSON form; it rises when a field changes its meaning or goes."""
+
+ReportValue: TypeAlias = "str | int | bool | list[str] | None"
+
+
+class Indication(StrEnum):
+    """EN 319 102-1 §5.1.3: the verdict."""
+
+    PASSED = "PASSED"
+    INDETERMINATE = "INDETERMINATE"
+    FAILED = "FAILED"
+
+
+class SubIndication(StrEnum):
+    """EN 319 102-1 §5.1.3: why it did not pass."""
+
+    FORMAT_FAILURE = "FORMAT_FAILURE"
+    HASH_FAILURE = "HASH_FAILURE"
+    SIG_CRYPTO_FAILURE = "SIG_CRYPTO_FAILURE"
+    EXPIRED = "EXPIRED"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    SIG_CONSTRAINTS_FAILURE = "SIG_CONSTRAINTS_FAILURE"
+    CHAIN_CONSTRAINTS_FAILURE = "CHAIN_CONSTRAINTS_FAILURE"
+    CERTIFICATE_CHAIN_GENERAL_FAILURE = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+    CRYPTO_CONSTRAINTS_FAILURE = "CRYPTO_CONSTRAINTS_FAILURE"
+    SIGNED_DATA_NOT_FOUND = "SIGNED_DATA_NOT_FOUND"
+    TIMESTAMP_ORDER_FAILURE = "TIMESTAMP_ORDER_FAILURE"
+    NO_SIGNING_CERTIFICATE_FOUND = "NO_SIGNING_CERTIFICATE_FOUND"
+    NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
+    OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
+
+
+class Limit(StrEnum):
+    """What a judgement did not look at."""
+
+    REVOCATION_NOT_CHECKED = "REVOCATION_NOT_CHECKED"
+    CONTENT_NOT_COMPARED = "CONTENT_NOT_COMPARED"
+    CERTIFICATES_IGNORED = "CERTIFICATES_IGNORED"
+
+
+class Status(StrEnum):
+    """Outcome of one check; `WEAK` passes and is named, `NOT_DONE` passes and is listed as a limit."""
+
+    OK = "ok"
+    FAILED = "failed"
+    INDETERMINATE = "indeterminate"
+    WEAK = "weak"
+    NOT_DONE = "not-done"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        id: stable name of the check.
+        clause: the public standard that wants it.
+        status: its outcome.
+        reason: stable code of what was found; None when the status is OK.
+        sub_indication: what a status of FAILED or INDETERMINATE means for the whole.
+        params: what a sentence about it needs.
+    """
+
+    id: str
+    clause: str
+    status: Status = Status.OK
+    reason: str | None = None
+    sub_indication: SubIndication | None = None
+    params: Mapping[str, ReportValue] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        found: dict[str, object] = {
+            "id": self.id,
+            "clause": self.clause,
+            "status": self.status.value,
+            "params": dict(self.params),
+        }
+        if self.reason is not None:
+            found["reason"] = self.reason
+        if self.sub_indication is not None:
+            found["sub_indication"] = self.sub_indication.value
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The judgement of one object.
+
+    Attributes:
+        kind: what the object was recognised as.
+        subject: what it says about itself.
+        indication: the verdict.
+        sub_indication: why it is not PASSED.
+        validation_time: the moment it was judged for, microseconds since 1970 UTC.
+        checks: in the order they were made.
+        limits: codes of what was not looked at.
+        parts: judgements of objects within it.
+        rule: code of the rule by which checks and parts made the whole.
+        proofs_of_existence: codes of what proves that it existed before the validation time.
+    """
+
+    kind: str
+    subject: Mapping[str, ReportValue]
+    indication: Indication
+    sub_indication: SubIndication | None
+    validation_time: int
+    checks: tuple[Check, ...]
+    limits: tuple[Limit, ...] = ()
+    parts: tuple[Report, ...] = ()
+    rule: str = "all-checks"
+    proofs_of_existence: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "kind": self.kind,
+            "subject": dict(self.subject),
+            "parts": [part.to_dict() for part in self.parts],
+            "rule": self.rule,
+            "indication": self.indication.value,
+            "sub_indication": self.sub_indication and self.sub_indication.value,
+            "validation_time": iso_time(self.validation_time),
+            "proofs_of_existence": list(self.proofs_of_existence),
+            "checks": [check.to_dict() for check in self.checks],
+            "limits": [limit.value for limit in self.limits],
+        }
+
+    def to_json(self) -> str:
+        """JSON in ASCII with sorted keys: the same judgement gives the same octets in every language."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+
+def conclude(checks: tuple[Check, ...]) -> tuple[Indication, SubIndication | None]:
+    """All checks must hold; a failed one weighs more than an indeterminate one, and the first names it."""
+    for status, indication in (
+        (Status.FAILED, Indication.FAILED),
+        (Status.INDETERMINATE, Indication.INDETERMINATE),
+    ):
+        for check in checks:
+            if check.status is status:
+                return indication, check.sub_indication
+    return Indication.PASSED, None
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all our moments are UTC; the Z is written by hand
+
+
+def iso_time(microseconds: int) -> str:
+    """ISO 8601 in UTC; a fraction only when there is one."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat() + "Z"

@@ -1,0 +1,151 @@
+"""The checks that a judgement is made of: their stable ids, the clauses behind them, and what they find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from kokuin.trust.report import Check, Status, SubIndication
+
+if TYPE_CHECKING:
+    from kokuin.trust.report import ReportValue
+
+
+class Reason(StrEnum):
+    """What a check found; each has a sentence in every language."""
+
+    UNREADABLE = "UNREADABLE"
+    NOT_RECOGNISED = "NOT_RECOGNISED"
+    REQUEST_REFUSED = "REQUEST_REFUSED"
+    TOKEN_ABSENT = "TOKEN_ABSENT"  # noqa: S105  # a code, no secret
+    WRONG_CONTENT_TYPE = "WRONG_CONTENT_TYPE"
+    CONTENT_ABSENT = "CONTENT_ABSENT"
+    NOT_ONE_SIGNER = "NOT_ONE_SIGNER"
+    UNKNOWN_VERSION = "UNKNOWN_VERSION"
+    UNEXPECTED_VERSION = "UNEXPECTED_VERSION"
+    TIME_NOT_DER = "TIME_NOT_DER"
+    BAD_ACCURACY = "BAD_ACCURACY"
+    CRITICAL_EXTENSION = "CRITICAL_EXTENSION"
+    ATTRIBUTE_ABSENT = "ATTRIBUTE_ABSENT"
+    ATTRIBUTE_UNREADABLE = "ATTRIBUTE_UNREADABLE"
+    ATTRIBUTE_DIFFERS = "ATTRIBUTE_DIFFERS"
+    DIGEST_DIFFERS = "DIGEST_DIFFERS"
+    DIGEST_LENGTH = "DIGEST_LENGTH"
+    DIGEST_UNKNOWN = "DIGEST_UNKNOWN"
+    DIGEST_REFUSED = "DIGEST_REFUSED"
+    DIGEST_WEAK = "DIGEST_WEAK"
+    DIGEST_TOO_SHORT = "DIGEST_TOO_SHORT"
+    PARAMETERS_PRESENT = "PARAMETERS_PRESENT"
+    KEY_UNKNOWN = "KEY_UNKNOWN"
+    KEY_WEAK = "KEY_WEAK"
+    KEY_TOO_SHORT = "KEY_TOO_SHORT"
+    CONTENT_NOT_GIVEN = "CONTENT_NOT_GIVEN"
+    CONTENT_DIFFERS = "CONTENT_DIFFERS"
+    CERTIFICATE_ABSENT = "CERTIFICATE_ABSENT"
+    CERTIFICATE_DIFFERS = "CERTIFICATE_DIFFERS"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    SIGNATURE_MALFORMED = "SIGNATURE_MALFORMED"
+    ALGORITHM_UNKNOWN = "ALGORITHM_UNKNOWN"
+    NAME_DIFFERS = "NAME_DIFFERS"
+    NO_ANCHOR = "NO_ANCHOR"
+    NO_PATH = "NO_PATH"
+    NO_AUTHORITY = "NO_AUTHORITY"
+    NO_CERT_SIGN = "NO_CERT_SIGN"
+    PATH_TOO_LONG = "PATH_TOO_LONG"
+    UNKNOWN_EXTENSION = "UNKNOWN_EXTENSION"
+    NAME_NOT_PERMITTED = "NAME_NOT_PERMITTED"
+    PURPOSE_NOT_PERMITTED = "PURPOSE_NOT_PERMITTED"
+    PURPOSE_ABSENT = "PURPOSE_ABSENT"
+    PURPOSE_NOT_CRITICAL = "PURPOSE_NOT_CRITICAL"
+    PURPOSE_NOT_ALONE = "PURPOSE_NOT_ALONE"
+    KEY_USAGE = "KEY_USAGE"
+    KEY_PERIOD = "KEY_PERIOD"
+    SIGNED_TOO_EARLY = "SIGNED_TOO_EARLY"
+    SIGNED_TOO_LATE = "SIGNED_TOO_LATE"
+    EXPIRED = "EXPIRED"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    IN_THE_FUTURE = "IN_THE_FUTURE"
+    NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check before it is made: its id, and the clause that wants it."""
+
+    id: str
+    clause: str
+
+    def ok(self, **params: ReportValue) -> Check:
+        """It holds."""
+        return Check(self.id, self.clause, Status.OK, None, None, params)
+
+    def weak(self, reason: Reason, **params: ReportValue) -> Check:
+        """It holds, and a weakness is named."""
+        return Check(self.id, self.clause, Status.WEAK, reason, None, params)
+
+    def not_done(self, reason: Reason, **params: ReportValue) -> Check:
+        """It could not be made; the verdict does not depend on it."""
+        return Check(self.id, self.clause, Status.NOT_DONE, reason, None, params)
+
+    def failed(self, reason: Reason, means: SubIndication, **params: ReportValue) -> Check:
+        """It does not hold."""
+        return Check(self.id, self.clause, Status.FAILED, reason, means, params)
+
+    def indeterminate(self, reason: Reason, means: SubIndication, **params: ReportValue) -> Check:
+        """Whether it holds cannot be known from what is here, or another policy could accept it."""
+        return Check(self.id, self.clause, Status.INDETERMINATE, reason, means, params)
+
+
+FORMAT = Rule("format", "ETSI EN 319 102-1 §5.2.2")
+RESPONSE_STATUS = Rule("response-status", "RFC 3161 §2.4.2")
+CONTENT_TYPE = Rule("content-type", "RFC 3161 §2.4.2")
+SIGNER_COUNT = Rule("signer-count", "RFC 3161 §2.4.2")
+VERSIONS = Rule("versions", "RFC 5652 §5.1, §5.3")
+TST_INFO = Rule("tst-info", "RFC 3161 §2.4.2")
+SIGNED_CONTENT_TYPE = Rule("signed-content-type", "RFC 5652 §11.1")
+MESSAGE_DIGEST = Rule("message-digest", "RFC 5652 §11.2")
+ALGORITHM_PROTECTION = Rule("algorithm-protection", "RFC 6211 §2")
+SIGNER = Rule("signer", "RFC 5035 §5.4, RFC 5816 §2.2.1")
+SIGNATURE = Rule("signature", "RFC 5652 §5.6")
+DIGEST_ALGORITHM = Rule("digest-algorithm", "ETSI EN 319 102-1 §5.2.8")
+SIGNATURE_ALGORITHM = Rule("signature-algorithm", "ETSI EN 319 102-1 §5.2.8")
+IMPRINT_ALGORITHM = Rule("imprint-algorithm", "ETSI EN 319 102-1 §5.2.8")
+IMPRINT = Rule("imprint", "RFC 3161 §2.4.2")
+TSA_NAME = Rule("tsa-name", "RFC 3161 §2.4.2")
+UNIT_PURPOSE = Rule("unit-purpose", "RFC 3161 §2.3")
+UNIT_KEY_USAGE = Rule("unit-key-usage", "RFC 5280 §4.2.1.3")
+UNIT_KEY_PERIOD = Rule("unit-key-period", "RFC 3280 §4.2.1.4")
+UNIT_VALIDITY = Rule("unit-validity", "ETSI EN 319 102-1 §5.2.6")
+PATH = Rule("path", "RFC 5280 §6.1")
+PATH_ALGORITHMS = Rule("path-algorithms", "ETSI EN 319 102-1 §5.2.8")
+TIME = Rule("time", "ETSI EN 319 102-1 §5.4")
+REVOCATION = Rule("revocation", "RFC 5280 §6.3")
+
+TOKEN_RULES: tuple[Rule, ...] = (
+    FORMAT,
+    RESPONSE_STATUS,
+    CONTENT_TYPE,
+    SIGNER_COUNT,
+    VERSIONS,
+    TST_INFO,
+    SIGNED_CONTENT_TYPE,
+    MESSAGE_DIGEST,
+    ALGORITHM_PROTECTION,
+    SIGNER,
+    SIGNATURE,
+    DIGEST_ALGORITHM,
+    SIGNATURE_ALGORITHM,
+    IMPRINT_ALGORITHM,
+    IMPRINT,
+    TSA_NAME,
+    UNIT_PURPOSE,
+    UNIT_KEY_USAGE,
+    UNIT_KEY_PERIOD,
+    UNIT_VALIDITY,
+    PATH,
+    PATH_ALGORITHMS,
+    TIME,
+    REVOCATION,
+)
+"""Every rule by which a time-stamp token is judged."""

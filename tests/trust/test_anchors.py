@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kokuin.trust.anchors import TrustError, load_trust
+from kokuin.wire.errors import WireCode
+from tests.trust.forge import AUTHORITY, issue, pki
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_in_a_folder_self_signed_certificates_are_anchors_and_others_help(tmp_path: Path) -> None:
+    second = issue("Second root", None, AUTHORITY)
+    (tmp_path / "ca.pem").write_bytes(pki().root.pem + second.pem)
+    (tmp_path / "units.pem").write_bytes(pki().unit.pem + pki().authority.pem)
+    (tmp_path / "more.crt").write_bytes(pki().root.der)
+    (tmp_path / "notes.txt").write_bytes(issue("Third root", None, AUTHORITY).pem)
+    (tmp_path / "request.der").write_bytes(b"0\x00")
+    trust = load_trust(tmp_path)
+    assert {anchor.der for anchor in trust.anchors} == {pki().root.der, second.der}
+    assert {helper.der for helper in trust.helpers} == {pki().unit.der, pki().authority.der}
+
+
+def test_a_certificate_that_only_claims_to_be_self_signed_is_no_anchor(tmp_path: Path) -> None:
+    pretender = issue("Root", pki().authority, AUTHORITY, issuer_name=pki().root.x509.subject)
+    (tmp_path / "ca.pem").write_bytes(pretender.pem)
+    assert load_trust(tmp_path).anchors == ()
+
+
+def test_a_named_file_makes_its_authorities_anchors_only_when_none_is_self_signed(tmp_path: Path) -> None:
+    file = tmp_path / "chain"
+    file.write_bytes(b"some words\n" + pki().authority.pem + pki().unit.pem)
+    assert [anchor.der for anchor in load_trust(file).anchors] == [pki().authority.der]
+    file.write_bytes(pki().authority.pem + pki().root.pem)
+    assert [anchor.der for anchor in load_trust(file).anchors] == [pki().root.der]
+    (tmp_path / "chain.pem").write_bytes(pki().authority.pem)
+    assert load_trust(tmp_path).anchors == ()
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (b"", WireCode.TRUNCATED),
+        (b"no certificate", WireCode.TRUNCATED),
+        (b"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n", WireCode.BAD_ARMOUR),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", WireCode.UNEXPECTED),
+    ],
+)
+def test_a_named_file_without_certificates_is_refused(tmp_path: Path, octets: bytes, code: WireCode) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(octets)
+    with pytest.raises(TrustError) as caught:
+        load_trust(file)
+    assert (caught.value.path, caught.value.code) == (file, code)
+
+
+def test_an_absent_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="absent"):
+        load_trust(tmp_path / "absent")

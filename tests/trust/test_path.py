@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kokuin.trust.anchors import TrustStore
+from kokuin.trust.path import MAX_SIGNATURES, PathVerdict, find_path
+from kokuin.trust.report import SubIndication
+from kokuin.trust.rules import Reason
+from tests.trust.forge import AUTHORITY, DAY, NOW, NOW_US, UNIT, Party, issue, key_usage, name, pki
+
+CA = AUTHORITY[0]
+
+
+def search(leaf: Party, *others: Party, anchors: tuple[Party, ...] = ()) -> PathVerdict:
+    trust = TrustStore(tuple(anchor.certificate for anchor in anchors or (pki().root,)))
+    return find_path(leaf.certificate, trust, [other.certificate for other in others], NOW_US)
+
+
+def below(*extensions: tuple[x509.ExtensionType, bool], **changes: object) -> PathVerdict:
+    """Judge a unit below an authority with these extensions."""
+    authority = issue("Odd authority", pki().root, extensions, **changes)  # type: ignore[arg-type]
+    return search(issue("Unit", authority, UNIT), authority)
+
+
+def reason(verdict: PathVerdict) -> Reason | None:
+    assert verdict.path is not None
+    return None if verdict.fault is None else verdict.fault.reason
+
+
+def test_a_path_leads_from_the_unit_to_the_anchor() -> None:
+    verdict = search(pki().unit, pki().authority)
+    assert verdict.fault is None
+    assert verdict.path == (pki().unit.certificate, pki().authority.certificate, pki().root.certificate)
+
+
+def test_a_missing_authority_leaves_no_path() -> None:
+    assert search(pki().unit) == PathVerdict()
+
+
+def test_an_authority_of_the_right_name_and_another_key_leaves_no_path() -> None:
+    assert search(pki().unit, issue("Authority", pki().root, AUTHORITY)) == PathVerdict()
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [
+        ((), Reason.NO_AUTHORITY),
+        (((x509.BasicConstraints(ca=False, path_length=None), True),), Reason.NO_AUTHORITY),
+        ((CA, (key_usage("digital_signature"), True)), Reason.NO_CERT_SIGN),
+        (
+            (CA, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)),
+            Reason.PURPOSE_NOT_PERMITTED,
+        ),
+        (
+            (
+                CA,
+                (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.8"), b"\x05\x00"), True),
+            ),
+            Reason.UNKNOWN_EXTENSION,
+        ),
+        (
+            (CA, (x509.PolicyConstraints(require_explicit_policy=0, inhibit_policy_mapping=None), True)),
+            Reason.UNKNOWN_EXTENSION,
+        ),
+    ],
+    ids=["no constraints", "not an authority", "no certificate signing", "servers only", "unknown", "policy"],
+)
+def test_an_issuer_that_may_not_issue_breaks_the_path(
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...], expected: Reason
+) -> None:
+    assert reason(below(*extensions)) is expected
+
+
+def test_an_unknown_extension_that_is_not_critical_is_ignored() -> None:
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.8"), b"\x05\x00")
+    assert reason(below(*AUTHORITY, (extension, False))) is None
+
+
+def test_an_expired_authority_is_out_of_bounds() -> None:
+    verdict = below(*AUTHORITY, begins=NOW - 9 * DAY, ends=NOW - DAY)
+    assert reason(verdict) is Reason.EXPIRED
+    assert verdict.fault is not None
+    assert verdict.fault.means is SubIndication.OUT_OF_BOUNDS_NO_POE
+    assert reason(below(*AUTHORITY, begins=NOW + DAY, ends=NOW + 9 * DAY)) is Reason.NOT_YET_VALID
+
+
+def test_a_unit_cannot_issue_a_unit() -> None:
+    thief = issue("Thief", pki().unit, UNIT)
+    assert reason(search(thief, pki().unit, pki().authority)) is Reason.NO_AUTHORITY
+
+
+def test_the_length_that_an_authority_allows_is_kept() -> None:
+    narrow = issue("Narrow", pki().root, ((x509.BasicConstraints(ca=True, path_length=0), True),))
+    assert reason(search(issue("Unit", narrow, UNIT), narrow)) is None
+    between = issue("Between", narrow, AUTHORITY)
+    assert reason(search(issue("Unit", between, UNIT), between, narrow)) is Reason.PATH_TOO_LONG
+
+
+def test_an_anchors_constraints_are_kept_and_its_validity_is_not_looked_at() -> None:
+    narrow = issue(
+        "Narrow root", None, ((x509.BasicConstraints(ca=True, path_length=0), True),), ends=NOW - DAY
+    )
+    between = issue("Between", narrow, AUTHORITY)
+    assert reason(search(issue("Unit", narrow, UNIT), anchors=(narrow,))) is None
+    assert reason(search(issue("Unit", between, UNIT), between, anchors=(narrow,))) is Reason.PATH_TOO_LONG
+
+
+def test_a_self_signed_unit_is_trusted_when_it_is_the_anchor_itself() -> None:
+    unit = issue("Lonely unit", None, UNIT)
+    assert search(unit, anchors=(unit,)).path == (unit.certificate,)
+    assert search(unit) == PathVerdict()
+
+
+def test_a_cross_signed_authority_gives_a_second_way() -> None:
+    old = issue("Old root", None, AUTHORITY)
+    new_root = pki().root
+    expired = issue("Root", old, AUTHORITY, key=new_root.key, begins=NOW - 9 * DAY, ends=NOW - DAY)
+    cross = issue("Root", old, AUTHORITY, key=new_root.key)
+    verdict = search(pki().unit, pki().authority, expired, cross, anchors=(old,))
+    assert verdict.fault is None
+    assert verdict.path is not None
+    assert verdict.path[-2:] == (cross.certificate, old.certificate)
+
+
+def test_certificates_that_issue_each_other_in_circles_end_the_search() -> None:
+    ring = [issue(f"Ring {number}", None, AUTHORITY) for number in range(6)]
+    others = [
+        issue(f"Ring {number}", issuer, AUTHORITY, key=ring[number].key)
+        for number in range(6)
+        for issuer in ring
+        if issuer is not ring[number]
+    ]
+    assert search(issue("Unit", ring[0], UNIT), *others) == PathVerdict()
+
+
+def test_the_number_of_signatures_in_a_search_is_bounded() -> None:
+    decoys = [issue("Authority", pki().root, AUTHORITY) for _ in range(MAX_SIGNATURES)]
+    assert search(pki().unit, *decoys, pki().authority) == PathVerdict()
+    assert search(pki().unit, *decoys[:9], pki().authority).path is not None
+
+
+def _constrained(
+    *, permitted: list[x509.GeneralName] | None = None, excluded: list[x509.GeneralName] | None = None
+) -> Party:
+    constraints = x509.NameConstraints(permitted, excluded)
+    return issue("Constrained", pki().root, (*AUTHORITY, (constraints, True)))
+
+
+def _directory(organisation: str) -> x509.DirectoryName:
+    return x509.DirectoryName(
+        x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, "JP"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            ]
+        )
+    )
+
+
+def test_directory_names_outside_the_constraints_are_not_permitted() -> None:
+    for authority, expected in (
+        (_constrained(permitted=[_directory("TEST ")]), None),
+        (_constrained(permitted=[_directory("Other")]), Reason.NAME_NOT_PERMITTED),
+        (_constrained(excluded=[_directory("Other")]), None),
+        (_constrained(excluded=[_directory("Test")]), Reason.NAME_NOT_PERMITTED),
+    ):
+        assert reason(search(issue("Unit", authority, UNIT), authority)) is expected
+
+
+def test_a_constrained_form_that_the_unit_does_not_use_does_not_matter() -> None:
+    loopback = x509.IPAddress(ipaddress.ip_network("127.0.0.0/8"))
+    authority = _constrained(permitted=[x509.DNSName("example.test")], excluded=[loopback])
+    assert reason(search(issue("Unit", authority, UNIT), authority)) is None
+    names = x509.SubjectAlternativeName([x509.DNSName("unit.example.test")])
+    with_dns = issue("Unit", authority, (*UNIT, (names, False)))
+    assert reason(search(with_dns, authority)) is Reason.NAME_NOT_PERMITTED
+
+
+def test_names_are_compared_without_case_and_repeated_spaces() -> None:
+    odd = x509.Name(
+        [
+            x509.NameAttribute(attribute.oid, f" {str(attribute.value).upper()}  ", _validate=False)
+            if attribute.oid != NameOID.COUNTRY_NAME
+            else attribute
+            for attribute in name("Authority")
+        ]
+    )
+    unit = issue("Unit", pki().authority, UNIT, issuer_name=odd)
+    assert search(unit, pki().authority).fault is None
+    assert search(unit, pki().authority).path is not None
