@@ -1,0 +1,1 @@
+"""The clock guard: sources, verdicts, and the reader that issues genTime."""

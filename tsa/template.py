@@ -1,0 +1,167 @@
+"""The DER of a time-stamp token with everything that does not change made once.
+
+Of a unit's tokens only messageImprint, serialNumber, genTime, nonce, the
+digest over TSTInfo and the signature differ (RFC 3161 §2.4.2, RFC 5652 §5).
+Building the rest once leaves some ten small concatenations a token.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.wire import encode, oids
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.wire.tsp import TimeStampReq
+    from pqc.suites import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class SignerIdentity:
+    """What a token says about its signing certificate.
+
+    Attributes:
+        certificate: DER of the unit's certificate.
+        issuer: DER of its issuer Name, octets as found in the certificate.
+        serial: its serial number.
+        subject: DER of its subject Name.
+        chain: DER of further certificates for certReq, without the root.
+    """
+
+    certificate: bytes
+    issuer: bytes
+    serial: int
+    subject: bytes
+    chain: tuple[bytes, ...] = ()
+
+
+def encode_accuracy(microseconds: int) -> bytes:
+    """Accuracy ::= SEQUENCE { seconds, millis [0], micros [1] }, zeros left out (RFC 3161 §2.4.2)."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    millis, micros = divmod(rest, 1_000)
+    return encode.sequence(
+        encode.integer(seconds) if seconds else b"",
+        _implicit_integer(0, millis) if millis else b"",
+        _implicit_integer(1, micros) if micros else b"",
+    )
+
+
+def _implicit_integer(number: int, value: int) -> bytes:
+    return bytes((0x80 | number,)) + encode.integer(value)[1:]
+
+
+class TSTInfoTemplate:
+    """TSTInfo of one policy and accuracy (RFC 3161 §2.4.2); no ordering, as EN 319 422 §5.2.2 wants."""
+
+    def __init__(self, policy: str, accuracy_us: int, tsa_name: bytes | None) -> None:
+        """Args: policy OID dotted; accuracy in microseconds; DER of the tsa's Name, None to leave it out."""
+        self._head = encode.integer(1) + encode.oid(policy)
+        self._accuracy = encode_accuracy(accuracy_us)
+        # tsa [0] GeneralName is explicit, since GeneralName is a CHOICE; directoryName is its [4].
+        self._tsa = encode.explicit(0, encode.explicit(4, tsa_name)) if tsa_name else b""
+
+    def build(self, request: TimeStampReq, serial: int, gen_us: int) -> bytes:
+        """Return TSTInfo (DER) answering `request`; genTime in microseconds since 1970 UTC."""
+        extensions = b""
+        if request.extensions:
+            extensions = encode.explicit(1, b"".join(item.encode() for item in request.extensions))
+        return encode.tlv(
+            0x30,
+            self._head
+            + _imprint_head(request.digest_oid, request.imprint_parameters, len(request.imprint))
+            + request.imprint
+            + encode.integer(serial)
+            + encode.generalized_time(gen_us)
+            + self._accuracy
+            + (encode.integer(request.nonce) if request.nonce is not None else b"")
+            + self._tsa
+            + extensions,
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _imprint_head(digest_oid: str, parameters: bytes | None, size: int) -> bytes:
+    """MessageImprint up to the digest itself; the parameters are echoed as the request has them."""
+    algorithm = encode.sequence(encode.oid(digest_oid), parameters or b"")
+    whole = encode.sequence(algorithm, encode.octet_string(bytes(size)))
+    return whole[:-size]
+
+
+class TokenTemplate:
+    """SignedData around TSTInfo, one SignerInfo (RFC 5652 §5.1, RFC 3161 §2.4.2, RFC 5816)."""
+
+    def __init__(self, suite: Suite, signer: SignerIdentity) -> None:
+        digest = encode.algorithm(suite.digest_algorithm)
+        signature = encode.algorithm(suite.algorithm)
+        self._digest: Callable[[bytes], hashlib._Hash] = getattr(hashlib, suite.digest)
+        self._data_head = encode.integer(3) + encode.set_of(digest)
+        self._content_type = encode.oid(oids.ID_CT_TST_INFO)
+        self._certificates = encode.explicit(0, b"".join(sorted((signer.certificate, *signer.chain))))
+        sid = encode.sequence(signer.issuer, encode.integer(signer.serial))
+        self._signer_head = encode.integer(1) + sid + digest
+        self._signature_algorithm = signature
+        self._signed_data = encode.oid(oids.ID_SIGNED_DATA)
+        self._before, self._after = _attributes(suite, signer, digest, signature)
+
+    def signed_attributes(self, tst_info: bytes) -> bytes:
+        """DER SET OF Attribute over which the signature is made (RFC 5652 §5.4)."""
+        return self._before + self._digest(tst_info).digest() + self._after
+
+    def assemble(
+        self, tst_info: bytes, signed_attributes: bytes, signature: bytes, *, certificates: bool
+    ) -> bytes:
+        """Return the TimeStampToken: ContentInfo with the certificates only when certReq asked for them."""
+        signer_info = encode.tlv(
+            0x30,
+            self._signer_head
+            + b"\xa0"
+            + signed_attributes[1:]
+            + self._signature_algorithm
+            + encode.octet_string(signature),
+        )
+        content = encode.tlv(0x30, self._content_type + encode.tlv(0xA0, encode.octet_string(tst_info)))
+        signed_data = encode.tlv(
+            0x30,
+            self._data_head
+            + content
+            + (self._certificates if certificates else b"")
+            + encode.tlv(0x31, signer_info),
+        )
+        return encode.tlv(0x30, self._signed_data + encode.tlv(0xA0, signed_data))
+
+
+def _attributes(suite: Suite, signer: SignerIdentity, digest: bytes, signature: bytes) -> tuple[bytes, bytes]:
+    """Return the signed attributes before and after the message digest, which alone differs by token."""
+    size = DIGEST_BY_NAME[suite.digest].size
+    hole = bytes(size)
+    attributes = encode.set_of(
+        _attribute(oids.ID_CONTENT_TYPE, encode.oid(oids.ID_CT_TST_INFO)),
+        _attribute(oids.ID_MESSAGE_DIGEST, encode.octet_string(hole)),
+        # RFC 6211: binds both algorithm identifiers, against substitution of the one outside the signature.
+        _attribute(oids.ID_CMS_ALGORITHM_PROTECT, encode.sequence(digest, b"\xa1" + signature[1:])),
+        _attribute(oids.ID_AA_SIGNING_CERTIFICATE_V2, _signing_certificate(suite, signer, digest)),
+    )
+    at = attributes.index(encode.octet_string(hole)) + 2
+    return attributes[:at], attributes[at + size :]
+
+
+def _attribute(oid: str, value: bytes) -> bytes:
+    return encode.sequence(encode.oid(oid), encode.set_of(value))
+
+
+def _signing_certificate(suite: Suite, signer: SignerIdentity, digest: bytes) -> bytes:
+    """SigningCertificateV2 with one ESSCertIDv2 (RFC 5816 §2.2.1); SHA-256 is the default and left out."""
+    hashed: bytes = getattr(hashlib, suite.digest)(signer.certificate).digest()
+    general_names = encode.sequence(encode.explicit(4, signer.issuer))
+    identifier = encode.sequence(
+        b"" if suite.digest == "sha256" else digest,
+        encode.octet_string(hashed),
+        encode.sequence(general_names, encode.integer(signer.serial)),
+    )
+    return encode.sequence(encode.sequence(identifier))
