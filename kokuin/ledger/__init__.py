@@ -1,0 +1,1 @@
+"""The audit ledger: leaves, order at commit, stores."""

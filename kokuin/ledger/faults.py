@@ -1,0 +1,87 @@
+"""What may be wrong with a store, and what an error of SQLite means: who is refused, who may go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import tempfile
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SYNC_CODES = frozenset(
+    {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
+)
+_BROKEN_STORE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PROBE = b"\0" * 65536
+
+
+class Meaning(StrEnum):
+    """What an error says about the store."""
+
+    SPACE = auto()
+    """No space: nothing was written; the next attempt may succeed."""
+    DEVICE = auto()
+    """The device failed; SQLite says so of a full quota (EDQUOT) too, so `out_of_space` must be asked."""
+    LOST = auto()
+    """What is on the disk is unknowable or damaged: nobody may answer from memory any more."""
+    REFUSED = auto()
+    """Anything else, such as a lock that another program holds."""
+
+
+class OpenFault(StrEnum):
+    """Why a store is not opened."""
+
+    UNREADABLE = "LEDGER_UNREADABLE"
+    """The file is absent, or no database, or may not be read."""
+    SCHEMA = "LEDGER_SCHEMA"
+    """Made by another release: `schema.upgrade` must run first."""
+    NO_WAL = "LEDGER_NO_WAL"
+    """The volume cannot hold a write-ahead log, so that durability cannot be promised."""
+    INCONSISTENT = "LEDGER_INCONSISTENT"
+    """The head row and the leaves do not agree."""
+    BEHIND = "LEDGER_ROLLED_BACK"
+    """The store ends before, or otherwise than, what this process has seen."""
+
+
+class OpenRefusedError(Exception):
+    """A store was not opened.
+
+    Attributes:
+        fault: the stable code.
+    """
+
+    def __init__(self, fault: OpenFault, detail: str = "") -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault
+
+
+class StoreLostError(Exception):
+    """The state of the store is unknowable; the process that owns it must end and recover at its start."""
+
+
+def meaning(error: sqlite3.Error) -> Meaning:
+    """Say what an error means; one without a code is the driver's own."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return Meaning.SPACE
+    if primary in _BROKEN_STORE or code in _SYNC_CODES:
+        # After a failed fsync the kernel may have dropped the pages and call them clean: asking again lies.
+        return Meaning.LOST
+    return Meaning.DEVICE if primary == sqlite3.SQLITE_IOERR else Meaning.REFUSED
+
+
+def out_of_space(folder: Path) -> bool:
+    """Ask a folder's volume by writing whether it, or our quota of it, is full."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            os.pwrite(probe.fileno(), _PROBE, 0)
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error.errno in _SPACE_ERRNOS
+    return False

@@ -1,0 +1,175 @@
+"""The leaf: the octets of one record as the ledger keeps and hashes them for ever.
+
+One line of strict JSON: names in order, no space, no float, integers that every
+reader keeps exactly (RFC 7493 §2.2), strings in NFC. The octets are made once,
+at commit, and are stored and hashed verbatim, so nobody who checks a leaf has
+to make them again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from kokuin.trust.records import LEAF_VERSION
+from kokuin.wire import strictjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kokuin.trust.records import LeafValue, Record
+
+MAX_LEAF = 4096
+"""Octets of the longest leaf."""
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_OWN_NAMES = frozenset({"v", "kind", "at"})
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_SERIAL = re.compile(r"[0-9a-f]{1,64}")
+
+
+class LeafFault(StrEnum):
+    """Why octets are no leaf, or a record cannot become one."""
+
+    TOO_LARGE = "LEAF_TOO_LARGE"
+    NAME = "LEAF_NAME"
+    """A field's name is malformed, or is one that the ledger writes itself."""
+    VALUE = "LEAF_VALUE"
+    """A value that strict JSON forbids: a float, a lone surrogate, text that is not NFC, a large integer."""
+    SERIAL = "LEAF_SERIAL"
+    """The serial is not lower-case hex, or the fields and the record name different ones."""
+    BESIDE = "LEAF_BESIDE"
+    """The token beside the leaf is too large."""
+    JSON = "LEAF_JSON"
+    """The octets are not strict JSON."""
+    FORM = "LEAF_FORM"
+    """Strict JSON, but not the one form of it that leaves have."""
+    VERSION = "LEAF_VERSION"
+    """A version that this release does not know."""
+
+
+class LeafError(ValueError):
+    """A leaf was refused.
+
+    Attributes:
+        fault: the stable code of the reason.
+    """
+
+    def __init__(self, fault: LeafFault, detail: str = "") -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault
+
+
+def make_leaf(record: Record, at: int) -> bytes:
+    """Make the octets of a record's leaf.
+
+    The ledger adds `v`, `kind`, `at`, `self` and, where the record has them,
+    `serial`, `unit` and `gen`: what the search index is built from must stand
+    in the leaf, else the index could not be built again.
+
+    Args:
+        record: what happened.
+        at: time of the commit, microseconds since 1970 UTC.
+
+    Returns:
+        At most `MAX_LEAF` octets.
+
+    Raises:
+        LeafError: the record holds what a leaf cannot.
+    """
+    fields = record.fields
+    _check_names(tuple(fields))
+    for value in fields.values():
+        if not (type(value) is str and value.isascii()):
+            _check_value(value)
+    leaf: dict[str, LeafValue] = {**fields, "v": LEAF_VERSION, "kind": record.kind, "at": at}
+    _bind(leaf, "self", record.self_caused)
+    if record.serial is not None:
+        if not _SERIAL.fullmatch(record.serial):
+            raise LeafError(LeafFault.SERIAL, "not lower-case hex")
+        _bind(leaf, "serial", record.serial)
+    elif "serial" in leaf:
+        raise LeafError(LeafFault.SERIAL, "in the fields alone")
+    if record.unit is not None:
+        _bind(leaf, "unit", record.unit)
+    if record.gen is not None:
+        _bind(leaf, "gen", record.gen)
+    try:
+        octets = orjson.dumps(leaf, option=_OPTIONS)
+    except orjson.JSONEncodeError as error:
+        raise LeafError(LeafFault.VALUE, str(error)) from error
+    if len(octets) > MAX_LEAF:
+        raise LeafError(LeafFault.TOO_LARGE, str(len(octets)))
+    return octets
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Return the leaf's hash in the tree, SHA-256(0x00 ‖ leaf) (RFC 6962 §2.1)."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def read_leaf(octets: bytes) -> Mapping[str, LeafValue]:
+    """Read a leaf strictly.
+
+    Args:
+        octets: a leaf as stored or exported, from whomever.
+
+    Returns:
+        All its fields, `v`, `kind` and `at` included.
+
+    Raises:
+        LeafError: the octets are not exactly what `make_leaf` would have made of these fields.
+    """
+    if len(octets) > MAX_LEAF:
+        raise LeafError(LeafFault.TOO_LARGE, str(len(octets)))
+    try:
+        leaf = strictjson.loads(octets, max_octets=MAX_LEAF, max_depth=2)
+    except strictjson.JsonError as error:
+        raise LeafError(LeafFault.JSON, error.fault) from error
+    if not isinstance(leaf, dict):
+        raise LeafError(LeafFault.FORM, "not an object")
+    if type(leaf.get("v")) is not int or leaf["v"] != LEAF_VERSION:
+        raise LeafError(LeafFault.VERSION)
+    if not isinstance(leaf.get("kind"), str) or type(leaf.get("at")) is not int:
+        raise LeafError(LeafFault.FORM, "without kind or at")
+    for name, value in leaf.items():
+        if not _NAME.fullmatch(name):
+            raise LeafError(LeafFault.NAME, name[:32])
+        _check_value(value)
+    if json.dumps(leaf, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() != octets:
+        raise LeafError(LeafFault.FORM, "not the one form")
+    return cast("Mapping[str, LeafValue]", leaf)
+
+
+@lru_cache(maxsize=256)
+def _check_names(names: tuple[str, ...]) -> None:
+    # Cached: the few kinds of record that a service writes have the same names every time.
+    for name in names:
+        if name in _OWN_NAMES or not _NAME.fullmatch(name):
+            raise LeafError(LeafFault.NAME, str(name)[:32])
+
+
+def _check_value(value: object) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+            raise LeafError(LeafFault.VALUE, "not NFC")
+    elif isinstance(value, list):
+        for item in value:
+            if not isinstance(item, str):
+                raise LeafError(LeafFault.VALUE, "a list of other things than strings")
+            _check_value(item)
+    elif value is not None and not isinstance(value, int):
+        raise LeafError(LeafFault.VALUE, type(value).__name__)
+
+
+def _bind(leaf: dict[str, LeafValue], name: str, value: LeafValue) -> None:
+    """Put a field in the leaf that the record names apart from its fields; both must say the same."""
+    if leaf.setdefault(name, value) != value:
+        raise LeafError(LeafFault.SERIAL if name == "serial" else LeafFault.NAME, f"two values of {name}")

@@ -1,0 +1,1 @@
+"""Schema migrations of the ledger's store, run from the code (`kokuin.ledger.schema.upgrade`)."""

@@ -1,0 +1,277 @@
+"""The ledger's store over SQLite: one writer, one transaction a batch, compare-and-swap on the head.
+
+Leaves, tokens, index and head row become durable together or not at all. Rows
+go in through statements of many rows on the driver's own connection: the driver
+lets go of the interpreter's lock at every statement, and a committer that must
+win it back for every row starves beside a busy event loop.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from kokuin.ledger.faults import (
+    Meaning,
+    OpenFault,
+    OpenRefusedError,
+    StoreLostError,
+    meaning,
+    out_of_space,
+)
+from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
+from kokuin.ledger.schema import REVISION
+from kokuin.ledger.statements import RAISE_GEN, READ_HEAD, ROWS, SWAP_HEAD, insert_rows
+from kokuin.trust.journal import AppendRefusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from kokuin.ledger.plan import Append, Plan
+    from kokuin.trust.journal import AppendOutcome
+
+_SETTINGS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    # Checkpoints are ours to time: an automatic one would fall into the middle of a burst.
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA cache_size=-32768",
+)
+
+_PAGE = 4096
+"""SQLite's page; a random serial touches about one of its index."""
+
+
+class SqliteStore:
+    """The one writer of a ledger file. Used by one thread at a time.
+
+    Attributes:
+        head: where the ledger ends; replaced as a whole after each commit, so that any thread may read it.
+        highest_gen: highest committed genTime by unit, microseconds; replaced likewise.
+        wal_octets: about how much of the write-ahead log is not in the database yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing ledger.
+
+        Args:
+            path: the file that `schema.create` made.
+
+        Raises:
+            OpenRefusedError: the store cannot be trusted to hold what it should.
+        """
+        self._path = path
+        self._last_hash = b""
+        self.head = Head(0, 0, 0, 0)
+        self.highest_gen: Mapping[str, int] = MappingProxyType({})
+        self.wal_octets = 0
+        self._connection = self._open()
+
+    def reopen(self) -> None:
+        """Open the file anew and go on from what it says.
+
+        Raises:
+            OpenRefusedError: it holds less than this process saw, or something else (a restored copy).
+        """
+        self.close()
+        self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the connection; the last one to close brings the write-ahead log into the database."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def commit(self, batch: Sequence[Append], now_us: int) -> list[AppendOutcome]:
+        """Write a batch in one durable transaction.
+
+        Args:
+            batch: appends in the order of arrival; one that is refused takes nobody with it.
+            now_us: the wall clock, microseconds since 1970 UTC.
+
+        Returns:
+            One outcome for each append. Receipts are given only for what is durable.
+
+        Raises:
+            StoreLostError: what is durable cannot be known; the process must end.
+        """
+        try:
+            plan = make_plan(batch, self.head, now_us)
+            try:
+                moved = self._write(plan)
+            except sqlite3.IntegrityError:
+                self._roll_back()
+                plan = make_plan(batch, self.head, now_us, self._taken(batch))
+                moved = self._write(plan)
+        except sqlite3.Error as error:
+            return self._refuse(batch, error)
+        except OpenRefusedError as error:
+            raise StoreLostError(str(error)) from error
+        if moved:
+            return refuse_all(batch, AppendRefusal.HEAD_MOVED)
+        return plan.outcomes
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the database as far as readers let us; its file is used again.
+
+        Raises:
+            StoreLostError: the device failed.
+        """
+        try:
+            # Passive, never truncating: to write over blocks that the file has is cheaper than to extend it.
+            row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            self._reason(error)
+        else:
+            self.wal_octets = (row[1] - row[2]) * _PAGE
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            # Without timeout: a lock that another program holds is a refusal, not a stall of all callers.
+            connection = sqlite3.connect(
+                self._path.absolute().as_uri() + "?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=0,
+                check_same_thread=False,
+                cached_statements=4 * ROWS,
+            )
+        except sqlite3.Error as error:
+            raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
+        try:
+            self._adopt(connection)
+        except (sqlite3.Error, OpenRefusedError) as error:
+            connection.close()
+            if isinstance(error, OpenRefusedError):
+                raise
+            raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
+        return connection
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        """Make the connection durable, and take over the head that it shows unless it is behind ours."""
+        journal_mode = connection.execute(_SETTINGS[0]).fetchone()[0]
+        if journal_mode != "wal":
+            raise OpenRefusedError(OpenFault.NO_WAL, journal_mode)
+        for setting in _SETTINGS[1:]:
+            connection.execute(setting)
+        require_schema(connection)
+        self._read_state(connection)
+
+    def _read_state(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")
+        try:
+            row = connection.execute(READ_HEAD).fetchone()
+            if row is None:
+                raise OpenRefusedError(OpenFault.INCONSISTENT, "no head")
+            head = Head(*row)
+            last = connection.execute("SELECT idx, leaf_hash FROM entry ORDER BY idx DESC LIMIT 1").fetchone()
+            if (last[0] + 1 if last else 0) != head.size:
+                raise OpenRefusedError(
+                    OpenFault.INCONSISTENT, f"head {head.size}, last leaf {last and last[0]}"
+                )
+            seen = connection.execute(
+                "SELECT leaf_hash FROM entry WHERE idx = ?", (self.head.size - 1,)
+            ).fetchone()
+            if head.epoch < self.head.epoch or (seen[0] if seen else b"") != self._last_hash:
+                raise OpenRefusedError(OpenFault.BEHIND, f"{head.size}, seen {self.head.size}")
+            gen = dict(connection.execute("SELECT unit, gen FROM unit_high").fetchall())
+        finally:
+            connection.execute("ROLLBACK")
+        self.head = head
+        self._last_hash = last[1] if last else b""
+        self.highest_gen = MappingProxyType(gen)
+
+    def _write(self, plan: Plan) -> bool:
+        """Run the transaction; return True when another writer moved the head and nothing was written."""
+        if plan.holds_nothing():
+            return False
+        old, new = self.head, plan.head()
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        swap = (new.cfg_epoch, new.size, new.at, old.epoch, old.cfg_epoch, old.size)
+        if execute(SWAP_HEAD, swap).rowcount != 1:
+            self._roll_back()
+            self._read_state(self._connection)
+            return True
+        for name, values in (("entry", plan.entry), ("ix", plan.ix), ("token", plan.token)):
+            insert_rows(self._connection, name, values)
+        raised = risen(plan.gen, self.highest_gen)
+        for unit_gen in raised.items():
+            execute(RAISE_GEN, unit_gen)
+        # A crash before this line leaves frames that no reader will take: nothing happened.
+        if self._commit(plan):
+            return True
+        # A crash from here on loses nothing: the leaves are on the disk, and no caller has been told yet.
+        self.head = new
+        self._last_hash = plan.last_hash or self._last_hash
+        self.wal_octets += plan.octets + _PAGE * (1 + len(plan.serials))
+        if raised:
+            self.highest_gen = MappingProxyType({**self.highest_gen, **raised})
+        return False
+
+    def _commit(self, plan: Plan) -> bool:
+        """Commit, or find out what became of it; return True when the head is another's."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if meaning(error) is not Meaning.REFUSED:
+                raise
+            # The reply is no answer: what the file says after it was opened anew is.
+            return self._ask_again(plan, error)
+        return False
+
+    def _ask_again(self, plan: Plan, error: sqlite3.Error) -> bool:
+        size = self.head.size
+        self.reopen()
+        if self.head.size == size:
+            raise error
+        last = (plan.size - 1,)
+        found = self._connection.execute("SELECT leaf_hash FROM entry WHERE idx = ?", last).fetchone()
+        return found is None or found[0] != plan.last_hash
+
+    def _taken(self, batch: Sequence[Append]) -> set[str]:
+        """Return the batch's serials that the ledger holds; asked only when an insert has met one."""
+        # All of them: refusing one append may let another in, which the first plan had refused for its sake.
+        serials = {record.serial for append in batch for record in append.records if record.serial}
+        known = "SELECT 1 FROM ix WHERE serial = ?"
+        return {serial for serial in serials if self._connection.execute(known, (serial,)).fetchone()}
+
+    def _refuse(self, batch: Sequence[Append], error: sqlite3.Error) -> list[AppendOutcome]:
+        reason = self._reason(error)
+        self._roll_back()
+        return refuse_all(batch, reason, str(error))
+
+    def _reason(self, error: sqlite3.Error) -> AppendRefusal:
+        """Say why nothing was written, or end the store when that cannot be known."""
+        what = meaning(error)
+        if what is Meaning.REFUSED:
+            return AppendRefusal.UNAVAILABLE
+        if what is Meaning.SPACE or (what is Meaning.DEVICE and out_of_space(self._path.parent)):
+            return AppendRefusal.FULL
+        raise StoreLostError(str(error)) from error
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise StoreLostError(str(error)) from error
+
+
+def require_schema(connection: sqlite3.Connection) -> None:
+    """Refuse a file of another release.
+
+    Raises:
+        OpenRefusedError: with `SCHEMA`.
+        sqlite3.Error: the file cannot be read.
+    """
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        row = None
+    if row is None or row[0] != REVISION:
+        raise OpenRefusedError(OpenFault.SCHEMA, row[0] if row else "no ledger")

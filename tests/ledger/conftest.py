@@ -1,0 +1,47 @@
+"""An empty ledger for every test; made once a session and copied, since Alembic takes its time."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kokuin.ledger import schema
+from kokuin.ledger.store import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "ledger.sqlite"
+    schema.create(path)
+    return path
+
+
+@pytest.fixture
+def path(empty_ledger: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite"
+    shutil.copy(empty_ledger, path)
+    return path
+
+
+@pytest.fixture
+def open_store(path: Path) -> Iterator[Callable[[], SqliteStore]]:
+    opened: list[SqliteStore] = []
+
+    def open_one() -> SqliteStore:
+        opened.append(SqliteStore(path))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], SqliteStore]) -> SqliteStore:
+    return open_store()

@@ -1,0 +1,88 @@
+"""Records, stores that break where they are told to, and the check of a whole ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from kokuin.ledger.leaf import read_leaf
+from kokuin.ledger.reader import LedgerReader
+from kokuin.trust.records import TST_ISSUED, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kokuin.ledger.reader import Stored
+    from kokuin.ledger.store import SqliteStore
+
+
+def issued(number: int, *, cfg_epoch: int | None = None, unit: str = "u1", size: int = 700) -> Record:
+    """A record as the service writes it for a token; number makes serial, token and genTime."""
+    serial = f"{number:032x}"
+    token = sha256(serial.encode()).digest() * (size // 32)
+    fields = {"id": serial, "tok": sha256(token).hexdigest(), "suites": ["ecdsa-p256"], "acc": 1_000_000}
+    return Record(TST_ISSUED, fields, serial, token, unit, 1_700_000_000_000_000 + number, cfg_epoch)  # type: ignore[arg-type]
+
+
+def check_whole(path: Path) -> list[Stored]:
+    """Read as an auditor would: no gap, leaves strict, hashed and in time's order, tokens there."""
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+    with LedgerReader(path) as reader:
+        stored = list(reader.walk())
+        assert len(stored) == reader.size()
+    at = 0
+    for index, one in enumerate(stored):
+        leaf = read_leaf(one.leaf)
+        assert one.index == index
+        assert one.leaf_hash == sha256(b"\x00" + one.leaf).digest()
+        assert isinstance(leaf["at"], int)
+        assert leaf["at"] >= at
+        at = leaf["at"]
+        if leaf["kind"] == TST_ISSUED:
+            assert one.token is not None
+            assert sha256(one.token).hexdigest() == leaf["tok"]
+    serials = [read_leaf(one.leaf).get("serial") for one in stored]
+    given = [serial for serial in serials if serial is not None]
+    assert len(given) == len(set(given))
+    return stored
+
+
+class Faulty:
+    """A connection that calls `fault` with every statement before it runs; what that raises is the answer."""
+
+    def __init__(self, connection: sqlite3.Connection, fault: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._fault = fault
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        self._fault(statement)
+        return self._connection.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def inject(store: SqliteStore, fault: Callable[[str], None]) -> None:
+    """Put a fault between a store and its driver; a connection that the store opens anew is free of it."""
+    store._connection = Faulty(store._connection, fault)  # type: ignore[assignment]
+
+
+def error(code: int) -> sqlite3.OperationalError:
+    """An error of the driver with SQLite's (extended) code."""
+    made = sqlite3.OperationalError(f"injected {code}")
+    made.sqlite_errorcode = code
+    return made
+
+
+def fail_at(statement: str, code: int) -> Callable[[str], None]:
+    """Fail whenever a statement begins so."""
+
+    def fault(text: str) -> None:
+        if text.startswith(statement):
+            raise error(code)
+
+    return fault
