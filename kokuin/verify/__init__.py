@@ -1,0 +1,1 @@
+"""Any bytes: recognise, judge, one Report; offline."""

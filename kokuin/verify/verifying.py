@@ -1,0 +1,86 @@
+"""Any bytes: recognised, judged by the room that knows them, answered with one report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kokuin.trust.judge import Context, judge_token, make_report
+from kokuin.trust.report import Report, SubIndication
+from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
+from kokuin.trust.token import unreadable
+from kokuin.wire import asn1
+from kokuin.wire.ber import definite
+from kokuin.wire.der import Fields, read_whole
+from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.pem import is_armoured, read_blocks
+from kokuin.wire.prescan import TOKEN_LIMITS
+from kokuin.wire.tsp import read_timestamp_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.trust.anchors import TrustStore
+
+MAX_OCTETS = TOKEN_LIMITS.size
+"""More than this is not read."""
+
+_GRANTED = frozenset({0, 1})
+
+
+def verify_bytes(
+    data: bytes, *, trust: TrustStore, at: int, content: Callable[[str], bytes] | None = None
+) -> Report:
+    """Recognise and judge a time-stamp token or response, in BER or PEM.
+
+    Args:
+        data: whatever was found; more than `MAX_OCTETS` is a format failure.
+        trust: anchors and helpers.
+        at: validation time, microseconds since 1970 UTC.
+        content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
+
+    Returns:
+        A report for any bytes.
+
+    Raises:
+        OSError: from `content`.
+    """
+    context = Context(at, trust, content)
+    try:
+        octets = definite(_unarmour(data), TOKEN_LIMITS)
+        first = Fields(read_whole(octets, asn1.SEQUENCE)).take_any().tag
+        if first == asn1.OBJECT_IDENTIFIER:
+            return judge_token(octets, context)
+        if first == asn1.SEQUENCE:
+            return _judge_response(octets, context)
+    except WireError as error:
+        return make_report({}, at, (unreadable(error),))
+    return make_report({}, at, (FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE),))
+
+
+def _unarmour(data: bytes) -> bytes:
+    """Take the one object out of PEM armour, whatever its label: tools disagree on labels for tokens."""
+    if len(data) > MAX_OCTETS:
+        raise WireError(WireCode.TOO_LARGE, MAX_OCTETS)
+    if not is_armoured(data):
+        return data
+    blocks = read_blocks(data, most=1)
+    if not blocks:
+        raise WireError(WireCode.BAD_ARMOUR, 0)
+    return blocks[0][1]
+
+
+def _judge_response(octets: bytes, context: Context) -> Report:
+    """RFC 3161 §2.4.2: a token is there when, and only when, the status is granted or grantedWithMods."""
+    response = read_timestamp_response(octets)
+    if response.status not in _GRANTED:
+        check = RESPONSE_STATUS.failed(
+            Reason.REQUEST_REFUSED,
+            SubIndication.FORMAT_FAILURE,
+            status_code=response.status,
+            fail_info=[str(bit) for bit in sorted(response.fail_info)],
+        )
+        return make_report({}, context.at, (check,))
+    if response.token is None:
+        check = RESPONSE_STATUS.failed(Reason.TOKEN_ABSENT, SubIndication.FORMAT_FAILURE)
+        return make_report({}, context.at, (check,))
+    return judge_token(response.token, context, (RESPONSE_STATUS.ok(status_code=response.status),))

@@ -1,0 +1,72 @@
+"""Tokens of our own units, judged by our own verifier."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kokuin.trust.anchors import TrustStore
+from kokuin.trust.certificate import read_certificate
+from kokuin.trust.issuing import DevelopmentCA
+from kokuin.verify.content import of_octets
+from kokuin.verify.verifying import verify_bytes
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.wire.encode import NULL
+from kokuin.wire.tsp import TimeStampReq
+from pqc.signing import SoftwareSigner, generate_key
+from pqc.suites import SUITES, suite
+from tsa.template import SignerIdentity
+from tsa.unit import KeyPeriod, TimeStampUnit
+
+if TYPE_CHECKING:
+    from pqc.signing import PrivateKey
+
+NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+NOW_US = int(NOW.timestamp()) * 1_000_000
+DATA = b"stamped"
+CHOSEN = sorted(each.id for each in SUITES.values() if each.issue and "4096" not in each.id)
+"""Every suite that may issue, but for RSA-4096, whose keys take seconds to make."""
+
+
+@functools.cache
+def key_of(suite_id: str) -> PrivateKey:
+    """RSA keys take a while to make; root and unit may share one here."""
+    return generate_key(suite(suite_id))
+
+
+@pytest.mark.parametrize("suite_id", CHOSEN)
+@pytest.mark.parametrize("certificates", [True, False])
+def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
+    chosen = suite(suite_id)
+    key = key_of(suite_id)
+    authority = DevelopmentCA(chosen, key, NOW, days=300)
+    unit_certificate = read_certificate(authority.issue_unit(key, days=200, key_days=100).der)
+    root = read_certificate(authority.root.der)
+    identity = SignerIdentity(
+        unit_certificate.der, unit_certificate.issuer, unit_certificate.serial, unit_certificate.subject
+    )
+    unit = TimeStampUnit(
+        unit_id="unit",
+        signer=SoftwareSigner(chosen, key),
+        identity=identity,
+        policy="1.3.6.1.4.1.32473.1",
+        accuracy_us=1_000_000,
+        period=KeyPeriod(NOW_US, NOW_US + 1),
+        name_in_token=True,
+    )
+    imprint = hashlib.sha512(DATA).digest()
+    request = TimeStampReq(
+        1, DIGEST_BY_NAME["sha512"].oid, NULL, imprint, None, 7, b"\x02\x01\x07", certificates, ()
+    )
+    token = unit.issue(request, NOW_US + 123_000).token
+    trust = TrustStore((root,), (unit_certificate,))
+    report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    assert report.indication == "PASSED"
+    assert [check.id for check in report.checks if check.status not in {"ok", "not-done"}] == []
+    assert report.subject["gen_time"] == "2026-06-01T00:00:00.123000Z"
+    wrong = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(b"other"))
+    assert wrong.sub_indication == "HASH_FAILURE"

@@ -1,0 +1,65 @@
+"""Every sentence gets what it needs to be said, in both languages."""
+
+from __future__ import annotations
+
+import ast
+import string
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kokuin
+from kokuin.cli.messages import LANGUAGES
+from kokuin.cli.verify import sentences
+from kokuin.trust.baseline import judge_key
+from kokuin.trust.judge import make_report
+from kokuin.trust.rules import SIGNATURE_ALGORITHM
+from pqc.verifying import KeyFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOM = Path(kokuin.__file__).parent
+OUTCOMES = frozenset({"weak", "not_done", "failed", "indeterminate"})
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("bits", [1024, 512])
+def test_a_weak_key_is_named_to_people(lang: str, bits: int) -> None:
+    check = judge_key(SIGNATURE_ALGORITHM, KeyFacts("rsa", f"RSA-{bits}", bits), "sha256")
+    assert any(f"RSA-{bits}" in line for line in sentences(make_report({}, 0, (check,)), lang))
+
+
+def _said() -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Yield place, key and parameters of every sentence that a call names outright."""
+    for path in ROOM.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or any(word.arg is None for word in call.keywords):
+                continue
+            names = frozenset(str(word.arg) for word in call.keywords)
+            outcome = isinstance(call.func, ast.Attribute) and call.func.attr in OUTCOMES
+            for argument in call.args:
+                place = f"{path.name}:{call.lineno}"
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield place, argument.value, names
+                elif outcome and ast.unparse(argument).startswith("Reason."):
+                    yield place, f"reason.{ast.unparse(argument).removeprefix('Reason.')}", names
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_sentence_is_given_its_parameters(lang: str) -> None:
+    source = (ROOM / "cli" / "messages" / f"{lang}.toml").read_text(encoding="utf-8")
+    known = {
+        f"{area}.{code}": text
+        for area, codes in tomllib.loads(source).items()
+        for code, text in codes.items()
+    }
+    seen = set()
+    for place, key, names in _said():
+        if key in known:
+            seen.add(key)
+            wanted = {field for _, field, _, _ in string.Formatter().parse(known[key]) if field}
+            assert wanted <= names, f"{place}: {key}"
+    assert len(seen) > 50
