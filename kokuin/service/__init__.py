@@ -1,0 +1,1 @@
+"""What runs: parent, keeper, workers, HTTP."""

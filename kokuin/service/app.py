@@ -1,0 +1,140 @@
+"""The HTTP application: stamping on the hot path, everything else through FastAPI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+import kokuin
+from kokuin.service.body_limit import BodyLimitMiddleware
+from kokuin.service.ports import KEEPER_UNAVAILABLE
+from kokuin.service.principal import Role
+from kokuin.service.problems import problem_response
+from kokuin.service.stamp_endpoint import StampEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.ports import KeeperPort, Readiness
+    from kokuin.service.principal import Doorkeeper
+
+_PEM = "application/x-pem-file"
+
+
+class Application(FastAPI):
+    """FastAPI with the stamp endpoint before its router."""
+
+    stamp: StampEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; part of ASGI."""
+        if scope["type"] == "http" and StampEndpoint.serves(scope["path"]):
+            await self.stamp(scope, receive, send)  # type: ignore[arg-type]  # uvicorn's and starlette's names for ASGI
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at one place
+    folder: DataFolder,
+    config: Config,
+    stamp: StampEndpoint,
+    doorkeeper: Doorkeeper,
+    keeper: KeeperPort,
+    readiness: Callable[[], Readiness],
+) -> Application:
+    """Build the application of one worker."""
+    app = Application(title="kokuin", version=kokuin.__version__, redoc_url=None)
+    app.stamp = stamp
+    app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _validation_problem)
+    app.add_exception_handler(Exception, _our_fault)
+    _add_health(app, readiness, keeper)
+    _add_trust(app, folder)
+    _add_operator(app, doorkeeper, keeper)
+    return app
+
+
+def _add_health(app: FastAPI, readiness: Callable[[], Readiness], keeper: KeeperPort) -> None:
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> PlainTextResponse:
+        """The process answers."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", tags=["operation"])
+    async def readyz() -> JSONResponse:
+        """Clock, ledger, keys and workers are fit: 200; else 503 with every reason."""
+        state = readiness()
+        content = {"ready": state.ready, "problems": list(state.problems)}
+        return JSONResponse(content, status_code=200 if state.ready else 503)
+
+    @app.get("/metrics", tags=["operation"])
+    async def metrics() -> Response:
+        """All workers' metrics in the Prometheus text format."""
+        answer = await keeper.ask("metrics")
+        if not answer["ok"]:
+            return problem_response(503, answer["code"], headers={"Retry-After": "1"})
+        return PlainTextResponse(answer["text"], media_type="text/plain; version=1.0.0")
+
+
+def _add_trust(app: FastAPI, folder: DataFolder) -> None:
+    def download(name: str, path: Path, help_text: str) -> None:
+        async def send_file() -> Response:
+            return FileResponse(path, media_type=_PEM, filename=path.name)
+
+        send_file.__doc__ = help_text
+        app.get(f"/trust/{name}", tags=["trust"], name=name)(send_file)
+
+    download("ca.pem", folder.anchors, "Roots that vouch for this authority's tokens.")
+    download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
+
+
+def _add_operator(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
+    async def operate(request: Request, operation: str) -> Response:
+        principal = doorkeeper.principal(request.scope["headers"])
+        if not principal.may(Role.OPERATE):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return problem_response(401, "OPERATOR_KEY_WANTED", headers=headers)
+        answer: dict[str, Any] = await keeper.ask(operation)
+        if not answer.pop("ok"):
+            gone = answer["code"] == KEEPER_UNAVAILABLE
+            return problem_response(503 if gone else 409, answer["code"])
+        return JSONResponse(answer)
+
+    @app.get("/api/v1/status", tags=["operator"])
+    async def status(request: Request) -> Response:
+        """State of clock, ledger and workers; needs the operator key as bearer token."""
+        return await operate(request, "status")
+
+    @app.post("/api/v1/clock/resume", tags=["operator"])
+    async def resume(request: Request) -> Response:
+        """Let issuing go on after a clock fault that was cured; needs the operator key as bearer token."""
+        return await operate(request, "clock.resume")
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the type it is registered for
+    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+    return problem_response(
+        error.status_code, codes.get(error.status_code, "HTTP_ERROR"), headers=error.headers
+    )
+
+
+async def _validation_problem(_: Request, error: Exception) -> Response:
+    del error
+    return problem_response(422, "REQUEST_INVALID")
+
+
+async def _our_fault(_: Request, error: Exception) -> Response:
+    # The server logs the exception; the client learns nothing about our inside.
+    del error
+    return problem_response(500, "INTERNAL")

@@ -1,0 +1,198 @@
+"""The effective configuration: `config.toml` of the data folder, overridden by `TSA_*` variables.
+
+Everything is checked when it is read. A value that cannot be read is fatal: an
+authority that guesses what its operator meant is worse than one that is down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from kokuin.wire import encode
+from pqc.profiles import DEVELOPMENT_ARC
+from tsa.clock.settings import ClockSettings
+
+ENVIRONMENT_PREFIX = "TSA_"
+_NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE"})
+"""Variables that other parts of the command read; they are no part of the configuration."""
+
+MAX_ARC = 2**31 - 1
+"""Greatest arc of an OID that we write: some clients keep arcs in 32 bits, signed."""
+
+
+def _oid(dotted: str) -> str:
+    if any(int(arc) > MAX_ARC for arc in dotted.split(".")):
+        raise ValueError(f"an arc is above {MAX_ARC}")
+    encode.oid(dotted)
+    return dotted
+
+
+def _path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL")
+    return path
+
+
+Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Oid = Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d{0,9}))+$"), AfterValidator(_oid)]
+PlainPath = Annotated[Path, AfterValidator(_path)]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is one line that names the place and what to do."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Table):
+    """Where to listen and how much to take on."""
+
+    host: str = "127.0.0.1"
+    port: Port = 3161
+    workers: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
+    connections: Count = 1024
+    requests: Count = 512
+    header_seconds: Seconds = 10.0
+    body_seconds: Seconds = 10.0
+    keep_alive_seconds: Seconds = 30.0
+    body_octets: Annotated[int, Field(strict=True, ge=256, le=1 << 20)] = 64 * 1024
+
+
+class Unit(_Table):
+    """How tokens look."""
+
+    name_in_token: bool = False
+    organisation: str = "kokuin development"
+
+
+class Requests(_Table):
+    """What a request may ask for beyond RFC 3161's own fields."""
+
+    extensions: tuple[Oid, ...] = ()
+    critical_extensions: bool = False
+
+
+_CLOCK = TypeAdapter(ClockSettings)
+_CLOCK_FIELDS = frozenset(field.name for field in fields(ClockSettings)) - {"accuracy_us"}
+
+
+def _clock_table(table: dict[str, Any]) -> dict[str, Any]:
+    """Check `[clock]` against `ClockSettings`; the accuracy is the profile's and stands there only."""
+    unknown = table.keys() - _CLOCK_FIELDS
+    if unknown:
+        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    problems = _CLOCK.validate_python(table).problems()
+    if problems:
+        raise ValueError(", ".join(problem.value for problem in problems))
+    return table
+
+
+ClockTable = Annotated[dict[str, Any], AfterValidator(_clock_table)]
+"""Fields of `tsa.clock.settings.ClockSettings`, each optional."""
+
+
+class Ledger(_Table):
+    """The audit ledger."""
+
+    queue: Count = 8192
+    behind_seconds: Seconds = 2.0
+
+
+class Access(_Table):
+    """Who may stamp. Anything but `open` refuses every anonymous request."""
+
+    timestamps: Literal["open", "closed"] = "open"
+
+
+class Config(_Table):
+    """All of it. Relative paths are relative to the file."""
+
+    profile: str = "classical"
+    arc: Oid = DEVELOPMENT_ARC
+    checks: Literal["rfc3161", "etsi-319-422"] = "rfc3161"
+    keys: PlainPath = Path("keys")
+    passphrase_file: PlainPath | None = None
+    server: Server = Server()
+    unit: Unit = Unit()
+    requests: Requests = Requests()
+    clock: ClockTable = Field(default_factory=dict)
+    ledger: Ledger = Ledger()
+    access: Access = Access()
+
+    def clock_settings(self, accuracy_us: int) -> ClockSettings:
+        """The guard's settings; tokens declare the profile's accuracy, microseconds."""
+        return _CLOCK.validate_python({**self.clock, "accuracy_us": accuracy_us})
+
+    def digest(self) -> str:
+        """SHA-256, hex, of the configuration in force: what each leaf's `cfg` names."""
+        # The clock's fields with their defaults: writing one out changes nothing that is in force.
+        document = {**self.model_dump(mode="json"), "clock": asdict(_CLOCK.validate_python(self.clock))}
+        return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def load_config(folder: Path, environment: dict[str, str] | None = None) -> Config:
+    """Read `folder/config.toml` and the environment.
+
+    Args:
+        folder: the data folder.
+        environment: `TSA_SERVER__PORT=3162` sets `server.port`; None: the process's own.
+
+    Raises:
+        ConfigError: unreadable file, unknown or ill-typed field, unknown variable.
+    """
+    path = folder / "config.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; `tsa init --dir {folder}` makes one") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    _apply_environment(table, dict(os.environ) if environment is None else environment)
+    try:
+        config = Config.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {place}: {first['msg']}") from None
+    return config.model_copy(update=_absolute(config, folder))
+
+
+def _absolute(config: Config, folder: Path) -> dict[str, Path]:
+    paths = {"keys": config.keys, "passphrase_file": config.passphrase_file}
+    return {name: (folder / path).resolve() for name, path in paths.items() if path is not None}
+
+
+def _apply_environment(table: dict[str, Any], environment: dict[str, str]) -> None:
+    """Set `a.b` from `TSA_A__B`; the value is TOML where it reads as TOML, else text."""
+    for name in sorted(environment):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in _NOT_CONFIGURATION:
+            continue
+        *path, last = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        place = table
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{name}: {part} is no table")
+        place[last] = _value(name, environment[name])
+
+
+def _value(name: str, text: str) -> object:
+    # Octets that are no UTF-8 become lone surrogates, which no leaf and no digest could hold.
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode():
+        raise ConfigError(f"{name}: no UTF-8")
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,134 @@
+"""The data folder: what lies where, its format number, and the lock that makes one process its owner."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+FORMAT = 1
+"""Written to `format`; a folder of another number is not served."""
+
+_MAX_SOCKET_PATH = 100
+"""Octets; the kernel's sockaddr_un holds 108 with the closing zero."""
+
+
+LOCK_PATIENCE_SECONDS = 5.0
+"""A service that was just stopped or killed may need a moment to let the folder go."""
+
+
+class FolderError(Exception):
+    """The data folder cannot be used; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths inside one data folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.root / "config.toml"
+
+    @property
+    def anchors(self) -> Path:
+        """PEM of the roots that vouch for this authority's tokens."""
+        return self.root / "trust" / "ca.pem"
+
+    @property
+    def units(self) -> Path:
+        """PEM of the units' certificates and what lies between them and the roots."""
+        return self.root / "trust" / "units.pem"
+
+    @property
+    def ledger(self) -> Path:
+        """The audit ledger's store."""
+        return self.root / "ledger" / "ledger.db"
+
+    @property
+    def operator(self) -> Path:
+        """SHA-256, hex, of the operator key; the key itself was shown once and is kept by a person."""
+        return self.root / "operator.sha256"
+
+    @property
+    def format(self) -> Path:
+        """The format number."""
+        return self.root / "format"
+
+    @property
+    def owner_socket(self) -> Path:
+        """Where the owner listens; in the runtime directory when the folder's own path is too long."""
+        near = self.root.resolve() / "owner.sock"
+        if len(os.fsencode(near)) <= _MAX_SOCKET_PATH:
+            return near
+        name = hashlib.sha256(os.fsencode(near)).hexdigest()[:32]
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        folder = Path(runtime) / f"kokuin-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+            # Somebody else made the folder first and would see, or be, our owner.
+            raise FolderError(f"{folder} is not this user's alone; remove it")
+        return folder / f"{name}.sock"
+
+    def check_format(self) -> None:
+        """Refuse a folder that another release wrote.
+
+        Raises:
+            FolderError: no data folder, or one of another format.
+        """
+        try:
+            text = self.format.read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            raise FolderError(
+                f"{self.root} is no data folder; `tsa init --dir {self.root}` makes one"
+            ) from None
+        if text != str(FORMAT):
+            raise FolderError(f"{self.root} has format {text[:16]!r}, this release reads {FORMAT}")
+
+
+class FolderLock:
+    """An exclusive lock on a data folder, held by its owner as long as the process lives.
+
+    The kernel drops it with the process, so a killed owner leaves nothing to
+    clean up, and a copied folder is free.
+    """
+
+    def __init__(self, folder: DataFolder, patience_s: float = 0.0) -> None:
+        """Args: the folder; for how many seconds a former owner may still be letting go."""
+        self._path = folder.root / "lock"
+        self._patience_s = patience_s
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            FolderError: another process owns the folder.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + self._patience_s
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise FolderError(f"{self._path.parent} is in use by another `tsa serve`")
+            time.sleep(0.05)
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

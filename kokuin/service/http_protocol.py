@@ -1,0 +1,203 @@
+"""HTTP/1.1 for hostile networks: uvicorn's protocol with bounded messages, time and connections.
+
+What is refused here never reaches the application; it is answered with an RFC
+9457 problem and a stable code, after the answers that the connection still owes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+
+from kokuin.service.http_connection import (
+    ANSWER,
+    BODY,
+    DEAF,
+    HEAD,
+    LINGER,
+    GuardedConnection,
+    Patrol,
+    TransportLimits,
+)
+from kokuin.service.http_problems import TransportCode, TransportEvent, send_problem
+from kokuin.service.whole_reply import EXTENSION, REPLY, DefaultFields, WholeReply
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+__all__ = ["TransportCode", "TransportEvent", "TransportLimits", "make_protocol"]
+
+CHUNK_FRAMING_OCTETS = 32
+"""Octets around a chunk (RFC 9112 §7.1) that are no attempt to flood with chunk extensions."""
+
+
+def make_protocol(
+    limits: TransportLimits, on_event: Callable[[TransportEvent], None]
+) -> type[GuardedProtocol]:
+    """Return the protocol class for `uvicorn.Config(http=...)`, bound to `limits`; one for each server.
+
+    `on_event` is called on the event loop for every refusal, so an attacker decides how often: it must be
+    quick and must not raise. uvicorn's own `limit_concurrency` and `timeout_keep_alive` have no effect.
+    """
+    bound = {
+        "limits": limits,
+        "patrol": Patrol(limits.sweep_s),
+        "on_event": staticmethod(on_event),
+        "default_fields": DefaultFields(),
+    }
+    return type("BoundGuardedProtocol", (GuardedProtocol,), bound)
+
+
+async def _too_many_requests(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await send_problem(send, TransportCode.TOO_MANY_REQUESTS)
+
+
+class _LateBody:
+    """Parser callbacks for the content of a request whose head another parser has read."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def on_body(self, body: bytes) -> None:
+        if self._protocol.cycle.more_body:
+            self._protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._protocol.cycle.more_body:
+            self._protocol.on_message_complete()
+
+
+class _FaultyHeadError(Exception):
+    """Stops the parser; the reason is in the protocol."""
+
+
+class GuardedProtocol(GuardedConnection):
+    """One connection under `TransportLimits`; made by the class that `make_protocol` returns."""
+
+    default_fields: ClassVar[DefaultFields]
+
+    _fault: TransportCode | None = None
+    _head_fields = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        """Take a connection."""
+        super().connection_made(transport)
+        self._real_app = self.app
+        self._envelope_left = self.limits.header_octets
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, never more at once than the message's envelope may still take."""
+        phase = self.phase
+        if phase is DEAF or phase is LINGER:
+            self.throw_away(len(data))
+            return
+        self.received += len(data)
+        if len(data) <= self._envelope_left:
+            self._feed(data)
+            return
+        rest = memoryview(data)
+        while rest and self.phase is not DEAF and self.phase is not LINGER:
+            taken = self._envelope_left
+            self._feed(rest[:taken])
+            rest = rest[taken:]
+
+    def _feed(self, piece: bytes | memoryview) -> None:
+        # An endless line completes no callback of the parser: only counting what goes in sees it.
+        self._envelope_left -= len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(piece[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.refuse(self._fault or TransportCode.MALFORMED)
+        else:
+            if self._envelope_left <= 0:
+                self.refuse(TransportCode.HEADER_TOO_LARGE)
+
+    def _decline_upgrade(self, rest: bytes | memoryview) -> None:
+        # A declined upgrade is an ordinary request (RFC 9110 §7.8; Java's HttpClient offers h2c with every
+        # POST), but llhttp stops before its content and would take that for the next request.
+        framing = [
+            name + b": " + value + b"\r\n"
+            for name, value in self.cycle.scope["headers"]
+            if name in (b"content-length", b"transfer-encoding")
+        ]
+        self.cycle.keep_alive = False
+        self.parser = httptools.HttpRequestParser(_LateBody(self))
+        self._feed(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"\r\n", rest]))
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    def on_message_begin(self) -> None:
+        """Start the header deadline of a request that is not the connection's first."""
+        if self.phase is not HEAD:
+            self.phase = HEAD
+            self.since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Hand a sound request to the application, or to a refusal when that has too much to do.
+
+        Raises:
+            _FaultyHeadError: the header section is refused.
+        """
+        self._fault = self._fault_of_head()
+        if self._fault is not None:
+            raise _FaultyHeadError
+        self.app = self._real_app if len(self.tasks) < self.limits.requests else _too_many_requests
+        super().on_headers_complete()
+        self.scope["extensions"] = {EXTENSION: {REPLY: WholeReply(self.cycle, self.default_fields)}}
+        # Trailers are no headers (RFC 9110 §6.5.1): the application must never see them as such.
+        self._head_fields = len(self.headers)
+        self.headers = []
+        self.phase = BODY
+        self.since = self.loop.time()
+        self.received_before = self.received
+
+    def _fault_of_head(self) -> TransportCode | None:
+        if len(self.headers) > self.limits.fields:
+            return TransportCode.TOO_MANY_FIELDS
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            return TransportCode.MALFORMED  # RFC 9112 §3.2
+        if len(self.pipeline) >= self.limits.pipelined:
+            return TransportCode.TOO_MANY_REQUESTS
+        return None
+
+    def on_body(self, body: bytes) -> None:
+        """Take content, which does not count for the envelope."""
+        left, whole = self._envelope_left + len(body) + CHUNK_FRAMING_OCTETS, self.limits.header_octets
+        self._envelope_left = left if left < whole else whole  # noqa: FURB136 - min() costs on the hot path
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """Give the next message a whole envelope.
+
+        Raises:
+            _FaultyHeadError: the trailers make too many fields.
+        """
+        if self.parser.should_upgrade():
+            return
+        if len(self.headers) + self._head_fields > self.limits.fields:
+            self._fault = TransportCode.TOO_MANY_FIELDS
+            raise _FaultyHeadError
+        self._envelope_left = self.limits.header_octets
+        self.phase = ANSWER
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()

@@ -1,0 +1,212 @@
+"""Making a data folder: configuration, keys, certificates, an empty ledger, the operator key.
+
+`format` is written last, so that a folder whose making was cut short is no
+data folder and is never served.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kokuin.ledger import schema
+from kokuin.service.config import Config, ConfigError, load_config
+from kokuin.service.datafolder import FORMAT, DataFolder
+from kokuin.service.units import UnitError, key_path, read_passphrase
+from kokuin.trust.issuing import DevelopmentCA, unit_request
+from pqc.keyfiles import KeyFileError, read_key, write_key
+from pqc.profiles import ProfileError, load_shipped
+from pqc.signing import generate_key
+from tsa.clock.settings import ClockSettings, SourceKind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pqc.profiles import Profile
+    from pqc.signing import PrivateKey
+
+ROOT_DAYS = 5475
+"""Fifteen years: the development root outlives every certificate under it."""
+
+
+class InitError(Exception):
+    """The folder cannot be made; `key` and `params` name the sentence for the user."""
+
+    def __init__(self, key: str, **params: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.params = params
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """What the operator asked for; None: the default."""
+
+    root: Path
+    profile: str = "classical"
+    keys: Path | None = None
+    production: bool = False
+    clock: str | None = None
+    ntp_servers: tuple[str, ...] = ()
+    organisation: str | None = None
+
+
+@dataclass(slots=True)
+class InitDone:
+    """What was made: sentences for the user, by key and parameters."""
+
+    notes: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def note(self, key: str, **params: object) -> None:
+        """Add a sentence."""
+        self.notes.append((key, params))
+
+
+def initialise(request: InitRequest) -> InitDone:
+    """Make a data folder.
+
+    Raises:
+        InitError: the folder is in use, profile or clock are unfit, production asks for what is missing, a
+            key from before or a variable cannot be used, or a file cannot be written.
+    """
+    profile = _profile(request)
+    _check_clock(request)
+    try:
+        return _initialise(request, profile)
+    except KeyFileError as error:
+        raise InitError("init.key", reason=error) from None
+    except ConfigError as error:
+        raise InitError("init.configuration", reason=error) from None
+    except OSError as error:
+        path = error.filename or request.root
+        raise InitError("init.cannot_write", folder=path, reason=error.strerror) from None
+
+
+def _initialise(request: InitRequest, profile: Profile) -> InitDone:
+    folder, done = DataFolder(request.root), InitDone()
+    _make_folders(folder)
+    folder.config.write_text(_config_text(request, folder), encoding="utf-8")
+    config = load_config(folder.root)
+    config.keys.mkdir(parents=True, exist_ok=True)
+    key = _unit_key(config, profile, done)
+    if request.production:
+        _request_certificate(folder, profile, key, config, done)
+    else:
+        _development_pki(folder, profile, key)
+        done.note("init.development")
+    schema.create(folder.ledger)
+    _operator_key(folder, done)
+    folder.format.write_text(f"{FORMAT}\n", encoding="ascii")
+    done.note("init.done", folder=folder.root)
+    return done
+
+
+def _profile(request: InitRequest) -> Profile:
+    if request.production and request.clock in {None, SourceKind.SYSTEM}:
+        raise InitError("init.production_clock")
+    if request.production and not request.organisation:
+        raise InitError("init.production_organisation")
+    try:
+        return load_shipped(request.profile)
+    except ProfileError as error:
+        raise InitError("init.profile_unknown", reason=error) from None
+
+
+def _check_clock(request: InitRequest) -> None:
+    if request.ntp_servers and request.clock != SourceKind.NTP:
+        raise InitError("init.ntp_servers_unused")
+    problems = _clock_settings(request).problems()
+    if problems:
+        raise InitError("init.clock", reason=", ".join(problems))
+
+
+def _clock_settings(request: InitRequest) -> ClockSettings:
+    """More than half of the NTP servers must agree: two quorums of fewer could disagree."""
+    servers = request.ntp_servers
+    quorum = max(2, len(servers) // 2 + 1)
+    return ClockSettings(kind=request.clock or SourceKind.SYSTEM, servers=servers, quorum=quorum)
+
+
+def _make_folders(folder: DataFolder) -> None:
+    if folder.root.exists() and any(folder.root.iterdir()):
+        raise InitError("init.not_empty", folder=folder.root)
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder.anchors.parent, folder.ledger.parent):
+        path.mkdir(mode=0o700)
+
+
+def _config_text(request: InitRequest, folder: DataFolder) -> str:
+    keys = "keys" if request.keys is None else os.path.relpath(request.keys, folder.root)
+    clock = _clock_settings(request)
+    lines = [
+        "# kokuin: paths are relative to this file; TSA_SECTION__NAME in the environment overrides.",
+        f"profile = {_quoted(request.profile)}",
+        f"keys = {_quoted(keys)}",
+        f'checks = "{"etsi-319-422" if request.production else "rfc3161"}"',
+        "",
+        "[unit]",
+        f"organisation = {_quoted(request.organisation or 'kokuin development')}",
+        "",
+        "[clock]",
+        *(
+            ["# Development: the machine's own clock is believed, and every leaf says so."]
+            * (clock.kind == SourceKind.SYSTEM)
+        ),
+        f'kind = "{clock.kind}"',
+    ]
+    if clock.servers:
+        lines += [f"servers = [{', '.join(map(_quoted, clock.servers))}]", f"quorum = {clock.quorum}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    if not escaped.isprintable():
+        raise InitError("init.unprintable")
+    return f'"{escaped}"'
+
+
+def _unit_key(config: Config, profile: Profile, done: InitDone) -> PrivateKey:
+    """Make the unit's key, or take the one that lies in the keys folder from an earlier data folder."""
+    try:
+        passphrase = read_passphrase(config, dict(os.environ))
+    except UnitError as error:
+        raise InitError("init.passphrase", reason=error) from None
+    path = key_path(config, profile)
+    if path.exists():
+        done.note("init.key_kept", path=path)
+        return read_key(path, passphrase)
+    key = generate_key(profile.tst)
+    write_key(path, key, passphrase)
+    done.note("init.key_made" if passphrase else "init.key_clear", path=path)
+    return key
+
+
+def _development_pki(folder: DataFolder, profile: Profile, key: PrivateKey) -> None:
+    """Make a root whose key is forgotten at once: nobody can issue under it later."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    authority = DevelopmentCA(profile.certificate, generate_key(profile.certificate), now, ROOT_DAYS)
+    unit = authority.issue_unit(key, profile.certificate_days, profile.key_days)
+    folder.anchors.write_bytes(authority.root.pem)
+    folder.units.write_bytes(unit.pem)
+
+
+def _request_certificate(
+    folder: DataFolder, profile: Profile, key: PrivateKey, config: Config, done: InitDone
+) -> None:
+    path = folder.anchors.parent / "unit.csr"
+    path.write_bytes(unit_request(profile.tst, key, config.unit.organisation))
+    done.note("init.request", path=path, units=folder.units, anchors=folder.anchors)
+
+
+def _operator_key(folder: DataFolder, done: InitDone) -> None:
+    operator = secrets.token_urlsafe(32)
+    digest = hashlib.sha256(operator.encode()).hexdigest()
+    descriptor = os.open(folder.operator, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(digest + "\n")
+    done.note("init.operator_key", operator=operator)

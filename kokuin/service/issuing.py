@@ -1,0 +1,157 @@
+"""From a granted request to a token and the record that must be durable before the token leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.trust.records import TST_ISSUED, Record
+from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
+from kokuin.wire.tsp import TimeStampReq
+from pqc.randomness import random_octets
+from tsa import status
+from tsa.clock.verdict import ClockFault
+from tsa.decide import IssuingRules, decide
+
+if TYPE_CHECKING:
+    from kokuin.service.principal import Principal
+    from kokuin.trust.records import LeafValue
+    from tsa.clock.reader import ClockReader
+    from tsa.clock.verdict import ClockVerdict
+    from tsa.status import Refusal
+    from tsa.unit import IssuedToken, TimeStampUnit
+
+CANARY = TimeStampReq(1, DIGEST_BY_NAME["sha512"].oid, None, bytes(64), None, None, None, True, ())
+"""What is stamped to see whether a unit can; the token never leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A signed token that still lacks its durable record."""
+
+    issued: IssuedToken
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveConfiguration:
+    """The configuration in force: its epoch in the ledger's head, and its digest."""
+
+    epoch: int
+    digest: str
+
+
+class Issuer:
+    """One profile at work: rules, unit and clock. Safe for several threads."""
+
+    def __init__(self, profile: str, rules: IssuingRules, unit: TimeStampUnit, clock: ClockReader) -> None:
+        self.profile = profile
+        self.unit = unit
+        self.rules = rules
+        self._clock = clock
+        self._active = ActiveConfiguration(0, "")
+        self._constants: dict[str, LeafValue] = {
+            "profile": profile,
+            "policy": rules.policy,
+            "suites": [unit.suite.id],
+            "signer": hashlib.sha256(unit.certificate).hexdigest(),
+            "res": "granted",
+        }
+        self._known = self._constants
+        """Fields of a record that only a new verdict of the clock changes."""
+
+    def activate(self, active: ActiveConfiguration) -> None:
+        """Issue under this configuration from now on."""
+        self._active = active
+
+    def update_clock(self, verdict: ClockVerdict, accuracy_us: int) -> None:
+        """Take the monitor's verdict for the reader and for the `clock` fields of the next records."""
+        self._clock.update(verdict)
+        self._known = {
+            **self._constants,
+            "acc": accuracy_us,
+            "clock": verdict.source,
+            "clk_off": verdict.offset_us,
+            "clk_unc": verdict.uncertainty_us,
+        }
+
+    def issue(self, request: TimeStampReq, body: bytes, principal: Principal) -> Draft | Refusal:
+        """Decide, read the clock, sign (RFC 3161 §2.1).
+
+        Args:
+            request: the request as read.
+            body: its octets, for the record's request digest.
+            principal: who asked.
+        """
+        refusal = decide(request, self.rules)
+        if refusal is not None:
+            return refusal
+        gen_us = self._clock.read(self.unit.id)
+        if isinstance(gen_us, ClockFault):
+            return status.CLOCK
+        # The key's end is checked before the signer is called (EN 319 421 TIS-7.7.1-09).
+        refusal = self.unit.fitness(gen_us)
+        if refusal is not None:
+            return refusal
+        issued = self.unit.issue(request, gen_us)
+        return Draft(issued, self._record(request, body, principal, issued))
+
+    def probe(self) -> str:
+        """Sign a canary that never leaves: empty when clock and key are fit, else the code of what is not.
+
+        The clock is the keeper's to report; here it only says whether the key may sign now.
+        """
+        now_us = time.time_ns() // 1_000
+        refusal = self.unit.fitness(now_us)
+        if refusal is not None:
+            return refusal.code
+        try:
+            self.unit.issue(CANARY, now_us)
+        except Exception:  # noqa: BLE001  # a key device may raise anything; the probe reports it
+            return status.SIGNING.code
+        return ""
+
+    def _record(
+        self, request: TimeStampReq, body: bytes, principal: Principal, issued: IssuedToken
+    ) -> Record:
+        active = self._active
+        random = random_octets(26)
+        fields: dict[str, LeafValue] = {
+            **self._known,
+            "id": uuid7(random[:10]),
+            "tenant": principal.tenant,
+            "actor": principal.actor,
+            "req": hashlib.sha256(body).hexdigest(),
+            "imp": request.imprint.hex(),
+            "imp_alg": DIGEST_BY_OID[request.digest_oid].name,
+            "tok": hashlib.sha256(issued.token).hexdigest(),
+            "tok512": hashlib.sha512(issued.token).hexdigest(),
+            "tst": hashlib.sha256(issued.tst_info).hexdigest(),
+            "tst512": hashlib.sha512(issued.tst_info).hexdigest(),
+            "cfg": active.digest,
+            "salt": random[10:].hex(),
+        }
+        return Record(
+            TST_ISSUED,
+            fields,
+            serial=issued.serial,
+            token=issued.token,
+            unit=self.unit.id,
+            gen=issued.gen_us,
+            cfg_epoch=active.epoch,
+        )
+
+
+def new_id() -> str:
+    """Return a record's `id`."""
+    return uuid7(random_octets(10))
+
+
+def uuid7(random: bytes) -> str:
+    """UUID version 7 (RFC 9562 §5.7) of the present millisecond and ten random octets."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(random, "big")
+    value = value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,98 @@
+"""The keeper's ends: a frame link for each worker process, and in-process the same port without frames."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from kokuin.service.frames import FrameLink
+from kokuin.service.link import pack_outcome, pack_push, unpack_appends
+from kokuin.service.loopqueue import LoopQueue
+from kokuin.service.ports import WorkerReport
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from kokuin.service.keeper import Keeper
+    from kokuin.trust.journal import AppendOutcome
+    from kokuin.trust.records import Record
+
+
+class LocalPort:
+    """`KeeperPort` of the one worker that lives in the keeper's own process."""
+
+    def __init__(self, keeper: Keeper, name: str) -> None:
+        self._keeper, self._name = keeper, name
+
+    def append(self, *records: Record) -> Future[AppendOutcome]:
+        """See `Journal.append`."""
+        return self._keeper.journal.append(*records)
+
+    def lag(self) -> float:
+        """See `KeeperPort.lag`."""
+        return self._keeper.journal.lag()
+
+    def report(self, report: WorkerReport) -> bool:
+        """See `KeeperPort.report`."""
+        self._keeper.report(self._name, report)
+        return True
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """See `KeeperPort.ask`."""
+        return await self._keeper.ask(operation, arguments or {})
+
+
+class WorkerLink:
+    """The keeper's end of the link to one worker process."""
+
+    def __init__(self, keeper: Keeper, name: str, on_lost: Callable[[WorkerLink], None]) -> None:
+        self._keeper, self._name, self._on_lost = keeper, name, on_lost
+        self._loop = asyncio.get_running_loop()
+        self._link = FrameLink(self._on_frame, self._lost)
+        self._done = LoopQueue(self._loop, self._send_outcomes)
+        self._unsubscribe: Callable[[], None] | None = None
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def attach(self, sock: socket.socket) -> None:
+        """Serve the worker at the other end of this socket."""
+        await self._loop.create_connection(lambda: self._link, sock=sock)
+        self._unsubscribe = self._keeper.subscribe(lambda push: self._send(pack_push(push)))
+
+    def _send(self, header: dict[str, Any]) -> None:
+        self._link.send(header)
+
+    def _on_frame(self, header: dict[str, Any], blob: bytes) -> None:
+        match header["op"]:
+            case "append":
+                for number, records in unpack_appends(header, blob):
+                    self._append(number, records)
+            case "report":
+                refusals = tuple((code, profile, count) for code, profile, count in header["refusals"])
+                report = WorkerReport(header["counters"], refusals, header["probe"], header["key_ends"])
+                self._keeper.report(self._name, report)
+            case "ask":
+                task = self._loop.create_task(self._answer(header))
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
+
+    def _append(self, number: int, records: tuple[Record, ...]) -> None:
+        self._keeper.journal.append(*records).add_done_callback(
+            lambda future: self._done.put((number, future.result()))
+        )
+
+    def _send_outcomes(self, done: list[tuple[int, AppendOutcome]]) -> None:
+        outcomes = [[number, pack_outcome(outcome)] for number, outcome in done]
+        floors = dict(self._keeper.journal.highest_gen())
+        self._send({"op": "done", "outcomes": outcomes, "floors": floors})
+
+    async def _answer(self, header: dict[str, Any]) -> None:
+        answer = await self._keeper.ask(header["operation"], header["arguments"])
+        self._send({"op": "answer", "id": header["id"], "answer": answer})
+
+    def _lost(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        self._keeper.retire(self._name)
+        self._on_lost(self)

@@ -1,0 +1,50 @@
+"""The first line of a child: whatever it is busy with, it does not outlive its parent for long.
+
+The event loop sees the parent's end too and lets open requests finish
+(`kokuin.service.child`). This thread needs no loop, so it also ends a child
+that is still loading its libraries or that drains for too long, and the port
+and the data folder are free for the next parent.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+
+ORPHAN_SECONDS = 2.5
+"""How long a child may go on after its parent."""
+EXIT_ORPHANED = 75
+
+
+def watch(descriptor: int) -> None:
+    """End this process `ORPHAN_SECONDS` after the other end of a control socket was closed."""
+    threading.Thread(target=_watch, args=(descriptor,), name="lifeline", daemon=True).start()
+
+
+def _watch(descriptor: int) -> None:
+    poller = select.poll()
+    # No event asked for: orders are the loop's to read, and a hang-up is always told (poll(2)).
+    poller.register(descriptor, 0)
+    poller.poll()
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(EXIT_ORPHANED)
+
+
+def main() -> int:
+    """Run as `python -m kokuin.service.lifeline ROLE NAME DESCRIPTOR FOLDER`; only the parent does."""
+    watch(int(sys.argv[3]))
+    from kokuin.service.child import main as run_child  # noqa: PLC0415  # its libraries take a second to load
+
+    return run_child(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    code = main()
+    from kokuin.service.logs import flush_logs  # loaded with the child
+
+    flush_logs()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,74 @@
+"""The owner socket: whoever may open it is the service's own user (mode 0600), and may operate it.
+
+One JSON object a line in each direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kokuin.service.keeper import Keeper
+
+MAX_LINE = 64 * 1024
+ASK_SECONDS = 10.0
+
+
+class OwnerUnavailableError(Exception):
+    """Nobody answers at the owner socket: the service is not running, or not this user's."""
+
+
+async def listen(keeper: Keeper, path: Path) -> asyncio.Server:
+    """Serve the owner socket; the caller holds the folder's lock, so a socket lying there is a dead one's."""
+    path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, at the start
+
+    # The mask, not a later chmod: between the two anybody could connect.
+    before = os.umask(0o177)
+    try:
+        return await asyncio.start_unix_server(functools.partial(_serve, keeper), path, limit=MAX_LINE)
+    finally:
+        os.umask(before)
+
+
+async def _serve(keeper: Keeper, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, ValueError):  # a line beyond the limit is a ValueError
+        while line := await reader.readline():
+            writer.write(orjson.dumps(await _answer(keeper, line)) + b"\n")
+            await writer.drain()
+    writer.close()
+
+
+async def _answer(keeper: Keeper, line: bytes) -> dict[str, Any]:
+    try:
+        question = orjson.loads(line)
+        operation, arguments = question["operation"], question.get("arguments", {})
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return {"ok": False, "code": "QUESTION_UNREADABLE"}
+    return await keeper.ask(str(operation), arguments)
+
+
+def ask_owner(path: Path, operation: str) -> dict[str, Any]:
+    """Ask the running owner one thing, synchronously.
+
+    Raises:
+        OwnerUnavailableError: nobody answers within ten seconds.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ASK_SECONDS)
+            connection.connect(str(path))
+            connection.sendall(orjson.dumps({"operation": operation}) + b"\n")
+            with connection.makefile("rb") as file:
+                answer: dict[str, Any] = orjson.loads(file.readline(16 * MAX_LINE))
+                return answer
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise OwnerUnavailableError(str(path)) from error

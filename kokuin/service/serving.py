@@ -1,0 +1,82 @@
+"""Starting the service: checks that need no key, the port, and then one process or several."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from pathlib import Path
+
+import pqc
+from kokuin.service.config import load_config
+from kokuin.service.datafolder import DataFolder
+from kokuin.service.errors import START_ERRORS, StartError
+from kokuin.service.logs import configure_logs
+from kokuin.service.parent import run_parent
+
+__all__ = ["START_ERRORS", "serve"]
+
+BIND_PATIENCE_SECONDS = 3.0
+"""A service that was just killed may hold the port for a moment longer."""
+BACKLOG = 2048
+
+
+def serve(root: Path, settings: dict[str, str]) -> int:
+    """Serve a data folder until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        root: the data folder.
+        settings: `TSA_*` variables that the command line sets, above the environment's own.
+
+    Raises:
+        ConfigError, FolderError, UnitError, ProfileError, OpenRefusedError, ActivationError, StartError:
+            the service cannot start; each message says what to do.
+    """
+    check_own_package()
+    folder = DataFolder(root)
+    folder.check_format()
+    config = load_config(root, {**os.environ, **settings})
+    configure_logs("serve")
+    with bind(config.server.host, config.server.port) as sock:
+        if config.server.workers == 1:
+            from kokuin.service.single import run_single  # noqa: PLC0415  # libraries that a parent has no use for
+
+            run_single(folder, config, sock)
+            return 0
+        return run_parent(folder, config, sock)
+
+
+def check_own_package() -> None:
+    """Refuse to run when another distribution's `pqc` is found before ours.
+
+    Raises:
+        StartError: the package is not the one beside this file.
+    """
+    ours = Path(__file__).resolve().parents[2] / "pqc"
+    found = Path(pqc.__file__ or "").resolve().parent
+    if found != ours:
+        raise StartError(f"the package `pqc` at {found} is not kokuin's; uninstall it")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind and listen; port 0 takes a free one.
+
+    Raises:
+        StartError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    deadline = time.monotonic() + BIND_PATIENCE_SECONDS
+    while True:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+            sock.listen(BACKLOG)
+        except OSError as error:
+            sock.close()
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            time.sleep(0.1)
+        else:
+            return sock

@@ -1,0 +1,55 @@
+"""One worker: keeper, worker and listener in one process on one loop, with the same parts as many."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from kokuin.service import owner
+from kokuin.service.datafolder import LOCK_PATIENCE_SECONDS, FolderLock
+from kokuin.service.keeper_link import LocalPort
+from kokuin.service.keeper_process import make_keeper
+from kokuin.service.worker import Worker, load_configured_unit
+
+if TYPE_CHECKING:
+    import socket
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+
+_log = structlog.get_logger()
+
+
+def run_single(folder: DataFolder, config: Config, sock: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        UnitError: key or certificate do not fit.
+        FolderError: another process owns the folder.
+        OpenRefusedError: the ledger cannot be opened.
+    """
+    loaded = load_configured_unit(folder, config)
+    with FolderLock(folder, patience_s=LOCK_PATIENCE_SECONDS):
+        uvloop.run(_serve(folder, config, sock, Worker(folder, config, loaded)))
+
+
+async def _serve(folder: DataFolder, config: Config, sock: socket.socket, worker: Worker) -> None:
+    keeper = make_keeper(folder, config)
+    await keeper.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    server = await owner.listen(keeper, folder.owner_socket)
+    unsubscribe = keeper.subscribe(worker.on_push)
+    _log.info("serving", host=sock.getsockname()[0], port=sock.getsockname()[1], workers=1)
+    try:
+        await worker.serve(LocalPort(keeper, "worker-1"), sock)
+    finally:
+        unsubscribe()
+        server.close()
+        await keeper.stop()
+        folder.owner_socket.unlink(missing_ok=True)

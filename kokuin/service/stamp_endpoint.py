@@ -1,0 +1,127 @@
+"""`POST /tsa` and `POST /tsa/{profile}`: bare ASGI, since a router would cost more than a signature.
+
+Limits of the transport come first, as HTTP errors; a request that was read is
+answered by RFC 3161 with HTTP 200 whatever it says (RFC 3161 §3.4).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
+from kokuin.service.principal import Role
+from kokuin.service.problems import problem_body
+from kokuin.service.whole_reply import EXTENSION, REPLY, WholeReply
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+    from kokuin.service.config import Config
+    from kokuin.service.metrics import WorkerCounters
+    from kokuin.service.ports import KeeperPort
+    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.responder import Answer, Responder
+
+PATH = "/tsa"
+GRANTED = "GRANTED"
+_PREFIX = PATH + "/"
+_REPLY = b"application/timestamp-reply"
+_NO_STORE = (b"cache-control", b"no-store")
+_FIELDS = (
+    b"content-type: " + _REPLY + b"\r\ncache-control: no-store\r\ncontent-length: %d\r\nx-request-id: %s\r\n"
+)
+
+
+class StampEndpoint:
+    """The hot path; one for each worker."""
+
+    def __init__(
+        self,
+        config: Config,
+        responder: Responder,
+        doorkeeper: Doorkeeper,
+        keeper: KeeperPort,
+        counters: WorkerCounters,
+    ) -> None:
+        self._responder, self._doorkeeper, self._keeper = responder, doorkeeper, keeper
+        self._counters = counters
+        self._limit = config.server.body_octets
+        self._behind_s = config.ledger.behind_seconds
+        self._numbers = itertools.count(1)
+        self._log = structlog.get_logger().bind()
+        self._run = f"{os.getpid():x}-{int(time.time()):x}-"
+        self.refusals: dict[tuple[str, str], int] = {}
+        """Refusals by code and profile since the keeper was last told."""
+
+    @staticmethod
+    def serves(path: str) -> bool:
+        """Say whether a URL path is this endpoint's."""
+        return path == PATH or path.startswith(_PREFIX)
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer one request; part of ASGI."""
+        started = time.perf_counter()
+        if scope["method"] != "POST":
+            await _problem(send, 405, "METHOD_NOT_ALLOWED", (b"allow", b"POST"))
+            return
+        principal = self._doorkeeper.principal(scope["headers"])
+        if not principal.may(Role.STAMP):
+            await _problem(send, 403, "STAMPING_NOT_ALLOWED")
+            return
+        if self._keeper.lag() > self._behind_s:
+            # Nothing is read that could not be recorded soon: the client knows that it may come again.
+            await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"))
+            return
+        body = await read_body(scope, receive, limit=self._limit)
+        if isinstance(body, BodyRefusal):
+            await refuse_body(send, body)
+            return
+        path = scope["path"]
+        profile = path[len(_PREFIX) :] or None if path != PATH else None
+        answer = await self._responder.answer(body, principal, profile)
+        request_id = self._run + str(next(self._numbers))
+        self._account(answer, started, request_id)
+        await _send_reply(scope, send, answer.body, request_id.encode())
+
+    def _account(self, answer: Answer, started: float, request_id: str) -> None:
+        refusal = answer.refusal
+        code = refusal.code if refusal else GRANTED
+        seconds = time.perf_counter() - started
+        self._counters.answered(answer.profile, code, seconds)
+        if refusal is not None:
+            key = (code, answer.profile)
+            self.refusals[key] = self.refusals.get(key, 0) + 1
+        self._log.info(
+            "tsa.answer", request=request_id, code=code, serial=answer.serial, ms=round(seconds * 1e3, 2)
+        )
+
+
+async def _send_reply(scope: HTTPScope, send: ASGISendCallable, body: bytes, request_id: bytes) -> None:
+    whole = scope.get("extensions", {}).get(EXTENSION, {}).get(REPLY)
+    if isinstance(whole, WholeReply) and whole(_FIELDS % (len(body), request_id), body):
+        return
+    fields = [
+        (b"content-type", _REPLY),
+        _NO_STORE,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _problem(send: ASGISendCallable, status: int, code: str, *extra: tuple[bytes, bytes]) -> None:
+    body = problem_body(status, code)
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        _NO_STORE,
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

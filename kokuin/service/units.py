@@ -1,0 +1,239 @@
+"""Loading a profile's time-stamp unit: key, certificate, chain, and what must fit before the first token."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kokuin.service.issuing import CANARY
+from kokuin.trust.anchors import TrustError, load_trust
+from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.report import Indication
+from pqc.keyfiles import KeyFileError, read_key
+from pqc.signing import KeyMismatchError, SoftwareSigner
+from tsa.etsi import UnitFacts, etsi_findings
+from tsa.template import SignerIdentity
+from tsa.unit import KeyPeriod, TimeStampUnit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from pqc.profiles import Profile
+    from pqc.signing import Signer
+    from tsa.decide import IssuingRules
+
+
+SLOW_SIGNATURE_SECONDS = 0.0003
+"""A suite whose signature takes longer is signed in threads."""
+
+
+class UnitError(Exception):
+    """The unit cannot serve; the message is one line that names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedUnit:
+    """A unit ready to sign, and whether its signatures are slow enough for threads of their own."""
+
+    unit: TimeStampUnit
+    slow: bool
+
+    @property
+    def key_ends(self) -> dict[str, int]:
+        """End of the key period by unit id, microseconds since 1970 UTC."""
+        return {self.unit.id: self.unit.period.end_us}
+
+
+def key_path(config: Config, profile: Profile) -> Path:
+    """Where the private key of a profile's unit lies."""
+    return config.keys / f"unit-{profile.name}.pem"
+
+
+def read_passphrase(config: Config, environment: dict[str, str]) -> bytes | None:
+    """Return the passphrase of the key files: `TSA_PASSPHRASE`, else the configured file, else None.
+
+    Raises:
+        UnitError: the file cannot be read.
+    """
+    text = environment.get("TSA_PASSPHRASE")
+    if text:
+        return text.encode()
+    if config.passphrase_file is None:
+        return None
+    try:
+        return config.passphrase_file.read_bytes().rstrip(b"\r\n")
+    except OSError as error:
+        raise UnitError(f"{config.passphrase_file}: {error.strerror}") from None
+
+
+def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named once
+    folder: DataFolder,
+    config: Config,
+    profile: Profile,
+    rules: IssuingRules,
+    passphrase: bytes | None,
+    now: dt.datetime,
+) -> LoadedUnit:
+    """Load and check the unit of `profile` (EN 319 421 TIS-7.6.4: certificate before the first token).
+
+    Raises:
+        UnitError: key, certificate, chain or configuration do not fit.
+    """
+    path = key_path(config, profile)
+    try:
+        signer = SoftwareSigner(profile.tst, read_key(path, passphrase))
+    except (KeyFileError, KeyMismatchError) as error:
+        raise UnitError(f"unit key of profile {profile.name}: {error}") from None
+    bag = _read_certificates(folder.units)
+    certificate = _certificate_of(signer, bag, folder.units)
+    chain = _chain(certificate, bag, _read_certificates(folder.anchors))
+    _check_certificate(certificate, now)
+    facts, period = _facts(certificate)
+    if config.checks == "etsi-319-422":
+        findings = etsi_findings(rules, config.clock_settings(profile.accuracy_us), facts)
+        if findings:
+            raise UnitError(f"the profile etsi-319-422 forbids: {', '.join(findings)}")
+    unit = TimeStampUnit(
+        unit_id=f"{certificate.serial_number:x}",
+        signer=signer,
+        identity=_identity(certificate, chain),
+        policy=rules.policy,
+        accuracy_us=profile.accuracy_us,
+        period=period,
+        name_in_token=config.unit.name_in_token,
+    )
+    _check_tokens(unit, folder, now)
+    return LoadedUnit(unit, slow=_is_slow(signer))
+
+
+def _read_certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise UnitError(f"{path}: {error.strerror}; put the certificates there as PEM") from None
+    except ValueError:
+        raise UnitError(f"{path} holds no certificate in PEM") from None
+
+
+def _certificate_of(signer: Signer, bag: Sequence[x509.Certificate], path: Path) -> x509.Certificate:
+    for certificate in bag:
+        public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if public == signer.public_key:
+            return certificate
+    raise UnitError(f"no certificate in {path} belongs to the unit's key; have its request signed")
+
+
+def _chain(
+    certificate: x509.Certificate, bag: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> list[x509.Certificate]:
+    """Return the certificates between the unit and its anchor, which itself no token carries."""
+    chain: list[x509.Certificate] = []
+    current = certificate
+    while True:
+        if any(_issued(anchor, current) for anchor in anchors):
+            return chain
+        issuer = next((item for item in bag if item not in chain and _issued(item, current)), None)
+        if issuer is None:
+            raise UnitError(
+                f"{certificate.subject.rfc4514_string()} does not lead to a certificate in trust/ca.pem"
+            )
+        chain.append(issuer)
+        current = issuer
+
+
+def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    if issuer == subject:
+        return False
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _check_certificate(certificate: x509.Certificate, now: dt.datetime) -> None:
+    name = certificate.subject.rfc4514_string()
+    if certificate.not_valid_after_utc < now:
+        raise UnitError(f"the certificate of {name} has expired")
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        usage = None
+    # RFC 3161 §2.3: only timeStamping, and critical; else verifiers refuse every token of this unit.
+    if usage is None or not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        raise UnitError(f"{name} lacks extendedKeyUsage timeStamping, critical and alone (RFC 3161 §2.3)")
+
+
+def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime) -> None:
+    """Judge a token that never leaves as those will who trust `trust/ca.pem`, within the key's period."""
+    moment = min(max(_microseconds(now), unit.period.start_us), unit.period.end_us)
+    token = unit.issue(CANARY, moment).token
+    try:
+        trust = load_trust(folder.anchors)
+    except TrustError as error:
+        raise UnitError(f"{folder.anchors} cannot be read: {error.code}") from None
+    report = judge_token(token, Context(moment, trust))
+    if report.indication is not Indication.PASSED:
+        reasons = [f"{check.id} {check.reason}" for check in report.checks if check.sub_indication]
+        raise UnitError(
+            f"tokens of this unit would be {report.indication} / {report.sub_indication}"
+            f" ({', '.join(reasons)}) for whoever trusts {folder.anchors}"
+        )
+
+
+def _facts(certificate: x509.Certificate) -> tuple[UnitFacts, KeyPeriod]:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    key_end = end
+    try:
+        period = certificate.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        start = max(start, _utc(period.not_before) or start)
+        key_end = min(end, _utc(period.not_after) or end)
+    facts = UnitFacts(
+        time_stamping_alone=True,
+        key_ends_before_certificate=key_end < end,
+        subject_attributes=frozenset(item.oid.dotted_string for item in certificate.subject),
+    )
+    return facts, KeyPeriod(_microseconds(start), _microseconds(key_end))
+
+
+def _utc(moment: dt.datetime | None) -> dt.datetime | None:
+    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def _identity(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> SignerIdentity:
+    return SignerIdentity(
+        certificate=certificate.public_bytes(Encoding.DER),
+        issuer=certificate.issuer.public_bytes(),
+        serial=certificate.serial_number,
+        subject=certificate.subject.public_bytes(),
+        chain=tuple(item.public_bytes(Encoding.DER) for item in chain),
+    )
+
+
+def _is_slow(signer: Signer) -> bool:
+    """Measure: a signature above this time would hold up every other request of the loop."""
+    best = min(_timed(signer) for _ in range(5))
+    return best > SLOW_SIGNATURE_SECONDS
+
+
+def _timed(signer: Signer) -> float:
+    start = time.perf_counter()
+    signer.sign(b"how long does a signature take")
+    return time.perf_counter() - start

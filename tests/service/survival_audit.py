@@ -1,0 +1,106 @@
+"""What must be true of a ledger whatever was killed, read with nothing of the product but its file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ISSUED = "tst.issued"
+FALL_US = 1_000_000
+"""How far genTime may fall in the ledger's order between workers: two tokens of one moment may be committed
+in either order, and the accuracy that they declare covers more than that."""
+
+_LEAVES = (
+    "SELECT entry.idx, leaf, leaf_hash, der FROM entry LEFT JOIN token ON token.idx = entry.idx"
+    " ORDER BY entry.idx"
+)
+
+
+@dataclass(slots=True)
+class Audit:
+    """What was found.
+
+    Attributes:
+        violations: one line for each broken promise.
+        size: leaves.
+        tokens: DER by serial number.
+        kinds: kinds of the leaves in order.
+        deepest_fall_us: largest fall of a unit's genTime in the ledger's order.
+    """
+
+    violations: list[str] = field(default_factory=list)
+    size: int = 0
+    tokens: dict[str, bytes] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
+    deepest_fall_us: int = 0
+
+    def expect(self, fact: object, violation: str) -> None:
+        """Note a violation unless the fact holds."""
+        if not fact:
+            self.violations.append(violation)
+
+
+def audit(folder: Path, received: Mapping[str, bytes], *, workers: int) -> Audit:
+    """Check the ledger of a data folder; its service may run or be dead.
+
+    Args:
+        folder: the data folder.
+        received: the DER of every token that clients got, by serial number in hex.
+        workers: one worker promises that genTime never falls at all.
+    """
+    found = Audit()
+    # Read-only: the last writer to close a file tidies it up, and the service is to find it as it was left.
+    address = (folder / "ledger" / "ledger.db").absolute().as_uri() + "?mode=ro"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=10)
+    try:
+        connection.execute("BEGIN")
+        answer = connection.execute("PRAGMA integrity_check").fetchall()
+        found.expect(answer == [("ok",)], f"integrity_check: {answer[:3]}")
+        _check_leaves(found, connection)
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+    for serial, token in received.items():
+        found.expect(found.tokens.get(serial) == token, f"a client holds {serial}, the ledger does not")
+    if workers == 1:
+        found.expect(not found.deepest_fall_us, f"genTime fell by {found.deepest_fall_us} us in one process")
+    found.expect(found.deepest_fall_us < FALL_US, f"genTime fell by {found.deepest_fall_us} us")
+    return found
+
+
+def _check_leaves(found: Audit, connection: sqlite3.Connection) -> None:
+    head_size, head_at = connection.execute("SELECT size, at FROM head").fetchone()
+    highest: dict[str, int] = {}
+    last_at = 0
+    for idx, octets, stored, token in connection.execute(_LEAVES):
+        found.expect(idx == found.size, f"gap: index {idx} where {found.size} was due")
+        found.expect(hashlib.sha256(b"\x00" + octets).digest() == stored, f"leaf {idx} has another hash")
+        leaf = json.loads(octets)
+        found.expect(leaf["at"] >= last_at, f"leaf {idx} is older than the one before")
+        last_at = leaf["at"]
+        found.kinds.append(leaf["kind"])
+        found.size = idx + 1
+        if leaf["kind"] == ISSUED:
+            _check_token(found, leaf, token or b"", highest)
+        else:
+            found.expect(token is None, f"leaf {idx} is no token's and has one")
+    found.expect(found.size == head_size, f"the head says {head_size} leaves, there are {found.size}")
+    found.expect(head_at >= last_at, "the head is older than the last leaf")
+    (tokens,) = connection.execute("SELECT count(*) FROM token").fetchone()
+    found.expect(tokens == len(found.tokens), f"{tokens} tokens for {len(found.tokens)} leaves")
+
+
+def _check_token(found: Audit, leaf: dict[str, Any], token: bytes, highest: dict[str, int]) -> None:
+    serial, unit, gen = leaf["serial"], leaf["unit"], leaf["gen"]
+    found.expect(serial not in found.tokens, f"serial {serial} stands twice in the ledger")
+    found.tokens[serial] = token
+    found.expect(hashlib.sha256(token).hexdigest() == leaf["tok"], f"token {serial} is not the leaf's")
+    found.deepest_fall_us = max(found.deepest_fall_us, highest.get(unit, gen) - gen)
+    highest[unit] = max(gen, highest.get(unit, gen))

@@ -1,0 +1,119 @@
+"""Races around a worker's first and last moments, and what it keeps while there is no keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.service.config import load_config
+from kokuin.service.keeper_process import make_keeper
+from kokuin.service.lifeline import EXIT_ORPHANED, ORPHAN_SECONDS
+from kokuin.service.ports import WorkerReport
+from kokuin.service.worker import Worker, load_configured_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.service.ports import Push
+    from tests.service.running import Prepared
+
+
+class NoKeeper:
+    """A port whose keeper is dead."""
+
+    def __init__(self) -> None:
+        self.reports: list[WorkerReport] = []
+        self.takes = False
+
+    def report(self, report: WorkerReport) -> bool:
+        self.reports.append(report)
+        return self.takes
+
+    def lag(self) -> float:
+        return 0.0
+
+
+def make_worker(prepared: Prepared) -> Worker:
+    config = load_config(prepared.folder.root, {})
+    return Worker(prepared.folder, config, load_configured_unit(prepared.folder, config))
+
+
+def test_a_worker_told_to_stop_before_it_serves_does_not_serve(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    async def scenario() -> None:
+        worker = make_worker(folder_of("classical"))
+        worker.stop()
+        port: Any = NoKeeper()
+        async with asyncio.timeout(20):
+            await worker.serve(port, socket.create_server(("127.0.0.1", 0)))
+
+    asyncio.run(scenario())
+
+
+def test_refusals_wait_for_a_keeper_that_takes_them(folder_of: Callable[[str], Prepared]) -> None:
+    worker, port = make_worker(folder_of("classical")), NoKeeper()
+    stamp: Any = type("Stamp", (), {"refusals": {("LEDGER_UNAVAILABLE", "classical"): 3}})()
+    keeper: Any = port
+    worker._tell(keeper, stamp)
+    assert stamp.refusals
+    port.takes = True
+    worker._tell(keeper, stamp)
+    assert not stamp.refusals
+    assert [report.refusals for report in port.reports] == [(("LEDGER_UNAVAILABLE", "classical", 3),)] * 2
+
+
+def test_a_worker_that_comes_back_at_once_hears_that_all_is_well_again(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    async def scenario() -> None:
+        folder = folder_of("classical").folder
+        keeper = make_keeper(folder, load_config(folder.root, {}))
+        await keeper.start()
+        pushes: list[Push] = []
+        report = WorkerReport({}, (), "", {"unit": 0})
+        for _ in range(2):
+            unsubscribe = keeper.subscribe(pushes.append)
+            keeper.report("worker-1", report)
+            assert pushes[-1].readiness == keeper._readiness()
+            unsubscribe()
+            keeper.retire("worker-1")
+        await keeper.stop()
+
+    asyncio.run(scenario())
+
+
+BUSY = """
+import sys, time
+from kokuin.service import lifeline
+lifeline.watch(int(sys.argv[1]))
+print("watching", flush=True)
+while True:
+    time.sleep(0.01) if len(sys.argv) > 2 else sum(range(10_000))
+"""
+
+
+@pytest.mark.parametrize("mood", [[], ["idle"]], ids=["busy", "idle"])
+def test_a_child_ends_soon_after_its_parent_whatever_it_is_doing(mood: list[str]) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-c", BUSY, str(theirs.fileno()), *mood]
+    with (
+        ours,
+        subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as child,
+    ):
+        theirs.close()
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"watching\n"
+        ours.send(b"an order is no end")
+        time.sleep(0.1)
+        assert child.poll() is None
+        ours.close()
+        assert child.wait(10 * ORPHAN_SECONDS) == EXIT_ORPHANED
+    assert not os.path.exists(f"/proc/{child.pid}")  # noqa: PTH110  # a process, not a file
