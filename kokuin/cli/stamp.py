@@ -1,0 +1,107 @@
+"""`tsa stamp`: get a time-stamp for a file from any RFC 3161 authority; only the file's hash is sent."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import text
+from kokuin.cli.outcome import CommandError, Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tsa.client import Query
+
+MAX_ANSWER = 1 << 20
+"""Octets; real tokens with chain stay far below."""
+TIMEOUT_SECONDS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the command's options."""
+    parser.add_argument("file", type=Path, metavar="FILE", help=text(lang, "stamp.file_help"))
+    parser.add_argument("--url", default="http://127.0.0.1:3161/tsa", help=text(lang, "stamp.url_help"))
+    parser.add_argument("-o", "--out", type=Path, help=text(lang, "stamp.out_help"))
+    parser.add_argument(
+        "--hash", choices=("sha256", "sha384", "sha512"), default="sha512", help=text(lang, "stamp.hash_help")
+    )
+    parser.add_argument("--policy", metavar="OID", help=text(lang, "stamp.policy_help"))
+    parser.add_argument(
+        "--no-certificates", action="store_true", help=text(lang, "stamp.no_certificates_help")
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, check that the answer belongs to the request, and write it; 1 when the authority refused.
+
+    Raises:
+        CommandError: a file or the authority cannot be reached, or the answer is not for this request.
+    """
+    from tsa.client import AnswerFault, Refused, check_answer, make_query
+
+    imprint = _hash(arguments.file, arguments.hash)
+    try:
+        query = make_query(
+            arguments.hash, imprint, certificates=not arguments.no_certificates, policy=arguments.policy
+        )
+    except ValueError:
+        raise CommandError("stamp.bad_policy", policy=arguments.policy) from None
+    answer = _ask(arguments.url, query)
+    checked = check_answer(query, answer)
+    if isinstance(checked, Refused):
+        if checked.fault is AnswerFault.REJECTED:
+            words = checked.text or "-"
+            bits = ",".join(str(bit) for bit in sorted(checked.fail_info)) or "-"
+            print(text(arguments.lang, "stamp.rejected", reason=words, bits=bits))
+            return Exit.FAILED
+        raise CommandError("stamp.mismatch", reason=checked.fault.value)
+    out = arguments.out or arguments.file.with_name(arguments.file.name + ".tsr")
+    _write(out, answer)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=checked.gen_time.microseconds)
+    print(text(arguments.lang, "stamp.done", path=out, time=moment.isoformat()))
+    return Exit.PASSED
+
+
+def _hash(path: Path, digest: str) -> bytes:
+    import hashlib
+
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, digest).digest()
+    except OSError as error:
+        raise CommandError("stamp.cannot_read", path=path, reason=error.strerror) from None
+
+
+def _ask(url: str, query: Query) -> bytes:
+    """Send the request and read at most `MAX_ANSWER` octets; no redirect is followed."""
+    import httpx
+
+    from tsa.client import REQUEST_MEDIA_TYPE
+
+    headers = {"content-type": REQUEST_MEDIA_TYPE}
+    body = bytearray()
+    try:
+        with httpx.stream("POST", url, content=query.der, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
+            for piece in answer.iter_raw(65_536):
+                body += piece
+                if len(body) > MAX_ANSWER:
+                    raise CommandError("stamp.not_a_response", url=url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CommandError("stamp.no_answer", url=url, reason=str(error) or type(error).__name__) from None
+    if answer.status_code not in {200, 201}:
+        raise CommandError("stamp.http_status", url=url, status=answer.status_code)
+    return bytes(body)
+
+
+def _write(path: Path, answer: bytes) -> None:
+    """Write whole or not at all: a time-stamp cut short by a full disk would look like one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(answer)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise CommandError("stamp.cannot_write", path=path, reason=error.strerror) from None

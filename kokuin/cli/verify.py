@@ -1,0 +1,135 @@
+"""`tsa verify`: judge a time-stamp offline; the exit code is the verdict."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import text
+from kokuin.cli.outcome import CommandError, Exit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from kokuin.trust.anchors import TrustStore
+    from kokuin.trust.report import Check, Report
+
+_EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
+_SHOWN = frozenset({"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer"})
+
+
+def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the command's options."""
+    parser.add_argument("token", type=Path, metavar="TOKEN", help=text(lang, "verify.token_help"))
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--data", type=Path, metavar="FILE", help=text(lang, "verify.data_help"))
+    data.add_argument("--digest", metavar="HEX", help=text(lang, "verify.digest_help"))
+    parser.add_argument("--trust", type=Path, metavar="DIR|FILE", help=text(lang, "verify.trust_help"))
+    parser.add_argument("--at", metavar="TIME", help=text(lang, "verify.at_help"))
+    parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge one file and print the report; return 0 passed, 1 failed, 2 indeterminate.
+
+    Raises:
+        CommandError: a file cannot be opened, or an option cannot be read.
+    """
+    from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
+
+    at, content = _moment(arguments.at), _content(arguments)
+    trust = _trust(arguments.trust)
+    try:
+        with arguments.token.open("rb") as file:
+            data = file.read(MAX_OCTETS + 1)
+        report = verify_bytes(data, trust=trust, at=at, content=content)
+    except OSError as error:
+        raise CommandError(
+            "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
+        ) from None
+    lines = [report.to_json()] if arguments.json else list(sentences(report, arguments.lang))
+    _write(lines)
+    return _EXITS[report.indication.value]
+
+
+def _moment(option: str | None) -> int:
+    """Return `--at` (ISO 8601; UTC where it names no offset), default now, in microseconds since 1970 UTC."""
+    if option is None:
+        return time.time_ns() // 1_000
+    try:
+        moment = datetime.fromisoformat(option)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        raise CommandError("verify.bad_time", time=option) from None
+
+
+def _content(arguments: argparse.Namespace) -> Callable[[str], bytes] | None:
+    from kokuin.verify.content import of_digest, of_file
+
+    if arguments.data is not None:
+        _check_readable(arguments.data)
+        return of_file(arguments.data)
+    if arguments.digest is None:
+        return None
+    try:
+        return of_digest(bytes.fromhex(arguments.digest))
+    except ValueError:
+        raise CommandError("verify.bad_digest", digest=arguments.digest) from None
+
+
+def _check_readable(path: Path) -> None:
+    """Say that the data cannot be opened even where the token would fail before it is read."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CommandError("verify.cannot_read", path=path, reason=error.strerror or error) from None
+
+
+def _trust(path: Path | None) -> TrustStore:
+    from kokuin.trust.anchors import TrustError, TrustStore, load_trust
+
+    if path is None:
+        return TrustStore()
+    try:
+        return load_trust(path)
+    except OSError as error:
+        raise CommandError(
+            "verify.cannot_read", path=error.filename or path, reason=error.strerror or error
+        ) from None
+    except TrustError as error:
+        raise CommandError("verify.bad_trust", path=error.path, code=error.code.value) from None
+
+
+def sentences(report: Report, lang: str) -> Iterator[str]:
+    """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
+    verdict = report.indication.value
+    meaning = text(lang, f"report.{report.sub_indication or verdict}")
+    yield f"{verdict}{' / ' + report.sub_indication if report.sub_indication else ''}: {meaning}"
+    signer = next((check.params for check in report.checks if check.id == "signer"), {})
+    for name, value in {**report.subject, "signer": signer.get("certificate")}.items():
+        if name in _SHOWN and value is not None:
+            yield "  " + text(lang, f"report.{name}", value=value)
+    for check in report.checks:
+        yield _check_sentence(check, lang)
+    for limit in report.limits:
+        yield "  " + text(lang, f"report.{limit}")
+
+
+def _check_sentence(check: Check, lang: str) -> str:
+    line = f"  [{text(lang, f'report.{check.status}')}] {text(lang, f'check.{check.id}')}"
+    if check.reason is not None:
+        line += ": " + text(lang, f"reason.{check.reason}", **check.params)
+    return f"{line} ({check.clause})"
+
+
+def _write(lines: list[str]) -> None:
+    """Print; characters that the terminal's encoding lacks (a name out of a certificate) are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -1,0 +1,69 @@
+"""Every test that a document names exists, and `docs/clauses.md` has every clause that the code cites."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+
+import pytest
+
+from tests.docs.markdown import ROOT, documents, literals, read, tables
+
+CLAUSES = "docs/clauses.md"
+STATES = {"covered", "configuration", "organisational", "not in this release"}
+STANDARDS = r"(?:RFC 3161|RFC 5816|EN 319 421|EN 319 422)"
+PRODUCT = ("kokuin", "pqc", "tsa")
+
+ROWS = [row for table in tables(read(CLAUSES)) for row in table.rows]
+
+
+@cache
+def _tests(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+@pytest.mark.parametrize("document", [name for name in documents() if "tests/" in read(name)])
+def test_every_test_that_a_document_names_exists(document: str) -> None:
+    for named in literals(read(document)):
+        if named.startswith("tests/") and ".py" in named:
+            path, _, test = named.partition("::")
+            assert (ROOT / path).is_file(), named
+            assert not test or test in _tests(path), named
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}: {row[1]}")
+def test_a_row_has_a_state_and_what_shows_it(row: tuple[str, ...]) -> None:
+    clause, rule, state, shown = row
+    assert re.match(rf"{STANDARDS} (§\d|TIS-\d|OVR-\d)", clause)
+    assert rule
+    assert state in STATES
+    named = re.findall(r"`tests/[a-z0-9_/]+\.py::test_[a-z0-9_]+`", shown)
+    if state == "covered":
+        assert named
+        assert not re.sub(r"`[^`]*`|, ", "", shown)
+    else:
+        assert not named
+    assert shown or state == "organisational"
+
+
+def test_no_rule_is_written_down_twice() -> None:
+    assert len({row[:2] for row in ROWS}) == len(ROWS)
+
+
+def test_every_clause_that_the_code_cites_has_a_row() -> None:
+    cited = {
+        f"{standard} {clause}"
+        for name in PRODUCT
+        for path in (ROOT / name).rglob("*.py")
+        for standard, clause in re.findall(
+            rf"({STANDARDS}) ((?:§|TIS-|OVR-)\d+(?:\.\d+)*(?:-\d+)?)", path.read_text(encoding="utf-8")
+        )
+    }
+    assert len(cited) > 15
+    listed = [row[0] for row in ROWS]
+    for citation in cited:
+        # EN 319 421 numbers its rules below the clause: §7.6 is TIS-7.6.
+        wanted = citation.replace("EN 319 421 §", "EN 319 421 TIS-")
+        assert any(clause.startswith(wanted) for clause in listed), citation

@@ -1,0 +1,123 @@
+"""Both languages say the same in the same shape; no output claims a standing that no software has."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docs.markdown import (
+    READMES,
+    ROOT,
+    code_blocks,
+    documents,
+    headings,
+    links,
+    literals,
+    prose,
+    read,
+    tables,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENGLISH, JAPANESE = READMES
+PRODUCT = ("kokuin", "pqc", "tsa")
+MESSAGES = ROOT / "kokuin" / "cli" / "messages"
+
+TERMS = {
+    "データフォルダ": "データフォルダー|データ・フォルダ|データディレクトリ",
+    "オペレーターキー": "オペレーター鍵|オペレータ鍵|オペレータキー|運用者鍵|運用者キー",
+    "タイムスタンプ": "タイム・スタンプ|タイム スタンプ|時刻印",
+    "台帳": "元帳|レジャー",
+}
+"""One word for one thing, and what else a writer might call it."""
+
+CLAIMS = re.compile(r"認定|適格|\bqualified\b|\baccredited\b", re.IGNORECASE)
+"""What only a supervisor or an accreditation body may say of a service."""
+
+
+def _levels(text: str) -> list[int]:
+    return [len(heading) - len(heading.lstrip("#")) for heading in headings(text)]
+
+
+def test_the_readmes_have_the_same_sections() -> None:
+    assert _levels(read(ENGLISH)) == _levels(read(JAPANESE))
+
+
+def test_the_readmes_have_the_same_tables() -> None:
+    english, japanese = tables(read(ENGLISH)), tables(read(JAPANESE))
+    assert [(len(table.header), len(table.rows)) for table in english] == [
+        (len(table.header), len(table.rows)) for table in japanese
+    ]
+    for ours, theirs in zip(english, japanese, strict=True):
+        for row, other in zip(ours.rows, theirs.rows, strict=True):
+            assert [set(literals(cell)) for cell in row] == [set(literals(cell)) for cell in other]
+
+
+def test_the_readmes_have_the_same_commands() -> None:
+    assert code_blocks(read(ENGLISH)) == code_blocks(read(JAPANESE))
+
+
+def test_the_readmes_name_the_same_files_and_programs() -> None:
+    english, japanese = read(ENGLISH), read(JAPANESE)
+    assert set(literals(prose(english))) == set(literals(prose(japanese)))
+    assert set(links(english)) ^ set(links(japanese)) == {JAPANESE, ENGLISH}
+
+
+@pytest.mark.parametrize("path", [ROOT / JAPANESE, MESSAGES / "ja.toml"], ids=lambda path: path.name)
+def test_a_thing_has_one_name_in_japanese(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for term, others in TERMS.items():
+        assert not re.findall(others, text), term
+
+
+def _sentences(path: Path) -> list[str]:
+    """Every text that a module could put out: its strings, docstrings apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    described = {
+        id(statement.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in node.body
+        if isinstance(statement, ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in described
+    ]
+
+
+def test_no_output_claims_an_accreditation() -> None:
+    modules = [path for name in PRODUCT for path in (ROOT / name).rglob("*.py")]
+    said = [sentence for path in modules for sentence in _sentences(path)]
+    for path in MESSAGES.glob("*.toml"):
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        said += [sentence for section in sections.values() for sentence in section.values()]
+    assert "the request is empty" in said
+    assert "the time-stamp is valid" in said
+    assert not [sentence for sentence in said if CLAIMS.search(sentence)]
+
+
+@pytest.mark.parametrize("document", documents())
+def test_relative_links_lead_to_files(document: str) -> None:
+    folder = (ROOT / document).parent
+    for target in links(read(document)):
+        if "://" not in target:
+            assert (folder / target.partition("#")[0]).exists(), target
+
+
+def test_decisions_are_numbered_in_a_row_and_listed() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    listed = links(read("docs/architecture.md"))
+    for number, path in enumerate(records, start=1):
+        first, _, third = path.read_text(encoding="utf-8").splitlines()[:3]
+        assert path.name.startswith(f"{number:04d}-")
+        assert first.startswith(f"# {number:04d}. ")
+        assert re.fullmatch(r"Date: \d{4}-\d\d-\d\d\. Status: (accepted|superseded by \[.*\]\(.*\))\.", third)
+        assert f"adr/{path.name}" in listed, path.name

@@ -1,0 +1,98 @@
+"""`docs/architecture.md` lists the kinds and fields of leaves that the service really writes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kokuin.ledger.leaf import read_leaf
+from kokuin.ledger.reader import LedgerReader
+from kokuin.service.config import load_config
+from kokuin.service.datafolder import DataFolder
+from kokuin.service.initialising import InitRequest, initialise
+from kokuin.service.issuing import Issuer
+from kokuin.service.keeper_process import make_keeper
+from kokuin.service.ports import WorkerReport
+from kokuin.service.principal import Principal
+from kokuin.service.responder import Responder
+from kokuin.service.worker import issuing_rules, load_configured_unit
+from pqc.profiles import load_shipped
+from tests.docs.markdown import literals, read, table_from
+from tests.requests import valid_requests
+from tsa.clock.reader import ClockReader
+from tsa.clock.verdict import ClockFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kokuin.service.ports import Push
+
+ANYBODY = Principal("public", "anonymous", frozenset())
+
+
+async def _every_kind(folder: DataFolder) -> None:
+    """Start, issue, refuse, lose and regain the clock, stop: each kind of leaf at least once."""
+    config = load_config(folder.root)
+    profile = load_shipped(config.profile)
+    keeper = make_keeper(folder, config)
+    await keeper.start()
+    clock = ClockReader(config.clock_settings(profile.accuracy_us))
+    issuer = Issuer(
+        profile.name, issuing_rules(config, profile), load_configured_unit(folder, config).unit, clock
+    )
+
+    def take(push: Push) -> None:
+        assert push.clock is not None
+        issuer.activate(push.active)
+        issuer.update_clock(push.clock, profile.accuracy_us)
+
+    keeper.subscribe(take)
+    responder = Responder({profile.name: issuer}, profile.name, keeper.journal, frozenset())
+    granted = await responder.answer(valid_requests(issuer.rules.policy)[-42], ANYBODY)
+    refused = await responder.answer(b"", ANYBODY)
+    assert granted.refusal is None
+    assert refused.refusal is not None
+    keeper.report("one", WorkerReport({}, ((refused.refusal.code, refused.profile, 1),), "", {}))
+    verdict = keeper._clock.verdict
+    assert verdict is not None
+    keeper._judged(replace(verdict, fault=ClockFault.LOST), changed=True)
+    keeper._clock._monitor.resume = lambda: True  # type: ignore[method-assign]  # as if issuing had been held
+    await keeper._resume()
+    responder.close()
+    await keeper.stop()
+
+
+@pytest.fixture(scope="module")
+def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object]]:
+    root: Path = tmp_path_factory.mktemp("leaves") / "data"
+    initialise(InitRequest(root))
+    folder = DataFolder(root)
+    asyncio.run(_every_kind(folder))
+    with LedgerReader(folder.ledger) as reader:
+        return [read_leaf(stored.leaf) for stored in reader.walk()]
+
+
+def _described() -> dict[str, set[str]]:
+    table = table_from(read("docs/architecture.md"), "`tst.issued`")
+    common = set(literals(table.header[1]))
+    return {kind: common | set(literals(row[1])) for row in table.rows for kind in literals(row[0])}
+
+
+def test_the_kinds_and_fields_of_leaves_are_those_of_the_plan(leaves: list[Mapping[str, object]]) -> None:
+    assert {str(leaf["kind"]): set(leaf) for leaf in leaves} == _described()
+    for kind, fields in _described().items():
+        assert all(set(leaf) == fields for leaf in leaves if leaf["kind"] == kind), kind
+
+
+def test_every_moment_in_a_leaf_is_in_microseconds(leaves: list[Mapping[str, object]]) -> None:
+    now = time.time_ns() // 1_000
+    for leaf in leaves:
+        for name in {"at", "gen", "from", "to"} & set(leaf):
+            moment = leaf[name]
+            assert isinstance(moment, int)
+            assert 0 <= now - moment < 3_600_000_000
