@@ -1,0 +1,270 @@
+"""Measure, as ratios to references of the same run (`make bench`, docs/benchmarks.md). Linux only.
+
+Subject and references take turns, round by round; a ratio is the median of the rounds' own ratios, so
+that a machine which is slow for a while slows both sides of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.benchmark import programs
+from conformance.benchmark.inprocess import in_process
+from conformance.benchmark.rounds import Cell, take_turns
+from conformance.benchmark.servers import TSA, authority, reference
+from conformance.benchmark.signatures import CORES, RawSignatures
+from kokuin.service.initialising import InitRequest, initialise
+from kokuin.wire import encode
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+from pqc.profiles import load_shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from conformance.benchmark.load import Load
+    from conformance.benchmark.servers import Server
+
+PROFILES = {"classical": "P-256", "classical-rsa": "RSA-3072", "pq": "ML-DSA-65"}
+FAST = "classical"
+"""The profile whose signature takes no thread: one process of the server signs on one core."""
+DATA = bytes(1000)
+ROUTE, RAW, OPENSSL = "FastAPI route", "raw signatures", "openssl ts"
+HTTP, IN_PROCESS = "HTTP", "in process"
+HEAD = (
+    "suite",
+    "way",
+    "wrk",
+    "conn",
+    "1/s",
+    "p50 ms",
+    "p99 ms",
+    "MiB",
+    f": {ROUTE}",
+    f": {RAW}",
+    f": {OPENSSL}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: rounds of a cell, seconds of a round, connections, workers."""
+
+    rounds: int
+    seconds: float
+    connections: tuple[int, ...]
+    workers: tuple[int, ...]
+
+
+FULL = Effort(4, 0.8, (1, 16, 64), (1, 2))
+QUICK = Effort(3, 0.5, (64,), (1,))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The least that a ratio may be, with 64 connections and one worker."""
+
+    suite: str
+    way: str
+    reference: str
+    least: float
+
+
+BUDGETS = (
+    Budget("P-256", HTTP, ROUTE, 0.70),
+    Budget("ML-DSA-65", HTTP, RAW, 0.75),
+    Budget("ML-DSA-65", IN_PROCESS, RAW, 0.95),
+)
+COMMAND_BUDGETS = {"tsa --version": 0.15, "tsa verify": 0.35}
+"""The longest wall time of a command, seconds."""
+
+
+def make_request(*, cert_req: bool = False) -> bytes:
+    """Return a TimeStampReq over `DATA` as `openssl ts -query -sha256` makes it."""
+    digest = DIGEST_BY_NAME["sha256"]
+    algorithm = encode.sequence(encode.oid(digest.oid), encode.NULL)
+    return encode.sequence(
+        encode.integer(1),
+        encode.sequence(algorithm, encode.octet_string(hashlib.sha256(DATA).digest())),
+        encode.integer(0x1122334455667788),
+        encode.TRUE if cert_req else b"",
+    )
+
+
+def make_folder(scratch: Path, profile: str) -> Path:
+    """Make a data folder as `tsa init` does."""
+    root = scratch / profile
+    initialise(InitRequest(root, profile=profile))
+    return root
+
+
+def openssl_reference(root: Path, seconds: float) -> Mapping[str, Callable[[], float]]:
+    """Return `openssl ts` as a reference where there is one that knows the suite, else nothing."""
+    if not programs.has_openssl():
+        return {}
+    peer = programs.OpenSSL(root, make_request())
+    try:
+        peer.rate(0)
+        peer.rate(0.01)
+    except subprocess.CalledProcessError:
+        return {}
+    return {OPENSSL: lambda: peer.rate(seconds / 2)}
+
+
+def measure_http(effort: Effort, profile: str, root: Path, workers: int) -> Iterator[Cell]:
+    """Measure one profile served by that many workers, under every number of connections."""
+    request, seconds = make_request(), effort.seconds
+    openssl = openssl_reference(root, seconds)
+    processes = workers if profile == FAST else CORES
+    with (
+        reference(workers) as route,
+        authority(root, workers) as subject,
+        RawSignatures(load_shipped(profile).tst.id, processes) as raw,
+    ):
+        for connections in effort.connections:
+
+            def load(server: Server, connections: int = connections) -> Load:
+                return server.load(connections, seconds, request)
+
+            rounds = take_turns(
+                effort.rounds,
+                lambda: load(subject),
+                {ROUTE: lambda: load(route).rate, RAW: lambda: raw.rate(seconds / 2), **openssl},
+            )
+            yield rounds.cell(PROFILES[profile], HTTP, workers, connections, subject.resident_mib())
+
+
+def measure_in_process(effort: Effort, profile: str, root: Path) -> Cell:
+    """Measure one profile without HTTP, 64 callers at a time."""
+    with RawSignatures(load_shipped(profile).tst.id, CORES) as raw, in_process(root) as subject:
+        rounds = take_turns(
+            2 * effort.rounds,
+            lambda: subject.load(64, effort.seconds, make_request()),
+            {RAW: lambda: raw.rate(effort.seconds)},
+        )
+    return rounds.cell(PROFILES[profile], IN_PROCESS, 1, 64, None)
+
+
+def measure_commands(scratch: Path, root: Path) -> dict[str, float]:
+    """Return the median wall time of commands that have a budget, seconds."""
+    data, token = scratch / "data", scratch / "token.tsr"
+    data.write_bytes(DATA)
+    with authority(root, 1) as server:
+        query = urllib.request.Request(
+            f"http://127.0.0.1:{server.port}/tsa",
+            data=make_request(cert_req=True),
+            headers={"content-type": "application/timestamp-query"},
+        )
+        with urllib.request.urlopen(query, timeout=30) as answer:  # noqa: S310 - likewise
+            token.write_bytes(answer.read())
+    verify = [TSA, "verify", str(token), "--data", str(data), "--trust", str(root / "trust")]
+    return {
+        "tsa --version": programs.wall_seconds([TSA, "--version"]),
+        "tsa verify": programs.wall_seconds(verify),
+    }
+
+
+def machine() -> str:
+    """Say in one line what was measured on."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    processor = names[0] if names else platform.machine()
+    return f"{processor}, {CORES} cores; Linux {platform.release()}; Python {platform.python_version()}"
+
+
+def show(cell: Cell) -> None:
+    """Print one line of the table."""
+    ratios = "  ".join(
+        f"{ratio.median:8.2f} ({ratio.lowest:.2f}-{ratio.highest:.2f})" if ratio else f"{'-':>20}"
+        for ratio in (cell.ratios.get(name) for name in (ROUTE, RAW, OPENSSL))
+    )
+    memory = f"{cell.resident_mib:5.0f}" if cell.resident_mib is not None else "    -"
+    print(
+        f"{cell.suite:10} {cell.way:10} {cell.workers:3} {cell.connections:4} {cell.rate:8.0f} "
+        f"{cell.p50_ms:8.2f} {cell.p99_ms:8.2f} {memory}  {ratios}",
+        flush=True,
+    )
+
+
+def shortfalls(cells: list[Cell], commands: Mapping[str, float]) -> list[str]:
+    """Return one line for every budget that was missed."""
+    missed = []
+    for budget in BUDGETS:
+        (cell,) = (
+            cell
+            for cell in cells
+            if (cell.suite, cell.way, cell.workers, cell.connections) == (budget.suite, budget.way, 1, 64)
+        )
+        ratio = cell.ratios[budget.reference].median
+        if ratio < budget.least:
+            missed.append(
+                f"{budget.suite} {budget.way}: {ratio:.2f} of {budget.reference}, wanted {budget.least}"
+            )
+    for name, most in COMMAND_BUDGETS.items():
+        if commands[name] > most:
+            missed.append(f"{name}: {commands[name]:.3f} s, wanted {most} s")
+    return missed
+
+
+def measure(effort: Effort, scratch: Path) -> tuple[list[Cell], dict[str, float]]:
+    """Measure everything, and print each line as it is known."""
+    print(machine())
+    print("{:10} {:10} {:>3} {:>4} {:>8} {:>8} {:>8} {:>5}  {:>20}  {:>20}  {:>20}".format(*HEAD))
+    roots = {profile: make_folder(scratch, profile) for profile in PROFILES}
+    cells = []
+    for profile, root in roots.items():
+        for workers in effort.workers:
+            for cell in measure_http(effort, profile, root, workers):
+                show(cell)
+                cells.append(cell)
+    cells.append(measure_in_process(effort, "pq", roots["pq"]))
+    show(cells[-1])
+    commands = measure_commands(scratch, roots[FAST])
+    for name, seconds in commands.items():
+        print(f"{name}: {seconds:.3f} s")
+    return cells, commands
+
+
+def main() -> int:
+    """Run the benchmark; with --check, return 1 when a budget was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="only 64 connections and one worker, short rounds"
+    )
+    parser.add_argument("--check", action="store_true", help="fail when a budget is missed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--dir", type=Path, help="volume of the ledger (default: where temporary files are)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kokuin-bench-", dir=arguments.dir) as scratch:
+        fsync = programs.fsync_ms(Path(scratch))
+        cells, commands = measure(QUICK if arguments.quick else FULL, Path(scratch))
+    print(f"fsync of 4 KiB on the ledger's volume: p50 {fsync[0]:.2f} ms, p99 {fsync[1]:.2f} ms")
+    missed = shortfalls(cells, commands)
+    for line in missed:
+        print(f"BUDGET MISSED  {line}")
+    if arguments.json is not None:
+        figures = {
+            "machine": machine(),
+            "fsync_ms": fsync,
+            "cells": [asdict(cell) for cell in cells],
+            "seconds": commands,
+            "missed": missed,
+        }
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return int(arguments.check and bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

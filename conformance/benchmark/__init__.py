@@ -1,0 +1,1 @@
+"""Parts of `conformance/bench.py`; each measures one thing or runs one program."""

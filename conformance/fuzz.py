@@ -1,0 +1,199 @@
+"""`make fuzz`: hostile input against issuing in one process and against a served authority.
+
+Prints what was measured beside what is allowed, and exits with 1 when anything
+is above it. The inputs depend on `--seed` alone; a violation names its input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kokuin.service.responder import Responder
+from tests.mutators import Mutator
+from tests.requests import bombs, foreign_requests, valid_requests
+from tests.responses import check_response
+from tests.service.assaults import Assault, flood, floods, halves
+from tests.service.fuzz_http import SETTINGS, complaints, run_http
+from tests.service.running import prepare, serving
+from tests.tsa.fuzz_in_process import ANYBODY, LeafCounter, make_issuer, run_in_process
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kokuin.service.issuing import Issuer
+
+CPU_MS = 50.0
+"""Processor time of one answer in process, the first few apart."""
+BOMB_MS = 5.0
+FLAT_KIB = 16 * 1024
+"""How much resident memory may move without growing: allocators and caches, not the inputs."""
+ASSAULT_SECONDS = 15.0
+FIRST = 20
+"""Answers that pay for imports and caches."""
+
+
+class Report:
+    """Lines of a table, and whether every one of them held."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def line(self, what: str, found: str, allowed: str, *, good: bool) -> None:
+        """Print one measurement."""
+        self.failed += not good
+        print(f"{'ok  ' if good else 'FAIL'}  {what:<44} {found:<34} {allowed}", flush=True)
+
+    def violations(self, found: Sequence[str]) -> None:
+        """Print the first of what should not have happened."""
+        for violation in found[:10]:
+            print(f"      {violation}")
+        if len(found) > 10:
+            print(f"      and {len(found) - 10} more")
+
+
+def main() -> int:
+    """Run what was asked for and return the exit code."""
+    options = _options()
+    print(f"seed {options.seed}")
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="kokuin-fuzz-") as folder:
+        root = Path(folder)
+        if options.in_process:
+            issuer = make_issuer(root / "in-process")
+            _in_process(report, issuer, options)
+            _bombs(report, issuer)
+        if options.http:
+            _http(report, root / "http", options)
+        if not options.no_floods:
+            _floods(report, root / "floods", options.workers)
+    print(f"{report.failed} violated" if report.failed else "all held")
+    return min(report.failed, 1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
+    parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
+    parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the inputs")
+    parser.add_argument("--workers", type=int, default=1, help="of `tsa serve`")
+    parser.add_argument("--corpus", type=Path, help="folder with *.tsq of other programs, to start from too")
+    parser.add_argument(
+        "--no-floods", action="store_true", help="leave the endless and half-sent messages out"
+    )
+    return parser.parse_args()
+
+
+def _in_process(report: Report, issuer: Issuer, options: argparse.Namespace) -> None:
+    seeds = valid_requests(issuer.rules.policy)
+    if options.corpus:
+        seeds += foreign_requests(options.corpus)
+    started = time.monotonic()
+    run = run_in_process(issuer, iter(Mutator(seeds, options.seed).next, None), options.in_process)
+    count = f"{options.in_process} requests in {time.monotonic() - started:.0f} s"
+    outcomes = ", ".join(f"{code} {number}" for code, number in run.outcomes.most_common())
+    report.line("in process: every input answered as it should", count, "", good=not run.violations)
+    report.violations(run.violations)
+    print(f"      {outcomes}")
+    wall, cpu = sorted(run.wall_s), sorted(run.cpu_s[FIRST:]) or [0.0]
+    times = f"p50 {_at(wall, 0.5)}, p99 {_at(wall, 0.99)}, max {_at(wall, 1)} ms"
+    report.line("in process: time of an answer", times, "", good=True)
+    slowest = cpu[-1] * 1e3
+    report.line(
+        "in process: longest processor time",
+        f"{slowest:.2f} ms",
+        f"<= {CPU_MS:.0f} ms",
+        good=slowest <= CPU_MS,
+    )
+    _memory(report, "in process", run.rss_kib)
+    leaves = f"{run.leaves} for {run.outcomes['GRANTED']} tokens"
+    report.line("in process: records", leaves, "equal", good=run.leaves == run.outcomes["GRANTED"])
+
+
+def _bombs(report: Report, issuer: Issuer) -> None:
+    for name, taken in asyncio.run(_time_bombs(issuer)).items():
+        report.line(f"bomb: {name}", f"{taken:.2f} ms", f"<= {BOMB_MS:.0f} ms", good=taken <= BOMB_MS)
+
+
+async def _time_bombs(issuer: Issuer) -> dict[str, float]:
+    """Return the median processor time that each bomb costs from octets to response, milliseconds."""
+    responder = Responder({issuer.profile: issuer}, issuer.profile, LeafCounter(), frozenset())
+    medians = {}
+    for name, octets in bombs().items():
+        taken = []
+        for _ in range(9):
+            start = time.thread_time()
+            answer = await responder.answer(octets, ANYBODY)
+            taken.append(time.thread_time() - start)
+        assert not check_response(answer.body, octets)
+        medians[name] = sorted(taken)[4] * 1e3
+    return medians
+
+
+def _http(report: Report, root: Path, options: argparse.Namespace) -> None:
+    with serving(prepare(root, "classical"), SETTINGS, workers=options.workers) as service:
+        run = run_http(service, options.http, options.seed)
+    count = f"{options.http} bodies in {run.seconds:.0f} s"
+    report.line("HTTP: answered 200, logged and recorded", count, "", good=not run.violations)
+    report.violations(run.violations)
+    wall = sorted(run.wall_s)
+    times = f"p50 {_at(wall, 0.5)}, p99 {_at(wall, 0.99)}, max {_at(wall, 1)} ms"
+    report.line("HTTP: time of an answer", times, "", good=True)
+    report.line(
+        "HTTP: tokens and refusals",
+        f"{run.granted} and {run.refused}",
+        "",
+        good=run.granted + run.refused > 0,
+    )
+    leaves = ", ".join(f"{kind} {number}" for kind, number in sorted(run.leaves.items()))
+    print(f"      leaves: {leaves}")
+    _memory(report, "HTTP", run.rss_kib)
+
+
+def _floods(report: Report, root: Path, workers: int) -> None:
+    with serving(prepare(root, "classical"), SETTINGS, workers=workers) as service:
+        for name, pieces in floods().items():
+            _assault(report, flood(service, f"300 MB of {name}", pieces))
+        for assault in halves(service):
+            _assault(report, assault)
+        found = complaints(service)
+    report.line("floods: log", f"{len(found)} complaints", "none", good=not found)
+    report.violations(found)
+
+
+def _assault(report: Report, found: Assault) -> None:
+    good = (
+        found.seconds <= ASSAULT_SECONDS
+        and found.grown_kib <= FLAT_KIB
+        and not found.failed
+        and set(found.statuses) <= {408, 413, 431}
+    )
+    report.line(
+        found.name,
+        f"{found.seconds:.1f} s, {dict(found.statuses)}, {found.sent_mb:.0f} MB taken",
+        f"<= {ASSAULT_SECONDS:.0f} s",
+        good=good,
+    )
+    others = f"{found.served - found.failed} of {found.served}, slowest {found.slowest_s * 1e3:.0f} ms"
+    print(f"      memory +{found.grown_kib / 1024:.1f} MiB; other clients answered: {others}")
+
+
+def _memory(report: Report, what: str, rss_kib: tuple[int, int]) -> None:
+    before, after = rss_kib
+    found = f"{before / 1024:.1f} -> {after / 1024:.1f} MiB"
+    allowed = f"+{FLAT_KIB / 1024:.0f} MiB"
+    report.line(f"{what}: resident memory", found, allowed, good=after - before <= FLAT_KIB)
+
+
+def _at(ordered: Sequence[float], part: float) -> str:
+    return f"{ordered[min(int(len(ordered) * part), len(ordered) - 1)] * 1e3:.2f}" if ordered else "-"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""`make soak`: kill parent, keeper and worker in turn under load, and keep the books.
+
+After every blow: each token that a client received is in the ledger octet for
+octet, no serial stands twice, no index is missing, every leaf has its hash,
+the store opens without repair, no orphan holds the port, and the service
+answers again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.service.survival import make_folder
+from tests.service.survival_clients import Outcome
+from tests.service.survival_rounds import Round, rounds
+
+COLUMNS = (Outcome.GRANTED, Outcome.SYSTEM_FAILURE, Outcome.BEHIND, Outcome.BROKEN)
+
+
+def main() -> int:
+    """Run all rounds; return 1 when any promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20, help="blows for each number of workers")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments of the blows")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}")
+    print("workers  round  killed  granted  systemFailure  503  broken  down s  leaves")
+    chance = random.Random(arguments.seed)  # noqa: S311  # moments, no secrets
+    good = True
+    for workers in (1, 2):
+        with tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch:
+            for blow in rounds(make_folder(Path(scratch)), workers, arguments.rounds, chance):
+                good &= not blow.violations
+                show(blow)
+    print("every promise was kept" if good else "PROMISES WERE BROKEN")
+    return 0 if good else 1
+
+
+def show(blow: Round) -> None:
+    """Print one row, and below it what was wrong."""
+    granted, failed, behind, broken = (blow.outcomes[outcome] for outcome in COLUMNS)
+    print(
+        f"{blow.workers:7}  {blow.number:5}  {blow.part:6}  {granted:7}  {failed:13}  {behind:3}  {broken:6}"
+        f"  {blow.down_s:6.2f}  {blow.leaves:6}",
+        flush=True,
+    )
+    for violation in blow.violations:
+        print(f"    VIOLATION: {violation}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
