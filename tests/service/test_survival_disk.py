@@ -32,8 +32,12 @@ def traced(pid: int, *faults: str) -> Iterator[None]:
             wait_until("strace is attached", lambda: _is_traced(pid, tracer.pid))
             yield
         finally:
-            tracer.send_signal(signal.SIGINT)  # lets the process go on by itself
-            tracer.wait(20)
+            # Either lets the process go on by itself. strace may wait for ever for a thread that was just
+            # dying when it attached; the kernel detaches a tracer that is killed.
+            tracer.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                tracer.wait(5)
+            tracer.kill()
 
 
 def _is_traced(pid: int, tracer: int) -> bool:
