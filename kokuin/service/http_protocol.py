@@ -6,11 +6,12 @@ What is refused here never reaches the application; it is answered with an RFC
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from kokuin.service.exchange import DefaultFields, Exchange
 from kokuin.service.http_connection import (
     ANSWER,
     BODY,
@@ -22,13 +23,14 @@ from kokuin.service.http_connection import (
     TransportLimits,
 )
 from kokuin.service.http_problems import TransportCode, TransportEvent, send_problem
-from kokuin.service.whole_reply import EXTENSION, REPLY, DefaultFields, WholeReply
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+    from kokuin.service.exchange import DirectEndpoint
 
 __all__ = ["TransportCode", "TransportEvent", "TransportLimits", "make_protocol"]
 
@@ -37,18 +39,25 @@ CHUNK_FRAMING_OCTETS = 32
 
 
 def make_protocol(
-    limits: TransportLimits, on_event: Callable[[TransportEvent], None]
+    limits: TransportLimits, on_event: Callable[[TransportEvent], None], direct: DirectEndpoint | None = None
 ) -> type[GuardedProtocol]:
-    """Return the protocol class for `uvicorn.Config(http=...)`, bound to `limits`; one for each server.
+    """Return the protocol class for `uvicorn.Config(http=...)`; one for each server.
 
-    `on_event` is called on the event loop for every refusal, so an attacker decides how often: it must be
-    quick and must not raise. uvicorn's own `limit_concurrency` and `timeout_keep_alive` have no effect.
+    uvicorn's own `limit_concurrency` and `timeout_keep_alive` have no effect.
+
+    Args:
+        limits: what clients are granted.
+        on_event: called on the event loop for every refusal, so an attacker decides how often: it must be
+            quick and must not raise.
+        direct: answers ordinary requests that are its own; all others go to the application.
     """
     bound = {
         "limits": limits,
         "patrol": Patrol(limits.sweep_s),
         "on_event": staticmethod(on_event),
+        "direct": direct,
         "default_fields": DefaultFields(),
+        "exchanges": set(),
     }
     return type("BoundGuardedProtocol", (GuardedProtocol,), bound)
 
@@ -79,8 +88,14 @@ class _FaultyHeadError(Exception):
 class GuardedProtocol(GuardedConnection):
     """One connection under `TransportLimits`; made by the class that `make_protocol` returns."""
 
+    cycle: Any
+    """The request that is being read or answered: uvicorn's cycle, or an `Exchange`."""
+    direct: ClassVar[DirectEndpoint | None]
     default_fields: ClassVar[DefaultFields]
+    exchanges: ClassVar[set[Exchange]]
+    """Requests of all connections that the direct endpoint has not answered yet."""
 
+    _exchange: Exchange | None = None
     _fault: TransportCode | None = None
     _head_fields = 0
 
@@ -150,15 +165,41 @@ class GuardedProtocol(GuardedConnection):
         self._fault = self._fault_of_head()
         if self._fault is not None:
             raise _FaultyHeadError
-        self.app = self._real_app if len(self.tasks) < self.limits.requests else _too_many_requests
-        super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: {REPLY: WholeReply(self.cycle, self.default_fields)}}
+        if self._goes_direct():
+            self._exchange = self.cycle = Exchange(self, keep_alive=self.parser.should_keep_alive())
+            self.exchanges.add(self._exchange)
+        else:
+            self._start_application()
         # Trailers are no headers (RFC 9110 §6.5.1): the application must never see them as such.
         self._head_fields = len(self.headers)
         self.headers = []
         self.phase = BODY
         self.since = self.loop.time()
         self.received_before = self.received
+
+    def _goes_direct(self) -> bool:
+        """Say whether the direct endpoint takes the request, and nothing about it wants ASGI."""
+        cycle = self.cycle
+        return (
+            self.direct is not None
+            and (cycle is None or cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and not self.parser.should_upgrade()
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self._open_requests() < self.limits.requests
+            and not self._inner.is_closing()
+            and self.direct.takes(self.url, self.headers)
+        )
+
+    def _open_requests(self) -> int:
+        return len(self.tasks) + len(self.exchanges)
+
+    def _start_application(self) -> None:
+        busy = self._open_requests() >= self.limits.requests
+        self.app = _too_many_requests if busy else self._real_app
+        super().on_headers_complete()
 
     def _fault_of_head(self) -> TransportCode | None:
         if len(self.headers) > self.limits.fields:
@@ -201,3 +242,12 @@ class GuardedProtocol(GuardedConnection):
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
+            if isinstance(cycle, Exchange) and self.direct is not None:
+                self.direct.answer(cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, and a request of it that was not answered."""
+        super().connection_lost(exc)
+        if self._exchange is not None:
+            self._exchange.disconnected = True
+            self.exchanges.discard(self._exchange)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from kokuin.service.principal import Principal
     from kokuin.trust.journal import AppendOutcome, Journal
     from kokuin.wire.tsp import TimeStampReq
-    from tsa.unit import IssuedToken
 
 _AGAIN = frozenset({AppendRefusal.STALE_EPOCH, AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
 """Refusals that a fresh token in an append of its own cures, whether it or a neighbour earned them."""
@@ -41,11 +41,11 @@ NO_PROFILE = "none"
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its signature and its durable record: less than clients wait for an answer."""
 SWEEP_SECONDS = 1.0
+AGAIN_SECONDS = 0.01
 
 _log = structlog.get_logger()
 
 _Result: TypeAlias = "Refusal | tuple[Draft, AppendOutcome]"
-_Waiter: TypeAlias = "asyncio.Future[_Result]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,23 @@ class Answer:
     serial: str = ""
 
 
-def _complete(results: list[list[tuple[_Waiter, _Result]]]) -> None:
-    for together in results:
-        for waiter, result in together:
-            if not waiter.done():  # a client that has gone cancelled its request
-                waiter.set_result(result)
+class _Stamping:
+    """A request on its way to a token; whoever asked is answered once."""
+
+    __slots__ = ("again", "body", "done", "issuer", "principal", "request", "since")
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what a signing thread needs to know, and whom to tell
+        self,
+        issuer: Issuer,
+        request: TimeStampReq,
+        body: bytes,
+        principal: Principal,
+        done: Callable[[Answer], None],
+        since: float,
+    ) -> None:
+        self.issuer, self.request, self.body, self.principal = issuer, request, body, principal
+        self.done, self.since = done, since
+        self.again = False
 
 
 class Responder:
@@ -93,29 +105,44 @@ class Responder:
         self._slow = slow
         self._loop = asyncio.get_running_loop()
         self._drafts = LoopQueue(self._loop, self._append)
-        self._results = LoopQueue(self._loop, _complete)
+        self._results = LoopQueue(self._loop, self._conclude)
         self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "sign") if slow else None
-        self._waiting: dict[asyncio.Future[_Result], float] = {}
+        self._open: dict[_Stamping, None] = {}
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
 
     async def answer(self, body: bytes, principal: Principal, profile: str | None = None) -> Answer:
+        """Answer one request body; see `ask`."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+
+        def done(result: Answer) -> None:
+            if not answer.done():  # a client that has gone cancelled its request
+                answer.set_result(result)
+
+        self.ask(body, principal, profile, done)
+        return await answer
+
+    def ask(
+        self, body: bytes, principal: Principal, profile: str | None, done: Callable[[Answer], None]
+    ) -> None:
         """Answer one request body; never raises for anything that the body may hold.
 
         Args:
             body: the octets of the request.
             principal: who asks.
             profile: the profile named in the URL path, None for the default.
+            done: told the answer once, on the event loop, during this call or later; must not raise.
         """
         request = read_request(body)
         if isinstance(request, Refusal):
-            return self._refuse(request, self._known(profile))
+            done(_refused(request, self._known(profile)))
+            return
         issuer = self._choose(request, profile)
         if issuer is None:
-            return self._refuse(status.POLICY_UNKNOWN, NO_PROFILE)
-        result = await self._stamp(issuer, request, body, principal)
-        if isinstance(result, Refusal):
-            return self._refuse(result, issuer.profile)
-        return Answer(status.granted(result.token), None, issuer.profile, result.serial)
+            done(_refused(status.POLICY_UNKNOWN, NO_PROFILE))
+            return
+        stamping = _Stamping(issuer, request, body, principal, done, self._loop.time())
+        self._open[stamping] = None
+        self._start(stamping)
 
     def close(self) -> None:
         """Let the signing threads end."""
@@ -137,33 +164,62 @@ class Responder:
             return self._default.profile
         return profile if profile in self._issuers else NO_PROFILE
 
-    async def _stamp(
-        self, issuer: Issuer, request: TimeStampReq, body: bytes, principal: Principal
-    ) -> IssuedToken | Refusal:
-        """Issue and record; once more when the epoch moved or the serial was taken meanwhile."""
-        for last in (False, True):
-            waiter: _Waiter = self._loop.create_future()
-            deliver = self._append_alone if last else self._drafts.put
-            self._waiting[waiter] = self._loop.time()
-            if issuer.profile in self._slow and self._pool is not None:
-                self._pool.submit(self._issue, issuer, request, body, principal, waiter, deliver)
-            else:
-                self._issue(issuer, request, body, principal, waiter, deliver)
-            try:
-                result = await waiter
-            finally:
-                del self._waiting[waiter]
-            if isinstance(result, Refusal):
-                return result
-            draft, outcome = result
-            if not isinstance(outcome, Refused):
-                return draft.issued
-            if last or outcome.reason not in _AGAIN:
-                _log.warning("append.refused", reason=outcome.reason.value, detail=outcome.detail)
-                break
+    def _start(self, stamping: _Stamping) -> None:
+        if self._pool is not None and stamping.issuer.profile in self._slow:
+            self._pool.submit(self._issue, stamping)
+        else:
+            self._issue(stamping)
+
+    def _issue(self, stamping: _Stamping) -> None:
+        """Come to a draft to be appended, or to a refusal; runs in the loop or in a thread."""
+        try:
+            draft = stamping.issuer.issue(stamping.request, stamping.body, stamping.principal)
+        except Exception:  # noqa: BLE001  # a key device may raise anything; the client still gets the protocol's words
+            _log.exception("signing.failed", profile=stamping.issuer.profile)
+            draft = status.SIGNING
+        if isinstance(draft, Refusal):
+            self._results.put([(stamping, draft)])
+        elif stamping.again:
+            self._append([(stamping, draft)])
+        else:
+            self._drafts.put((stamping, draft))
+
+    def _append(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
+        """Append the records of all drafts or of none; their tokens stay here until that is durable."""
+        appended = self._journal.append(*[draft.record for _, draft in drafts])
+        appended.add_done_callback(
+            lambda future: self._results.put(
+                [(stamping, (draft, future.result())) for stamping, draft in drafts]
+            )
+        )
+
+    def _conclude(self, results: list[list[tuple[_Stamping, _Result]]]) -> None:
+        for together in results:
+            for stamping, result in together:
+                if stamping in self._open:  # else its answer was given when patience ended
+                    self._conclude_one(stamping, result)
+
+    def _conclude_one(self, stamping: _Stamping, result: _Result) -> None:
+        """Answer, or issue and record once more when the epoch moved or the serial was taken meanwhile."""
+        if isinstance(result, Refusal):
+            self._finish(stamping, _refused(result, stamping.issuer.profile))
+            return
+        draft, outcome = result
+        if not isinstance(outcome, Refused):
+            issued = draft.issued
+            token, serial = status.granted(issued.token), issued.serial
+            self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial))
+        elif stamping.again or outcome.reason not in _AGAIN:
+            _log.warning("append.refused", reason=outcome.reason.value, detail=outcome.detail)
+            self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
+        else:
+            stamping.again = True
             # The push of the new configuration is behind this loop's back: let it be read first.
-            await asyncio.sleep(0.01)
-        return status.LEDGER
+            self._loop.call_later(AGAIN_SECONDS, self._start, stamping)
+
+    def _finish(self, stamping: _Stamping, answer: Answer) -> None:
+        del self._open[stamping]
+        stamping.done(answer)
 
     def _give_up(self) -> None:
         """Refuse what a stalled disk or key has kept too long; should its record come later, its token stays.
@@ -172,45 +228,13 @@ class Responder:
         """
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
         limit = self._loop.time() - PATIENCE_SECONDS
-        for waiter, started in self._waiting.items():
-            if started > limit:
-                break
-            if not waiter.done():
-                waiter.set_result(status.LEDGER)
+        late = list(itertools.takewhile(lambda stamping: stamping.since <= limit, self._open))
+        for stamping in late:
+            self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
 
-    def _issue(  # noqa: PLR0913, PLR0917  # what a thread of the pool needs to know, handed over once
-        self,
-        issuer: Issuer,
-        request: TimeStampReq,
-        body: bytes,
-        principal: Principal,
-        waiter: _Waiter,
-        deliver: Callable[[tuple[_Waiter, Draft]], None],
-    ) -> None:
-        """Deliver a draft, or let the waiter have a refusal; runs in the loop or in a thread."""
-        try:
-            draft = issuer.issue(request, body, principal)
-        except Exception:  # noqa: BLE001  # a key device may raise anything; the client still gets the protocol's words
-            _log.exception("signing.failed", profile=issuer.profile)
-            draft = status.SIGNING
-        if isinstance(draft, Refusal):
-            self._results.put([(waiter, draft)])
-        else:
-            deliver((waiter, draft))
 
-    def _append_alone(self, draft: tuple[_Waiter, Draft]) -> None:
-        self._append([draft])
-
-    def _append(self, drafts: list[tuple[_Waiter, Draft]]) -> None:
-        """Append the records of all drafts or of none; their tokens stay here until that is durable."""
-        appended = self._journal.append(*(draft.record for _, draft in drafts))
-        appended.add_done_callback(
-            lambda future: self._results.put([(waiter, (draft, future.result())) for waiter, draft in drafts])
-        )
-
-    @staticmethod
-    def _refuse(refusal: Refusal, profile: str) -> Answer:
-        return Answer(_rejection(refusal), refusal, profile)
+def _refused(refusal: Refusal, profile: str) -> Answer:
+    return Answer(_rejection(refusal), refusal, profile)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""`POST /tsa` and `POST /tsa/{profile}`: bare ASGI, since a router would cost more than a signature.
+"""`POST /tsa` and `POST /tsa/{profile}`: direct or bare ASGI, since a router costs more than a signature.
 
 Limits of the transport come first, as HTTP errors; a request that was read is
 answered by RFC 3161 with HTTP 200 whatever it says (RFC 3161 §3.4).
@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
+from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_body
-from kokuin.service.whole_reply import EXTENSION, REPLY, WholeReply
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
     from kokuin.service.config import Config
+    from kokuin.service.exchange import Exchange
     from kokuin.service.metrics import WorkerCounters
     from kokuin.service.ports import KeeperPort
     from kokuin.service.principal import Doorkeeper
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 PATH = "/tsa"
 GRANTED = "GRANTED"
 _PREFIX = PATH + "/"
+_PATH_OCTETS = PATH.encode()
+_PROFILE_URL = re.compile(_PREFIX.encode() + rb"[a-z0-9-]{1,64}")
 _REPLY = b"application/timestamp-reply"
 _NO_STORE = (b"cache-control", b"no-store")
 _FIELDS = (
@@ -51,6 +57,7 @@ class StampEndpoint:
         self._responder, self._doorkeeper, self._keeper = responder, doorkeeper, keeper
         self._counters = counters
         self._limit = config.server.body_octets
+        self._direct_octets = min(self._limit, DIRECT_OCTETS)
         self._behind_s = config.ledger.behind_seconds
         self._numbers = itertools.count(1)
         self._log = structlog.get_logger().bind()
@@ -62,6 +69,31 @@ class StampEndpoint:
     def serves(path: str) -> bool:
         """Say whether a URL path is this endpoint's."""
         return path == PATH or path.startswith(_PREFIX)
+
+    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """See `DirectEndpoint.takes`: a plain path, a declared length, and a caller who is not refused."""
+        if url != _PATH_OCTETS and not _PROFILE_URL.fullmatch(url):
+            return False
+        length = -1
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)  # the parser has refused all but digits
+        return (
+            0 <= length <= self._direct_octets
+            and self._keeper.lag() <= self._behind_s
+            and self._doorkeeper.principal(headers).may(Role.STAMP)
+        )
+
+    def answer(self, exchange: Exchange) -> None:
+        """See `DirectEndpoint.answer`."""
+        started = time.perf_counter()
+        profile = exchange.url[len(_PREFIX) :].decode() or None
+
+        def done(answer: Answer) -> None:
+            request_id = self._account(answer, started)
+            exchange.reply(_FIELDS % (len(answer.body), request_id.encode()), answer.body)
+
+        self._responder.ask(exchange.body, self._doorkeeper.principal(exchange.headers), profile, done)
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request; part of ASGI."""
@@ -81,14 +113,20 @@ class StampEndpoint:
         if isinstance(body, BodyRefusal):
             await refuse_body(send, body)
             return
-        path = scope["path"]
-        profile = path[len(_PREFIX) :] or None if path != PATH else None
+        profile = scope["path"][len(_PREFIX) :] or None
         answer = await self._responder.answer(body, principal, profile)
-        request_id = self._run + str(next(self._numbers))
-        self._account(answer, started, request_id)
-        await _send_reply(scope, send, answer.body, request_id.encode())
+        fields = [
+            (b"content-type", _REPLY),
+            _NO_STORE,
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", self._account(answer, started).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    def _account(self, answer: Answer, started: float, request_id: str) -> None:
+    def _account(self, answer: Answer, started: float) -> str:
+        """Count and log an answer; return the id under which the client may ask for it."""
+        request_id = self._run + str(next(self._numbers))
         refusal = answer.refusal
         code = refusal.code if refusal else GRANTED
         seconds = time.perf_counter() - started
@@ -99,20 +137,7 @@ class StampEndpoint:
         self._log.info(
             "tsa.answer", request=request_id, code=code, serial=answer.serial, ms=round(seconds * 1e3, 2)
         )
-
-
-async def _send_reply(scope: HTTPScope, send: ASGISendCallable, body: bytes, request_id: bytes) -> None:
-    whole = scope.get("extensions", {}).get(EXTENSION, {}).get(REPLY)
-    if isinstance(whole, WholeReply) and whole(_FIELDS % (len(body), request_id), body):
-        return
-    fields = [
-        (b"content-type", _REPLY),
-        _NO_STORE,
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
+        return request_id
 
 
 async def _problem(send: ASGISendCallable, status: int, code: str, *extra: tuple[bytes, bytes]) -> None:

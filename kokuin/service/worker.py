@@ -126,7 +126,7 @@ class Worker:
         doorkeeper = Doorkeeper(self._config.access, read_operator_digest(self._folder.operator))
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
-        self._server = _Server(self._uvicorn_config(app))
+        self._server = _Server(self._uvicorn_config(app, stamp))
         self._server.should_exit = self._stopping  # told to stop before there was a server
         reporting = asyncio.create_task(self._report(keeper, stamp), name="report")
         try:
@@ -143,7 +143,7 @@ class Worker:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _uvicorn_config(self, app: object) -> uvicorn.Config:
+    def _uvicorn_config(self, app: object, stamp: StampEndpoint) -> uvicorn.Config:
         server = self._config.server
         limits = TransportLimits(
             header_deadline_s=server.header_seconds,
@@ -154,7 +154,7 @@ class Worker:
         )
         return uvicorn.Config(
             app,  # type: ignore[arg-type]
-            http=make_protocol(limits, self._transport_event),
+            http=make_protocol(limits, self._transport_event, stamp),
             ws="none",
             lifespan="off",
             log_config=None,

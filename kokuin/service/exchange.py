@@ -1,0 +1,118 @@
+"""One request and its whole response, beside ASGI.
+
+ASGI costs a task, an event and a dozen calls for every request; for a
+time-stamp that is more than its signature. An ordinary request for a
+`DirectEndpoint` is therefore handed over when its content is complete, and
+its response is written at once. Whatever is not ordinary (pipelined, chunked,
+`Expect`, a client that does not read) takes the way of ASGI, to the same answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kokuin.service.http_protocol import GuardedProtocol
+
+DIRECT_OCTETS = 16_384
+"""No content above this is handed over directly: nothing here slows a client that sends much."""
+
+
+class DefaultFields:
+    """The server's own fields (`date`) as octets, made anew when uvicorn replaces them once a second."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[bytes, bytes]] | None = None
+        self._octets = b""
+
+    def octets(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """Return status line 200 and these fields, uvicorn's present ones."""
+        if fields is not self._seen:
+            self._seen = fields
+            self._octets = STATUS_LINE[200] + b"".join(
+                name + b": " + value + b"\r\n" for name, value in fields
+            )
+        return self._octets
+
+
+class DirectEndpoint(Protocol):
+    """Takes POST requests without ASGI."""
+
+    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Say, from the request target and the fields as received, whether it answers this request.
+
+        Of its content nothing is known yet but what Content-Length says; a direct request's must be below
+        `DIRECT_OCTETS`.
+        """
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer a request whose content is complete, now or later, on the event loop; must not raise."""
+
+
+class _NobodyWaits:
+    """Stands for the event of uvicorn's cycle: no coroutine awaits a message of this request."""
+
+    @staticmethod
+    def set() -> None:
+        """Tell nobody."""
+
+
+class Exchange:
+    """A request in the place of uvicorn's cycle, whose attributes its protocol reads and sets.
+
+    Attributes:
+        url: the request target.
+        headers: fields as received, names in lower case.
+        body: the content, whole when `DirectEndpoint.answer` sees it.
+    """
+
+    __slots__ = (
+        "_protocol",
+        "body",
+        "disconnected",
+        "headers",
+        "keep_alive",
+        "more_body",
+        "response_complete",
+        "url",
+    )
+    message_event = _NobodyWaits
+    waiting_for_100_continue = False
+
+    def __init__(self, protocol: GuardedProtocol, *, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self.url, self.headers = protocol.url, protocol.headers
+        self.body = b""
+        self.more_body = True
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+    @property
+    def response_started(self) -> bool:
+        """Whether octets of the response were written: all of them or none."""
+        return self.response_complete
+
+    def reply(self, fields: bytes, content: bytes) -> None:
+        """Write a response with status 200, unless the client has gone or was refused meanwhile.
+
+        Args:
+            fields: header fields as they stand on the wire, each with its line end; Content-Length among
+                them, `connection` not.
+            content: the content.
+        """
+        if self.disconnected or self.response_complete:
+            return
+        self.response_complete = True
+        protocol = self._protocol
+        protocol.exchanges.discard(self)
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        head = protocol.default_fields.octets(protocol.server_state.default_headers)
+        protocol.transport.write(b"".join((head, fields, end, content)))
+        if not self.keep_alive:
+            protocol.transport.close()
+        protocol.on_response_complete()
