@@ -12,13 +12,13 @@ import asyncio
 import functools
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 from kokuin.service.loopqueue import LoopQueue
+from kokuin.service.signing_threads import SigningThreads
 from kokuin.trust.journal import AppendRefusal, Refused
 from tsa import status
 from tsa.request import read_request
@@ -106,7 +106,9 @@ class Responder:
         self._loop = asyncio.get_running_loop()
         self._drafts = LoopQueue(self._loop, self._append)
         self._results = LoopQueue(self._loop, self._conclude)
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "sign") if slow else None
+        self._threads = (
+            SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0))) if slow else None
+        )
         self._open: dict[_Stamping, None] = {}
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
 
@@ -147,8 +149,8 @@ class Responder:
     def close(self) -> None:
         """Let the signing threads end."""
         self._sweep.cancel()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._threads is not None:
+            self._threads.close()
 
     def _choose(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
         """By path, else by reqPolicy, else the default; an unknown reqPolicy is left to the decision."""
@@ -165,13 +167,15 @@ class Responder:
         return profile if profile in self._issuers else NO_PROFILE
 
     def _start(self, stamping: _Stamping) -> None:
-        if self._pool is not None and stamping.issuer.profile in self._slow:
-            self._pool.submit(self._issue, stamping)
-        else:
-            self._issue(stamping)
+        if self._threads is not None and stamping.issuer.profile in self._slow:
+            self._threads.put(stamping)
+            return
+        draft = self._issue(stamping)
+        if draft is not None:
+            self._drafts.put((stamping, draft))
 
-    def _issue(self, stamping: _Stamping) -> None:
-        """Come to a draft to be appended, or to a refusal; runs in the loop or in a thread."""
+    def _issue(self, stamping: _Stamping) -> Draft | None:
+        """Return a draft to be appended, or let the request end with a refusal; runs in loop or thread."""
         try:
             draft = stamping.issuer.issue(stamping.request, stamping.body, stamping.principal)
         except Exception:  # noqa: BLE001  # a key device may raise anything; the client still gets the protocol's words
@@ -179,12 +183,20 @@ class Responder:
             draft = status.SIGNING
         if isinstance(draft, Refusal):
             self._results.put([(stamping, draft)])
-        elif stamping.again:
-            self._append([(stamping, draft)])
-        else:
-            self._drafts.put((stamping, draft))
+            return None
+        return draft
 
     def _append(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
+        """Append what is ready; what is tried again goes alone, so that no neighbour can spoil it."""
+        first = [item for item in drafts if not item[0].again]
+        if first:
+            self._append_together(first)
+        if len(first) < len(drafts):
+            for item in drafts:
+                if item[0].again:
+                    self._append_together([item])
+
+    def _append_together(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
         """Append the records of all drafts or of none; their tokens stay here until that is durable."""
         appended = self._journal.append(*[draft.record for _, draft in drafts])
         appended.add_done_callback(
