@@ -27,17 +27,25 @@ from kokuin.wire.tsp import TimeStampReq, read_oid, read_timestamp_request
 from tsa import status
 
 if TYPE_CHECKING:
+    from kokuin.wire.algorithms import DigestAlgorithm
     from tsa.status import Refusal
 
-_VERSION_1 = b"\x02\x01\x01\x30"
 _CERT_REQ = b"\x01\x01\xff"
 
-_IMPRINTS: dict[bytes, tuple[str, bytes | None, int]] = {
-    encode.sequence(encode.oid(digest.oid), parameters): (digest.oid, parameters or None, digest.size)
+
+def _head(digest: DigestAlgorithm, parameters: bytes) -> bytes:
+    """Return what stands between a request's own header and its digest: version and hashAlgorithm."""
+    algorithm = encode.sequence(encode.oid(digest.oid), parameters)
+    imprint = encode.sequence(algorithm, encode.octet_string(bytes(digest.size)))
+    return encode.integer(1) + imprint[: -digest.size]
+
+
+_HEADS: dict[bytes, tuple[str, bytes | None, int]] = {
+    _head(digest, parameters): (digest.oid, parameters or None, digest.size)
     for digest in DIGESTS
     for parameters in (encode.NULL, b"")
 }
-"""DER of the hashAlgorithms that the fast reader knows → OID, parameters, length of the digest."""
+"""The beginnings that the fast reader knows → OID of the digest, its parameters, its length."""
 
 
 def read_request(octets: bytes) -> TimeStampReq | Refusal:
@@ -60,31 +68,29 @@ def read_request(octets: bytes) -> TimeStampReq | Refusal:
 def _read_fast(octets: bytes) -> TimeStampReq | None:
     """Return None for everything but the one common shape."""
     size = len(octets)
-    if size < 26 or size > 129 or octets[0] != 0x30 or octets[1] != size - 2 or octets[2:6] != _VERSION_1:
+    if size < 26 or size > 129 or octets[0] != 0x30 or octets[1] != size - 2:
         return None
-    end = 7 + octets[6]
-    algorithm_end = 9 + octets[8]
-    known = _IMPRINTS.get(octets[7:algorithm_end])
+    start = 11 + octets[8]  # after the hashAlgorithm, whose length that octet is, and the digest's header
+    known = _HEADS.get(octets[2:start])
     if known is None:
         return None
     digest_oid, parameters, length = known
-    if end != algorithm_end + 2 + length or octets[algorithm_end : algorithm_end + 2] != bytes((4, length)):
-        return None
-    if end > size:
-        return None
-    policy, at = _read_policy(octets, end)
-    nonce, nonce_der, at = _read_nonce(octets, at)
+    at = start + length
+    imprint = octets[start:at]
+    policy, nonce, nonce_der = None, None, None
+    if octets[at : at + 1] == b"\x06":
+        policy, at = _read_policy(octets, at)
+    if octets[at : at + 1] == b"\x02":
+        nonce, nonce_der, at = _read_nonce(octets, at)
     cert_req = octets[at : at + 3] == _CERT_REQ
+    # A field that was cut short, or not understood, ends elsewhere than the request.
     if at + 3 * cert_req != size:
         return None
-    imprint = octets[algorithm_end + 2 : end]
     return TimeStampReq(1, digest_oid, parameters, imprint, policy, nonce, nonce_der, cert_req, ())
 
 
 def _read_policy(octets: bytes, at: int) -> tuple[str | None, int]:
     """Return reqPolicy and where the next field begins; an odd one is left for the tolerant reader."""
-    if octets[at : at + 1] != b"\x06":
-        return None, at
     end = at + 2 + octets[at + 1] if at + 1 < len(octets) else at
     policy = _policy(octets[at:end])
     return (policy, end) if policy else (None, at)
@@ -100,10 +106,8 @@ def _policy(der: bytes) -> str | None:
 
 def _read_nonce(octets: bytes, at: int) -> tuple[int | None, bytes | None, int]:
     """Return the nonce as number and as DER, and where the next field begins."""
-    if octets[at : at + 1] != b"\x02":
-        return None, None, at
     end = at + 2 + octets[at + 1] if at + 1 < len(octets) else at
     nonce = int.from_bytes(octets[at + 2 : end], "big", signed=True)
-    nonce_der = octets[at:end]
     # X.690 §8.3.2: a non-minimal integer is echoed as the tolerant reader decides.
-    return (nonce, nonce_der, end) if encode.integer(nonce) == nonce_der else (None, None, at)
+    minimal = end - at == (nonce + (nonce < 0)).bit_length() // 8 + 3
+    return (nonce, octets[at:end], end) if minimal else (None, None, at)

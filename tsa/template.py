@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kokuin.wire.tsp import TimeStampReq
     from pqc.suites import Suite
 
+_SERIAL_HEADER = b"\x02\x10"
+_FRAMES = 128
+"""How many sizes of tokens are remembered: a clock, a client's nonces and ECDSA bring some forty."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignerIdentity:
@@ -66,22 +70,28 @@ class TSTInfoTemplate:
         # tsa [0] GeneralName is explicit, since GeneralName is a CHOICE; directoryName is its [4].
         self._tsa = encode.explicit(0, encode.explicit(4, tsa_name)) if tsa_name else b""
 
-    def build(self, request: TimeStampReq, serial: int, gen_us: int) -> bytes:
-        """Return TSTInfo (DER) answering `request`; genTime in microseconds since 1970 UTC."""
+    def build(self, request: TimeStampReq, serial: bytes, gen_us: int) -> bytes:
+        """Return TSTInfo (DER) answering `request`.
+
+        Args:
+            request: a request that was granted.
+            serial: the serial number as a positive INTEGER of 16 octets.
+            gen_us: genTime, microseconds since 1970 UTC.
+        """
         extensions = b""
         if request.extensions:
             extensions = encode.explicit(1, b"".join(item.encode() for item in request.extensions))
-        return encode.tlv(
-            0x30,
-            self._head
-            + _imprint_head(request.digest_oid, request.imprint_parameters, len(request.imprint))
-            + request.imprint
-            + encode.integer(serial)
-            + encode.generalized_time(gen_us)
-            + self._accuracy
-            + (encode.integer(request.nonce) if request.nonce is not None else b"")
-            + self._tsa
-            + extensions,
+        return encode.sequence(
+            self._head,
+            _imprint_head(request.digest_oid, request.imprint_parameters, len(request.imprint)),
+            request.imprint,
+            _SERIAL_HEADER,
+            serial,
+            encode.generalized_time(gen_us),
+            self._accuracy,
+            encode.integer(request.nonce) if request.nonce is not None else b"",
+            self._tsa,
+            extensions,
         )
 
 
@@ -108,6 +118,7 @@ class TokenTemplate:
         self._signature_algorithm = signature
         self._signed_data = encode.oid(oids.ID_SIGNED_DATA)
         self._before, self._after = _attributes(suite, signer, digest, signature)
+        self._frame = functools.lru_cache(maxsize=_FRAMES)(self._make_frame)
 
     def signed_attributes(self, tst_info: bytes) -> bytes:
         """DER SET OF Attribute over which the signature is made (RFC 5652 §5.4)."""
@@ -117,23 +128,35 @@ class TokenTemplate:
         self, tst_info: bytes, signed_attributes: bytes, signature: bytes, *, certificates: bool
     ) -> bytes:
         """Return the TimeStampToken: ContentInfo with the certificates only when certReq asked for them."""
-        signer_info = encode.tlv(
-            0x30,
-            self._signer_head
-            + b"\xa0"
-            + signed_attributes[1:]
-            + self._signature_algorithm
-            + encode.octet_string(signature),
+        head, middle, tail = self._frame(len(tst_info), len(signed_attributes), len(signature), certificates)
+        return b"".join((head, tst_info, middle, signed_attributes[1:], tail, signature))
+
+    def _make_frame(
+        self,
+        tst_info: int,
+        signed_attributes: int,
+        signature: int,
+        certificates: bool,  # noqa: FBT001  # a key of the cache, which is quicker without names
+    ) -> tuple[bytes, bytes, bytes]:
+        """Return the octets before TSTInfo, between it and the signed attributes, and before the signature.
+
+        They follow from the sizes of the three, of which a unit's tokens have few.
+        """
+        tail = self._signature_algorithm + encode.octet_string(bytes(signature))
+        # The SET OF Attribute is [0] IMPLICIT here: another tag, the rest the same (RFC 5652 §5.3).
+        attributes = b"\xa0" + bytes(signed_attributes - 1)
+        signer_infos = encode.set_of(encode.sequence(self._signer_head, attributes, tail))
+        after = (self._certificates if certificates else b"") + signer_infos
+        content = encode.sequence(
+            self._content_type, encode.explicit(0, encode.octet_string(bytes(tst_info)))
         )
-        content = encode.tlv(0x30, self._content_type + encode.tlv(0xA0, encode.octet_string(tst_info)))
-        signed_data = encode.tlv(
-            0x30,
-            self._data_head
-            + content
-            + (self._certificates if certificates else b"")
-            + encode.tlv(0x31, signer_info),
+        signed_data = encode.sequence(self._data_head, content, after)
+        token = encode.sequence(self._signed_data, encode.explicit(0, signed_data))
+        return (
+            token[: len(token) - len(after) - tst_info],
+            after[: len(after) - len(tail) - len(attributes) + 1],
+            tail[: len(tail) - signature],
         )
-        return encode.tlv(0x30, self._signed_data + encode.tlv(0xA0, signed_data))
 
 
 def _attributes(suite: Suite, signer: SignerIdentity, digest: bytes, signature: bytes) -> tuple[bytes, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pqc.randomness import random_octets
 from tsa import status
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pqc.signing import Signer
     from tsa.status import Refusal
     from tsa.template import SignerIdentity
+
+_FIRST = tuple(bytes((octet & 0x3F | 0x40,)) for octet in range(256))
+"""A serial number's first octet: positive, and never zero in its high bits, so that all have one length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,7 @@ class KeyPeriod:
     end_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
+class IssuedToken(NamedTuple):
     """A token that nobody has seen yet: it may leave only after its ledger record is durable.
 
     Attributes:
@@ -45,14 +47,13 @@ class IssuedToken:
     gen_us: int
 
 
-def new_serial() -> int:
+def new_serial() -> bytes:
     """Return a random serial number: 16 octets, positive, 124 bits or more of it random.
 
     Uniqueness is not proved by chance but by the ledger's index.
     """
-    octets = bytearray(random_octets(16))
-    octets[0] = octets[0] & 0x3F | 0x40
-    return int.from_bytes(octets, "big")
+    octets = random_octets(16)
+    return _FIRST[octets[0]] + octets[1:]
 
 
 class TimeStampUnit:
@@ -97,4 +98,4 @@ class TimeStampUnit:
         attributes = self._token.signed_attributes(tst_info)
         signature = self._signer.sign(attributes)
         token = self._token.assemble(tst_info, attributes, signature, certificates=request.cert_req)
-        return IssuedToken(token, tst_info, f"{serial:032x}", gen_us)
+        return IssuedToken(token, tst_info, serial.hex(), gen_us)

@@ -119,7 +119,6 @@ class Issuer:
         active = self._active
         random = random_octets(26)
         fields: dict[str, LeafValue] = {
-            **self._known,
             "id": uuid7(random[:10]),
             "tenant": principal.tenant,
             "actor": principal.actor,
@@ -132,15 +131,10 @@ class Issuer:
             "tst512": hashlib.sha512(issued.tst_info).hexdigest(),
             "cfg": active.digest,
             "salt": random[10:].hex(),
+            **self._known,
         }
         return Record(
-            TST_ISSUED,
-            fields,
-            serial=issued.serial,
-            token=issued.token,
-            unit=self.unit.id,
-            gen=issued.gen_us,
-            cfg_epoch=active.epoch,
+            TST_ISSUED, fields, issued.serial, issued.token, self.unit.id, issued.gen_us, active.epoch
         )
 
 
@@ -151,7 +145,7 @@ def new_id() -> str:
 
 def uuid7(random: bytes) -> str:
     """UUID version 7 (RFC 9562 §5.7) of the present millisecond and ten random octets."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(random, "big")
-    value = value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    at = f"{time.time_ns() // 1_000_000:012x}"
+    text = random.hex()
+    variant = "89ab"[random[2] >> 4 & 3]
+    return f"{at[:8]}-{at[8:]}-7{text[1:4]}-{variant}{text[5:8]}-{text[8:]}"

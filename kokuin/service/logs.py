@@ -25,7 +25,8 @@ GATHER_SECONDS = 0.05
 """How long a line below warning may wait for others to be written with it."""
 GATHER_LINES = 4096
 """How many lines may wait; whoever logs one more writes them all, however slow the log's reader is."""
-_INFO = 20
+_Filter: Any = structlog.make_filtering_bound_logger(20)
+"""structlog's logger of INFO and above."""
 
 
 def configure_logs(role: str) -> None:
@@ -33,15 +34,15 @@ def configure_logs(role: str) -> None:
     structlog.contextvars.clear_contextvars()
     bound: dict[str, str | int] = {"role": role, "pid": os.getpid()}
     if sys.stderr.isatty():
-        processors = _terminal(bound)
+        logger, processors = _Filter, _terminal(bound)
         output: Any = structlog.PrintLogger(sys.stderr)
     else:
-        processors = [_Renderer(bound)]
+        logger, processors = _Logger, [_Renderer(bound)]
         output = LineWriter(sys.stderr.buffer)
         atexit.register(flush_logs)
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(_INFO),
+        wrapper_class=logger,
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
     )
@@ -66,6 +67,14 @@ def _terminal(bound: dict[str, str | int]) -> list[Any]:
         structlog.processors.format_exc_info,
         structlog.dev.ConsoleRenderer(),
     ]
+
+
+class _Logger(_Filter):  # type: ignore[misc]  # structlog makes its logger's class at run time
+    """structlog's own logger but for `info`, which needs no chain: half of what a token's line costs."""
+
+    def info(self, event: str, **fields: Any) -> None:
+        (render,) = self._processors
+        self._logger.info(render(self._logger, "info", {**self._context, **fields, "event": event}))
 
 
 class _Renderer:

@@ -8,8 +8,9 @@ cannot exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +30,10 @@ SERVICE_STARTED = "service.started"
 SERVICE_STOPPED = "service.stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One act to be written to the ledger.
+
+    A tuple: one is made for every token, at a third of a frozen dataclass's cost.
 
     Attributes:
         kind: what happened, `area.event` (`tst.issued`, `clock.unfit`).
@@ -47,7 +49,7 @@ class Record:
     """
 
     kind: str
-    fields: Mapping[str, LeafValue] = field(default_factory=dict)
+    fields: Mapping[str, LeafValue] = MappingProxyType({})
     serial: str | None = None
     token: bytes | None = None
     unit: str | None = None

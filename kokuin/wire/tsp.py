@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kokuin.wire import asn1, encode
 from kokuin.wire.algorithms import AlgorithmIdentifier
@@ -39,9 +40,8 @@ class MessageImprint:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TimeStampReq:
-    """RFC 3161 §2.4.1.
+class TimeStampReq(NamedTuple):
+    """RFC 3161 §2.4.1. A tuple: one is made for every request, at a third of a frozen dataclass's cost.
 
     Attributes:
         version: as found; 1 is the only one defined.

@@ -222,7 +222,8 @@ def test_a_serial_that_the_ledger_has_is_made_again(
     folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_of("classical").folder
-    serials = iter([7, 7, 8, 8, 8])
+    first, second = (bytes((0x40, *bytes(14), number)) for number in (7, 8))
+    serials = iter([first, first, second, second, second])
     monkeypatch.setattr(tsa_unit, "new_serial", lambda: next(serials))
 
     async def run(journal: Journal) -> list[str]:
@@ -233,7 +234,7 @@ def test_a_serial_that_the_ledger_has_is_made_again(
 
     with committing(folder) as committer:
         given = asyncio.run(run(committer))
-    assert given == [f"{7:032x}", f"{8:032x}"]
+    assert given == [first.hex(), second.hex()]
     assert [leaf["serial"] for leaf in leaves(folder)] == given
 
 

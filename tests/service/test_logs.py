@@ -32,6 +32,14 @@ def test_a_line_says_what_when_who_and_how_grave() -> None:
     assert line == {"event": "tsa.answer", "serial": "ab", "ms": 1.5, "role": "worker-1", "level": "info"}
 
 
+def test_what_a_logger_is_bound_to_stands_in_each_of_its_lines() -> None:
+    lines = lines_of("bound = log.bind(request='r')\nbound.info('a', code='c')\nbound.warning('b')")
+    assert [(line["event"], line["request"], line.get("code")) for line in lines] == [
+        ("a", "r", "c"),
+        ("b", "r", None),
+    ]
+
+
 def test_no_line_is_lost_at_the_end_and_the_order_is_kept() -> None:
     lines = lines_of("for number in range(3 * GATHER_LINES): log.info('n', number=number)")
     assert [line["number"] for line in lines] == list(range(len(lines)))

@@ -22,35 +22,35 @@ ASKED = Extension(ACCEPTED, critical=False, value=encode.NULL)
 
 def nonce(octets: int) -> TimeStampReq:
     number = 1 << 8 * octets - 2
-    return replace(GOOD, nonce=number, nonce_der=encode.integer(number))
+    return GOOD._replace(nonce=number, nonce_der=encode.integer(number))
 
 
 def extended(*extensions: Extension) -> TimeStampReq:
-    return replace(GOOD, extensions=extensions)
+    return GOOD._replace(extensions=extensions)
 
 
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
         (GOOD, None),
-        (replace(GOOD, imprint_parameters=None), None),
-        (replace(GOOD, policy=POLICY), None),
-        (replace(GOOD, digest_oid=DIGEST_BY_NAME["sha512"].oid, imprint=bytes(64)), None),
+        (GOOD._replace(imprint_parameters=None), None),
+        (GOOD._replace(policy=POLICY), None),
+        (GOOD._replace(digest_oid=DIGEST_BY_NAME["sha512"].oid, imprint=bytes(64)), None),
         (nonce(MAX_NONCE), None),
         (extended(ASKED), None),
-        (replace(GOOD, version=0), status.VERSION),
-        (replace(GOOD, version=2), status.VERSION),
-        (replace(GOOD, version=-1), status.VERSION),
-        (replace(GOOD, digest_oid="1.2.3"), status.HASH_UNKNOWN),
-        (replace(GOOD, digest_oid=DIGEST_BY_NAME["sha1"].oid, imprint=bytes(20)), status.HASH_REFUSED),
-        (replace(GOOD, digest_oid=DIGEST_BY_NAME["sha384"].oid, imprint=bytes(48)), status.HASH_REFUSED),
-        (replace(GOOD, imprint_parameters=encode.integer(1)), status.IMPRINT_PARAMETERS),
-        (replace(GOOD, imprint_parameters=b""), status.IMPRINT_PARAMETERS),
-        (replace(GOOD, imprint=bytes(31)), status.IMPRINT_LENGTH),
-        (replace(GOOD, imprint=bytes(33)), status.IMPRINT_LENGTH),
-        (replace(GOOD, imprint=b""), status.IMPRINT_LENGTH),
+        (GOOD._replace(version=0), status.VERSION),
+        (GOOD._replace(version=2), status.VERSION),
+        (GOOD._replace(version=-1), status.VERSION),
+        (GOOD._replace(digest_oid="1.2.3"), status.HASH_UNKNOWN),
+        (GOOD._replace(digest_oid=DIGEST_BY_NAME["sha1"].oid, imprint=bytes(20)), status.HASH_REFUSED),
+        (GOOD._replace(digest_oid=DIGEST_BY_NAME["sha384"].oid, imprint=bytes(48)), status.HASH_REFUSED),
+        (GOOD._replace(imprint_parameters=encode.integer(1)), status.IMPRINT_PARAMETERS),
+        (GOOD._replace(imprint_parameters=b""), status.IMPRINT_PARAMETERS),
+        (GOOD._replace(imprint=bytes(31)), status.IMPRINT_LENGTH),
+        (GOOD._replace(imprint=bytes(33)), status.IMPRINT_LENGTH),
+        (GOOD._replace(imprint=b""), status.IMPRINT_LENGTH),
         (nonce(MAX_NONCE + 1), status.NONCE_TOO_LONG),
-        (replace(GOOD, policy=POLICY + ".1"), status.POLICY_UNKNOWN),
+        (GOOD._replace(policy=POLICY + ".1"), status.POLICY_UNKNOWN),
         (extended(replace(ASKED, oid="1.2.3")), status.EXTENSION),
         (extended(replace(ASKED, critical=True)), status.EXTENSION),
         (extended(ASKED, ASKED), status.EXTENSION),
@@ -65,10 +65,10 @@ def test_a_request_earns_its_refusal(request_: TimeStampReq, expected: Refusal |
 
 
 def test_a_client_hears_first_what_it_can_mend_itself() -> None:
-    wrong = replace(GOOD, version=9, digest_oid="1.2.3", imprint=b"", policy="1.2.3")
+    wrong = GOOD._replace(version=9, digest_oid="1.2.3", imprint=b"", policy="1.2.3")
     assert decide(wrong, RULES) is status.VERSION
-    assert decide(replace(wrong, version=1), RULES) is status.HASH_UNKNOWN
-    assert decide(replace(GOOD, imprint=b"", policy="1.2.3"), RULES) is status.IMPRINT_LENGTH
+    assert decide(wrong._replace(version=1), RULES) is status.HASH_UNKNOWN
+    assert decide(GOOD._replace(imprint=b"", policy="1.2.3"), RULES) is status.IMPRINT_LENGTH
 
 
 def test_a_critical_extension_passes_only_where_the_rules_say_so() -> None:
@@ -78,7 +78,7 @@ def test_a_critical_extension_passes_only_where_the_rules_say_so() -> None:
 
 @pytest.mark.parametrize("digest", DIGESTS, ids=lambda digest: digest.name)
 def test_a_known_hash_is_granted_exactly_when_the_rules_name_it(digest: DigestAlgorithm) -> None:
-    request = replace(GOOD, digest_oid=digest.oid, imprint=bytes(digest.size))
+    request = GOOD._replace(digest_oid=digest.oid, imprint=bytes(digest.size))
     named = replace(RULES, imprints=frozenset({digest.name}))
     assert decide(request, named) is None
     assert decide(request, replace(RULES, imprints=frozenset())) is status.HASH_REFUSED

@@ -92,10 +92,12 @@ class ClockReader:
         """
         with self._lock:
             wall, boot = self._wall_ns(), self._boot_ns()
-            if self._off_anchor(wall, boot):
+            stepped = self._off_anchor(wall, boot)
+            if stepped:
                 # The thread may have been put aside between the two readings: look again before judging.
                 wall, boot = read_pair(self._wall_ns, self._boot_ns)
-            fault = self._fault(wall, boot)
+                stepped = self._off_anchor(wall, boot)
+            fault = self._fault(wall, boot, stepped=stepped)
             if fault is not None:
                 return fault
             gen = wall // 1000
@@ -108,7 +110,7 @@ class ClockReader:
     def _off_anchor(self, wall: int, boot: int) -> bool:
         return abs(wall - boot - self._anchor_ns) > self._tolerance_ns
 
-    def _fault(self, wall: int, boot: int) -> ClockFault | None:
+    def _fault(self, wall: int, boot: int, *, stepped: bool) -> ClockFault | None:
         verdict = self._verdict
         if verdict is None:
             return ClockFault.NOT_YET
@@ -118,6 +120,6 @@ class ClockReader:
             return ClockFault.STALE
         if self._leap_first <= wall <= self._leap_last:
             return ClockFault.LEAP
-        if self._stepped_at is None and self._off_anchor(wall, boot):
+        if stepped and self._stepped_at is None:
             self._stepped_at = boot
         return None if self._stepped_at is None else ClockFault.STEP
