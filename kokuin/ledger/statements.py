@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
@@ -31,26 +30,35 @@ RAISE_GEN = (
 _DIALECT = sqlite_dialect(paramstyle="qmark")
 
 
-def insert_rows(connection: sqlite3.Connection, name: str, values: list[Value]) -> None:
-    """Insert rows into a table of the ledger.
+class RowInsert:
+    """Inserts of any number of rows into one table of the ledger; the text for every number is made once."""
 
-    Args:
-        connection: in a transaction.
-        name: the table.
-        values: the rows' values one after another, in the order of the table's columns.
+    def __init__(self, name: str) -> None:
+        table = LedgerTable.metadata.tables[name]
+        # A row that is refused ends the transaction anyway. Said to SQLite, it keeps no copy of every page
+        # that a statement touches, and writes none to a temporary file when there are many.
+        one = str(insert(table).prefix_with("OR ROLLBACK").compile(dialect=_DIALECT))
+        places = one.partition(" VALUES ")[2]
+        self._width = len(table.columns)
+        self._texts = tuple(one + (", " + places) * more for more in range(ROWS))
 
-    Raises:
-        sqlite3.Error: the transaction must be rolled back.
-    """
-    width = len(LedgerTable.metadata.tables[name].columns)
-    step = width * ROWS
-    for start in range(0, len(values), step):
-        part = values[start : start + step]
-        connection.execute(_insert_sql(name, len(part) // width), part)
+    def run(self, connection: sqlite3.Connection, values: list[Value]) -> None:
+        """Insert rows.
+
+        Args:
+            connection: in a transaction.
+            values: the rows' values one after another, in the order of the table's columns.
+
+        Raises:
+            sqlite3.IntegrityError: a row was refused; the transaction is rolled back.
+            sqlite3.Error: the transaction must be rolled back.
+        """
+        step = self._width * ROWS
+        for start in range(0, len(values), step):
+            part = values[start : start + step]
+            connection.execute(self._texts[len(part) // self._width - 1], part)
 
 
-@lru_cache(maxsize=4 * ROWS)
-def _insert_sql(name: str, rows: int) -> str:
-    one = str(insert(LedgerTable.metadata.tables[name]).compile(dialect=_DIALECT))
-    places = one.partition(" VALUES ")[2]
-    return one + (", " + places) * (rows - 1)
+INSERT_ENTRY = RowInsert("entry")
+INSERT_IX = RowInsert("ix")
+INSERT_TOKEN = RowInsert("token")

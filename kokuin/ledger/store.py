@@ -23,7 +23,15 @@ from kokuin.ledger.faults import (
 )
 from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
 from kokuin.ledger.schema import REVISION
-from kokuin.ledger.statements import RAISE_GEN, READ_HEAD, ROWS, SWAP_HEAD, insert_rows
+from kokuin.ledger.statements import (
+    INSERT_ENTRY,
+    INSERT_IX,
+    INSERT_TOKEN,
+    RAISE_GEN,
+    READ_HEAD,
+    ROWS,
+    SWAP_HEAD,
+)
 from kokuin.trust.journal import AppendRefusal
 
 if TYPE_CHECKING:
@@ -195,8 +203,9 @@ class SqliteStore:
             self._roll_back()
             self._read_state(self._connection)
             return True
-        for name, values in (("entry", plan.entry), ("ix", plan.ix), ("token", plan.token)):
-            insert_rows(self._connection, name, values)
+        INSERT_ENTRY.run(self._connection, plan.entry)
+        INSERT_IX.run(self._connection, plan.ix)
+        INSERT_TOKEN.run(self._connection, plan.token)
         raised = risen(plan.gen, self.highest_gen)
         for unit_gen in raised.items():
             execute(RAISE_GEN, unit_gen)

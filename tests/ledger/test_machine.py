@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kokuin.trust.journal import AppendOutcome
 
 _numbers = st.lists(st.lists(st.integers(0, 40), min_size=0, max_size=3), min_size=1, max_size=5)
-_statements = st.sampled_from(["BEGIN", "UPDATE", "INSERT INTO entry", "INSERT INTO ix", "COMMIT"])
+_statements = st.sampled_from(
+    ["BEGIN", "UPDATE", "INSERT OR ROLLBACK INTO entry", "INSERT OR ROLLBACK INTO ix", "COMMIT"]
+)
 FULL = 13
 
 

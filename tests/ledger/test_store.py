@@ -172,7 +172,8 @@ def test_a_full_disk_is_refused_and_recovers_by_itself(store: SqliteStore, path:
 
 
 @pytest.mark.parametrize(
-    "statement", ["BEGIN", "UPDATE head", "INSERT INTO entry", "INSERT INTO token", "COMMIT"]
+    "statement",
+    ["BEGIN", "UPDATE head", "INSERT OR ROLLBACK INTO entry", "INSERT OR ROLLBACK INTO token", "COMMIT"],
 )
 @pytest.mark.parametrize(
     ("code", "reason"),
