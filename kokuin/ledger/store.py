@@ -52,6 +52,9 @@ _SETTINGS = (
 _PAGE = 4096
 """SQLite's page; a random serial touches about one of its index."""
 
+_COMMIT_PAGES = 7
+"""Pages that every commit writes whatever it brings: head, highest genTime, and the ends of all tables."""
+
 
 class SqliteStore:
     """The one writer of a ledger file. Used by one thread at a time.
@@ -215,7 +218,7 @@ class SqliteStore:
         # A crash from here on loses nothing: the leaves are on the disk, and no caller has been told yet.
         self.head = new
         self._last_hash = plan.last_hash or self._last_hash
-        self.wal_octets += plan.octets + _PAGE * (1 + len(plan.serials))
+        self.wal_octets += plan.octets + _PAGE * (_COMMIT_PAGES + len(plan.serials))
         if raised:
             self.highest_gen = MappingProxyType({**self.highest_gen, **raised})
         return False

@@ -345,3 +345,15 @@ def test_a_checkpoint_empties_the_log_and_its_file_is_used_again(store: SqliteSt
         sizes.append(wal.stat().st_size)
     assert sizes[-1] < 2 * sizes[0]
     check_whole(path)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 64])
+def test_the_length_of_the_log_is_known_well_enough_to_bound_it(
+    store: SqliteStore, path: Path, batch: int
+) -> None:
+    for first in range(0, 1600, batch):
+        # Spread over the index as random serials are.
+        numbers = [(first + each) * 0x9E3779B97F4A7C15 % 2**48 for each in range(batch)]
+        store.commit([one(issued(number, size=1400)) for number in numbers], NOW)
+    wal = path.with_name(path.name + "-wal").stat().st_size
+    assert 0.7 < store.wal_octets / wal < 2, "a small index takes several serials a page"
