@@ -85,6 +85,8 @@ class CountingSigner:
     def __init__(self, signer: Signer) -> None:
         self.suite: Suite = signer.suite
         self.public_key = signer.public_key
+        self.provider = signer.provider
+        self.experimental = signer.experimental
         self.calls = 0
         self.broken = False
         self._signer = signer
