@@ -1,7 +1,7 @@
 """Random octets of the operating system, taken in larger portions than they are used.
 
-A token needs some forty of them; a system call each would cost as much as
-building its DER.
+A token needs some forty of them. A system call takes hardly more processor time,
+but lets go of the interpreter, which another thread may then keep for a while.
 """
 
 from __future__ import annotations
