@@ -27,13 +27,10 @@ if TYPE_CHECKING:
 CERTIFICATE_LIMITS = Limits(size=131_072, depth=32, elements=10_000)
 """The largest signature schemes make certificates of some 60 kB."""
 
-ID_CE_SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
-ID_CE_KEY_USAGE = "2.5.29.15"
-ID_CE_AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
-
 KEY_USAGE_DIGITAL_SIGNATURE = 0
 KEY_USAGE_NON_REPUDIATION = 1
 KEY_USAGE_KEY_CERT_SIGN = 5
+KEY_USAGE_CRL_SIGN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,14 @@ class KeyPeriod:
     not_after: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class RelatedCertificate:
+    """RFC 9763 §4.1: the digest (dotted OID) of another certificate of the same subject, and its value."""
+
+    digest_oid: str
+    value: bytes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
     """One certificate.
@@ -83,6 +88,7 @@ class Certificate:
         key_period: None when absent.
         subject_key_id: None when absent.
         authority_key_id: keyIdentifier; None when absent.
+        related: relatedCert; None when absent.
     """
 
     der: bytes = field(repr=False)
@@ -103,6 +109,7 @@ class Certificate:
     key_period: KeyPeriod | None
     subject_key_id: bytes | None
     authority_key_id: bytes | None
+    related: RelatedCertificate | None
 
     @property
     def self_issued(self) -> bool:
@@ -188,11 +195,12 @@ def _read_body(der: bytes, body: Node, algorithm: AlgorithmIdentifier, signature
         signature=signature,
         extensions=extensions,
         basic_constraints=_basic_constraints(extensions.get(oids.ID_CE_BASIC_CONSTRAINTS)),
-        key_usage=_key_usage(extensions.get(ID_CE_KEY_USAGE)),
+        key_usage=_key_usage(extensions.get(oids.ID_CE_KEY_USAGE)),
         ext_key_usage=_ext_key_usage(extensions.get(oids.ID_CE_EXT_KEY_USAGE)),
         key_period=_key_period(extensions.get(oids.ID_CE_PRIVATE_KEY_USAGE_PERIOD)),
-        subject_key_id=_subject_key_id(extensions.get(ID_CE_SUBJECT_KEY_IDENTIFIER)),
-        authority_key_id=_authority_key_id(extensions.get(ID_CE_AUTHORITY_KEY_IDENTIFIER)),
+        subject_key_id=_subject_key_id(extensions.get(oids.ID_CE_SUBJECT_KEY_IDENTIFIER)),
+        authority_key_id=_authority_key_id(extensions.get(oids.ID_CE_AUTHORITY_KEY_IDENTIFIER)),
+        related=_related(extensions.get(oids.ID_PE_RELATED_CERT)),
     )
 
 
@@ -253,3 +261,13 @@ def _authority_key_id(extension: Extension | None) -> bytes | None:
         return None
     key_id = Fields(read_whole(extension.value, asn1.SEQUENCE)).optional(asn1.primitive(0))
     return None if key_id is None else key_id.value
+
+
+def _related(extension: Extension | None) -> RelatedCertificate | None:
+    if extension is None:
+        return None
+    fields = Fields(read_whole(extension.value, asn1.SEQUENCE))
+    algorithm = read_algorithm(fields.take_any())
+    value = asn1.octet_string(fields.take_any())
+    fields.finish()
+    return RelatedCertificate(algorithm.oid, value)

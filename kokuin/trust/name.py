@@ -1,11 +1,12 @@
-"""Distinguished names: compared as RFC 5280 §7.1 wants, and shown to people."""
+"""Distinguished names: written, compared as RFC 5280 §7.1 wants, and shown to people."""
 
 from __future__ import annotations
 
 import functools
+import secrets
 from typing import TypeAlias
 
-from kokuin.wire import asn1
+from kokuin.wire import asn1, encode, oids
 from kokuin.wire.der import Fields, Node, children, expect, read_whole
 from kokuin.wire.errors import WireCode, WireError
 
@@ -14,18 +15,57 @@ CanonicalName: TypeAlias = "tuple[frozenset[tuple[str, str | bytes]], ...]"
 MAX_NAME_OCTETS = 16_384
 """The names in a hostile SignerInfo are bounded by nothing else."""
 
+MAX_ATTRIBUTE_CHARACTERS = 64
+"""ub-organization-name and ub-common-name of RFC 5280, appendix A.1."""
+
 _SHOWN = 300
 _STRINGS = frozenset({0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E})
 _LABELS = {
-    "2.5.4.3": "CN",
+    oids.ID_AT_COMMON_NAME: "CN",
     "2.5.4.5": "serialNumber",
-    "2.5.4.6": "C",
+    oids.ID_AT_COUNTRY_NAME: "C",
     "2.5.4.7": "L",
     "2.5.4.8": "ST",
-    "2.5.4.10": "O",
+    oids.ID_AT_ORGANIZATION_NAME: "O",
     "2.5.4.11": "OU",
     "2.5.4.97": "organizationIdentifier",
 }
+
+
+def distinguished_name(organisation: str, common_name: str, country: str = "JP") -> bytes:
+    """Name (DER) with C, O and CN, which EN 319 422 §6.2 wants of a time-stamp unit.
+
+    Raises:
+        ValueError: organisation or common name has not 1 to 64 characters, or the country is no code of
+            two letters (RFC 5280, appendix A.1).
+    """
+    if not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise ValueError(country)
+    for value in (organisation, common_name):
+        if not 1 <= len(value) <= MAX_ATTRIBUTE_CHARACTERS:
+            raise ValueError(value)
+    attributes = (
+        (oids.ID_AT_COUNTRY_NAME, encode.printable_string(country)),
+        (oids.ID_AT_ORGANIZATION_NAME, encode.utf8_string(organisation)),
+        (oids.ID_AT_COMMON_NAME, encode.utf8_string(common_name)),
+    )
+    return encode.sequence(
+        *(encode.set_of(encode.sequence(encode.oid(kind), value)) for kind, value in attributes)
+    )
+
+
+def unique_common_name(prefix: str) -> str:
+    """Common name that no other unit has: EN 319 422 §6.2 wants it unique to the unit."""
+    return f"{prefix} {secrets.token_hex(4)}"
+
+
+def attribute_types(name: bytes) -> frozenset[str]:
+    """Types (dotted OIDs) of the attributes in a Name.
+
+    Raises:
+        WireError: another syntax, or more than `MAX_NAME_OCTETS`.
+    """
+    return frozenset(oid for rdn in _read(name) for oid, _ in rdn)
 
 
 def _read(name: bytes) -> list[list[tuple[str, Node]]]:

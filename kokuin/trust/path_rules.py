@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.trust.certificate import ID_CE_KEY_USAGE, KEY_USAGE_KEY_CERT_SIGN
+from kokuin.trust.certificate import KEY_USAGE_KEY_CERT_SIGN
 from kokuin.trust.name import display
 from kokuin.trust.name_constraints import ID_CE_NAME_CONSTRAINTS, permits
 from kokuin.trust.report import SubIndication
@@ -24,8 +24,8 @@ ID_KP_ANY = "2.5.29.37.0"
 
 _PROCESSED = frozenset(
     {
-        "2.5.29.14",  # subjectKeyIdentifier
-        ID_CE_KEY_USAGE,
+        oids.ID_CE_SUBJECT_KEY_IDENTIFIER,
+        oids.ID_CE_KEY_USAGE,
         oids.ID_CE_PRIVATE_KEY_USAGE_PERIOD,
         "2.5.29.17",  # subjectAltName, critical where the subject is empty
         oids.ID_CE_BASIC_CONSTRAINTS,
@@ -33,7 +33,7 @@ _PROCESSED = frozenset(
         "2.5.29.31",  # cRLDistributionPoints
         "2.5.29.32",  # certificatePolicies
         "2.5.29.33",  # policyMappings
-        "2.5.29.35",  # authorityKeyIdentifier
+        oids.ID_CE_AUTHORITY_KEY_IDENTIFIER,
         oids.ID_CE_EXT_KEY_USAGE,
         "2.5.29.54",  # inhibitAnyPolicy
         oids.ID_PE_QC_STATEMENTS,

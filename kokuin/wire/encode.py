@@ -84,6 +84,20 @@ def utf8_string(text: str) -> bytes:
     return tlv(0x0C, text.encode())
 
 
+def printable_string(text: str) -> bytes:
+    """PrintableString; the caller keeps to its letters (X.680 §41.4).
+
+    Raises:
+        UnicodeEncodeError: the text is not even ASCII.
+    """
+    return tlv(0x13, text.encode("ascii"))
+
+
+def enumerated(value: int) -> bytes:
+    """ENUMERATED."""
+    return b"\x0a" + integer(value)[1:]
+
+
 @functools.cache
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from its dotted form.
@@ -121,6 +135,16 @@ def generalized_time(microseconds: int) -> bytes:
         text += b"." + b"%06d" % fraction
         text = text.rstrip(b"0")
     return b"\x18" + bytes((len(text) + 1,)) + text + b"Z"
+
+
+def x509_time(microseconds: int) -> bytes:
+    """Time of certificates and revocation lists: whole seconds, UTCTime through 2049 (RFC 5280 §4.1.2.5).
+
+    Args:
+        microseconds: since 1970-01-01 UTC, not negative; a fraction is cut off.
+    """
+    text = _second(microseconds // _MICROSECONDS)
+    return tlv(0x17, text[2:] + b"Z") if text < b"2050" else tlv(0x18, text + b"Z")
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""PEM armour (RFC 7468): text around the blocks is skipped."""
+"""PEM armour (RFC 7468): read with the text around the blocks skipped, written without any."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ def read_blocks(data: bytes, most: int) -> list[tuple[str, bytes]]:
             raise WireError(WireCode.BAD_ARMOUR, match.start()) from None
         blocks.append((match[1].decode("ascii"), octets))
     return blocks
+
+
+def write_block(label: str, octets: bytes) -> bytes:
+    """Return one block in the strict form (RFC 7468 §3): lines of 64 characters, a newline at the end."""
+    text = base64.b64encode(octets)
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    name = label.encode("ascii")
+    return b"\n".join((b"-----BEGIN %b-----" % name, *lines, b"-----END %b-----" % name, b""))

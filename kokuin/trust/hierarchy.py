@@ -1,0 +1,104 @@
+"""Development hierarchies: certificates for machines that nobody relies on; the names say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.trust.authority import CertificateAuthority
+from kokuin.trust.name import distinguished_name, unique_common_name
+from kokuin.trust.tbs import Issued
+from pqc.signing import SoftwareSigner, generate_key
+from pqc.suites import Family, Suite, suite
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+ROOT_DAYS = 5475
+"""Fifteen years: development authorities outlive every certificate under them."""
+
+DEVELOPMENT = "kokuin development"
+
+_ROOTS = {Family.ML_DSA: "ml-dsa-87"}
+"""Suites of roots by the family of what signs units' certificates; a family without one has no better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """What a unit needs to be trusted.
+
+    Attributes:
+        anchor: the root.
+        intermediates: authorities between it and the unit, the unit's issuer first; empty when there is none.
+        unit: the unit's certificate.
+    """
+
+    anchor: Issued
+    intermediates: tuple[Issued, ...]
+    unit: Issued
+
+    @property
+    def anchor_pem(self) -> bytes:
+        """The root, for `trust/ca.pem`."""
+        return self.anchor.pem
+
+    @property
+    def intermediates_pem(self) -> bytes:
+        """The authorities between, for `trust/units.pem`; empty when there is none."""
+        return b"".join(each.pem for each in self.intermediates)
+
+    @property
+    def unit_pem(self) -> bytes:
+        """The unit's certificate, for `trust/units.pem`."""
+        return self.unit.pem
+
+
+def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on, named once
+    certificate_suite: Suite,
+    unit_public_key: bytes,
+    *,
+    now: dt.datetime,
+    days: int,
+    key_days: int,
+    related: bytes | None = None,
+) -> Hierarchy:
+    """Make a root, an issuing authority below it where roots have a stronger suite, and a unit's certificate.
+
+    The authorities' keys are forgotten at once: nobody can issue under them later.
+
+    Args:
+        certificate_suite: what the unit's certificate is signed with. ML-DSA-44 and -65 stand below an
+            ML-DSA-87 root; every other suite is its own root.
+        unit_public_key: SubjectPublicKeyInfo (DER).
+        now: the present moment.
+        days: validity of the unit's certificate.
+        key_days: how long its key signs.
+        related: another certificate (DER) of the same unit, to be bound to (RFC 9763).
+
+    Raises:
+        KeyMismatchError: a suite is for verifying only.
+        WireError: the key is no SubjectPublicKeyInfo.
+    """
+    root_suite = suite(_ROOTS.get(certificate_suite.family, certificate_suite.id))
+    between = root_suite is not certificate_suite
+    root = CertificateAuthority.root(
+        _fresh(root_suite), _name("root"), now=now, days=ROOT_DAYS, path_length=int(between)
+    )
+    issuer = root
+    if between:
+        signer = _fresh(certificate_suite)
+        issued = root.issue_ca(signer.public_key, _name("issuing"), now=now, days=ROOT_DAYS, path_length=0)
+        issuer = CertificateAuthority(signer, issued.der)
+    unit = issuer.issue_unit(
+        unit_public_key, _name("unit"), now=now, days=days, key_days=key_days, related=related
+    )
+    intermediates = (Issued(issuer.certificate.der),) if between else ()
+    return Hierarchy(Issued(root.certificate.der), intermediates, unit)
+
+
+def _fresh(chosen: Suite) -> SoftwareSigner:
+    return SoftwareSigner(chosen, generate_key(chosen))
+
+
+def _name(role: str) -> bytes:
+    return distinguished_name(DEVELOPMENT, unique_common_name(f"{DEVELOPMENT} {role}"))
