@@ -38,7 +38,8 @@ async def read_body(scope: HTTPScope, receive: ASGIReceiveCallable, *, limit: in
     `100 Continue` (RFC 9110 §10.1.1) keeps its content to itself.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
+        # Python reads no number of thousands of digits, and the parser lets leading zeros pass.
+        if name == b"content-length" and int(value.lstrip(b"0") or b"0") > limit:
             return BodyRefusal.TOO_LARGE
     pieces: list[bytes] = []
     size = 0

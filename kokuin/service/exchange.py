@@ -50,7 +50,10 @@ class DirectEndpoint(Protocol):
         """
 
     def answer(self, exchange: Exchange) -> None:
-        """Answer a request whose content is complete, now or later, on the event loop; must not raise."""
+        """Let `exchange.reply` or `exchange.fail` be called once, on the event loop, after this call.
+
+        Within it the parser has not seen yet what came behind the request. Whatever it raises ends in `fail`.
+        """
 
 
 class _NobodyWaits:
@@ -105,14 +108,26 @@ class Exchange:
                 them, `connection` not.
             content: the content.
         """
+        protocol = self._protocol
+        protocol.exchanges.discard(self)
         if self.disconnected or self.response_complete:
             return
         self.response_complete = True
-        protocol = self._protocol
-        protocol.exchanges.discard(self)
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         head = protocol.default_fields.octets(protocol.server_state.default_headers)
         protocol.transport.write(b"".join((head, fields, end, content)))
         if not self.keep_alive:
             protocol.transport.close()
+        protocol.on_response_complete()
+
+    def fail(self) -> None:
+        """Answer 500 and close: we made a mistake, which whoever noticed it has logged."""
+        protocol = self._protocol
+        protocol.exchanges.discard(self)
+        if self.disconnected:
+            return
+        if not self.response_complete:
+            self.response_complete = True
+            protocol.write_failure()
+        protocol.transport.close()
         protocol.on_response_complete()

@@ -114,6 +114,11 @@ class _GentleTransport(asyncio.Transport):
             self._connection.close_gently()
 
 
+def _to_nobody(data: bytes | bytearray | memoryview) -> None:
+    """Write to a connection that is lost."""
+    del data
+
+
 class GuardedConnection(HttpToolsProtocol):
     """One connection under `TransportLimits`; what its messages may look like is its subclass's business.
 
@@ -157,6 +162,8 @@ class GuardedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.patrol.connections.discard(self)
+        # uvicorn tells only the newest request of a pipeline; the one being answered would go on writing.
+        self.transport.write = _to_nobody  # type: ignore[method-assign]  # as in _GentleTransport
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
@@ -202,6 +209,11 @@ class GuardedConnection(HttpToolsProtocol):
             self.flow.pause_reading()
         else:
             self._answer_refusal(code)
+
+    def write_failure(self) -> None:
+        """Write what a client is told of a mistake of ours."""
+        self._report(TransportCode.INTERNAL)
+        self._write_problem(TransportCode.INTERNAL)
 
     def _answer_refusal(self, code: TransportCode) -> None:
         self._write_problem(code)

@@ -36,6 +36,8 @@ class TransportCode(StrEnum):
     """The worker, or this connection's pipeline, has as many requests as it takes (503)."""
     CLIENT_NOT_READING = "HTTP_CLIENT_NOT_READING"
     """The client does not take its response; the connection is reset without a word."""
+    INTERNAL = "INTERNAL"
+    """A mistake of ours, which is in the log (500)."""
 
 
 _STATUS = {
@@ -47,6 +49,7 @@ _STATUS = {
     TransportCode.MALFORMED: HTTPStatus.BAD_REQUEST,
     TransportCode.TOO_MANY_CONNECTIONS: HTTPStatus.SERVICE_UNAVAILABLE,
     TransportCode.TOO_MANY_REQUESTS: HTTPStatus.SERVICE_UNAVAILABLE,
+    TransportCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httptools
+import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from kokuin.service.exchange import DefaultFields, Exchange
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
     from kokuin.service.exchange import DirectEndpoint
+
+_log = structlog.get_logger()
 
 __all__ = ["TransportCode", "TransportEvent", "TransportLimits", "make_protocol"]
 
@@ -93,7 +96,11 @@ class GuardedProtocol(GuardedConnection):
     direct: ClassVar[DirectEndpoint | None]
     default_fields: ClassVar[DefaultFields]
     exchanges: ClassVar[set[Exchange]]
-    """Requests of all connections that the direct endpoint has not answered yet."""
+    """Requests of all connections that the direct endpoint has not answered yet.
+
+    One whose client has gone stays when it was handed over: it costs as much as before, and whoever could
+    free its place by hanging up would be granted any number of them.
+    """
 
     _exchange: Exchange | None = None
     _fault: TransportCode | None = None
@@ -189,9 +196,15 @@ class GuardedProtocol(GuardedConnection):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self._open_requests() < self.limits.requests
-            and not self._inner.is_closing()
-            and self.direct.takes(self.url, self.headers)
+            and self._taken(self.direct)
         )
+
+    def _taken(self, direct: DirectEndpoint) -> bool:
+        try:
+            return direct.takes(self.url, self.headers)
+        except Exception:  # noqa: BLE001  # the parser would take a mistake of ours for one of the client's
+            _log.exception("direct.takes.failed")
+            return False
 
     def _open_requests(self) -> int:
         return len(self.tasks) + len(self.exchanges)
@@ -243,11 +256,25 @@ class GuardedProtocol(GuardedConnection):
             cycle.more_body = False
             cycle.message_event.set()
             if isinstance(cycle, Exchange) and self.direct is not None:
-                self.direct.answer(cycle)
+                try:
+                    self.direct.answer(cycle)
+                except Exception:  # noqa: BLE001  # as in _taken, and nobody else would answer
+                    _log.exception("direct.answer.failed")
+                    self.loop.call_soon(cycle.fail)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and a request of it that was not answered."""
         super().connection_lost(exc)
         if self._exchange is not None:
             self._exchange.disconnected = True
+            self._free_half()
+
+    def refuse(self, code: TransportCode) -> None:
+        """Refuse the message that is being read, see `GuardedConnection`."""
+        super().refuse(code)
+        self._free_half()
+
+    def _free_half(self) -> None:
+        """Give the place of a request free that will never be handed over."""
+        if self._exchange is not None and self._exchange.more_body:
             self.exchanges.discard(self._exchange)

@@ -132,15 +132,15 @@ class Responder:
             body: the octets of the request.
             principal: who asks.
             profile: the profile named in the URL path, None for the default.
-            done: told the answer once, on the event loop, during this call or later; must not raise.
+            done: told the answer once, on the event loop, after this call; must not raise.
         """
         request = read_request(body)
         if isinstance(request, Refusal):
-            done(_refused(request, self._known(profile)))
+            self._loop.call_soon(done, _refused(request, self._known(profile)))
             return
         issuer = self._choose(request, profile)
         if issuer is None:
-            done(_refused(status.POLICY_UNKNOWN, NO_PROFILE))
+            self._loop.call_soon(done, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
             return
         stamping = _Stamping(issuer, request, body, principal, done, self._loop.time())
         self._open[stamping] = None
@@ -176,6 +176,9 @@ class Responder:
 
     def _issue(self, stamping: _Stamping) -> Draft | None:
         """Return a draft to be appended, or let the request end with a refusal; runs in loop or thread."""
+        if stamping not in self._open:
+            # Its patience ended: a queue that only grows must not keep the key busy for nobody.
+            return None
         try:
             draft = stamping.issuer.issue(stamping.request, stamping.body, stamping.principal)
         except Exception:  # noqa: BLE001  # a key device may raise anything; the client still gets the protocol's words

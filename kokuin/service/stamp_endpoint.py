@@ -16,6 +16,7 @@ import structlog
 
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
 from kokuin.service.exchange import DIRECT_OCTETS
+from kokuin.service.http_problems import TransportCode, send_problem
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_body
 
@@ -90,8 +91,12 @@ class StampEndpoint:
         profile = exchange.url[len(_PREFIX) :].decode() or None
 
         def done(answer: Answer) -> None:
-            request_id = self._account(answer, started)
-            exchange.reply(_FIELDS % (len(answer.body), request_id.encode()), answer.body)
+            try:
+                request_id = self._account(answer, started)
+                exchange.reply(_FIELDS % (len(answer.body), request_id.encode()), answer.body)
+            except Exception:  # noqa: BLE001  # a mistake of ours costs one answer, not those that wait behind it
+                self._log.exception("tsa.answer.failed")
+                exchange.fail()
 
         self._responder.ask(exchange.body, self._doorkeeper.principal(exchange.headers), profile, done)
 
@@ -114,12 +119,17 @@ class StampEndpoint:
             await refuse_body(send, body)
             return
         profile = scope["path"][len(_PREFIX) :] or None
-        answer = await self._responder.answer(body, principal, profile)
+        try:
+            answer = await self._responder.answer(body, principal, profile)
+            request_id = self._account(answer, started)
+        except Exception:
+            await send_problem(send, TransportCode.INTERNAL)
+            raise  # uvicorn logs it and closes
         fields = [
             (b"content-type", _REPLY),
             _NO_STORE,
             (b"content-length", b"%d" % len(answer.body)),
-            (b"x-request-id", self._account(answer, started).encode()),
+            (b"x-request-id", request_id.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})

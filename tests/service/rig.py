@@ -30,6 +30,7 @@ from tests.service.running import QUERY
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from kokuin.service.app import Application
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.ports import WorkerReport
     from kokuin.trust.journal import AppendOutcome, Journal
@@ -106,6 +107,7 @@ class Rig:
     signer: CountingSigner
     keeper: FakeKeeper
     issuer: Issuer
+    app: Application
     client: httpx.AsyncClient
 
     async def post(self, body: bytes) -> httpx.Response:
@@ -115,7 +117,12 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rigged(
-    folder: DataFolder, journal: Journal, *, slow: bool = False, ahead_s: float = 0.0
+    folder: DataFolder,
+    journal: Journal,
+    *,
+    slow: bool = False,
+    ahead_s: float = 0.0,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
     """Join the parts as `Worker` does.
 
@@ -124,8 +131,9 @@ async def rigged(
         journal: where records go.
         slow: sign in threads.
         ahead_s: how far the clock, in which everybody believes, is ahead of the machine's.
+        settings: `TSA_...` variables.
     """
-    config = load_config(folder.root, {})
+    config = load_config(folder.root, dict(settings or {}))
     profile, loaded = load_shipped(config.profile), load_configured_unit(folder, config)
     signer = CountingSigner(loaded.unit._signer)
     loaded.unit._signer = signer
@@ -145,5 +153,5 @@ async def rigged(
     app = make_app(folder, config, stamp, doorkeeper, keeper, lambda: Readiness(()))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://rig") as client:
-        yield Rig(clock, signer, keeper, issuer, client)
+        yield Rig(clock, signer, keeper, issuer, app, client)
     responder.close()
