@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pqc.provider import Provider, passes_self_test
 from pqc.suites import Family, Suite
-from pqc.verifying import HASHES, key_facts
+from pqc.verifying import HASHES, SignatureOutcome, key_facts, verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,48 @@ if TYPE_CHECKING:
 
 class KeyMismatchError(ValueError):
     """The key is not of the suite's type, or the suite is for verifying only, or its self-test failed."""
+
+
+class Provider(StrEnum):
+    """Where a signer's key is used, as the inventory names it."""
+
+    SOFTWARE = "software"
+    PKCS11 = "pkcs11"
+    LIBOQS = "liboqs"
+
+
+class SignerProblem(StrEnum):
+    """Why a key outside this process's own library cannot be used."""
+
+    BACKEND_MISSING = "SIGNER_BACKEND_MISSING"
+    """The library that reaches the key is not installed, or is not the one that was named."""
+    TOKEN_MISSING = "SIGNER_TOKEN_MISSING"  # noqa: S105  # a code, no secret
+    TOKEN_AMBIGUOUS = "SIGNER_TOKEN_AMBIGUOUS"  # noqa: S105  # a code, no secret
+    PIN_MISSING = "SIGNER_PIN_MISSING"
+    PIN_TOO_OPEN = "SIGNER_PIN_TOO_OPEN"
+    """Others than its owner may read the file with the PIN."""
+    PIN_REFUSED = "SIGNER_PIN_REFUSED"
+    """It is not tried again in this process: devices lock after a few wrong ones."""
+    KEY_MISSING = "SIGNER_KEY_MISSING"
+    KEY_AMBIGUOUS = "SIGNER_KEY_AMBIGUOUS"
+    KEY_EXISTS = "SIGNER_KEY_EXISTS"
+    KEY_EXTRACTABLE = "SIGNER_KEY_EXTRACTABLE"
+    """The device would give the private key away."""
+    KEY_CHANGED = "SIGNER_KEY_CHANGED"
+    """A device that came back has another key in the place of the one that was loaded."""
+    DEVICE_FAILED = "SIGNER_DEVICE_FAILED"
+
+
+class SignerError(Exception):
+    """A key that cannot be used; no secret is in the message.
+
+    Attributes:
+        problem: the stable code.
+    """
+
+    def __init__(self, problem: SignerProblem, detail: str) -> None:
+        super().__init__(f"{problem.value}: {detail}")
+        self.problem = problem
 
 
 class Signer(Protocol):
@@ -104,12 +147,34 @@ class SoftwareSigner:
         if not suite.issue or facts is None or facts.name != suite.key:
             raise KeyMismatchError(suite.id)
         self._sign = _bind(suite, key)
-        if not passes_self_test(suite, self.public_key, self._sign):
-            raise KeyMismatchError(suite.id)
+        self_test(suite, self.public_key, self._sign)
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature value over `message`."""
         return self._sign(message)
+
+
+def self_test(suite: Suite, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
+    """Sign and verify once before the key is used: a key that cannot is refused at load.
+
+    Args:
+        suite: the suite of the signature.
+        public_key: SubjectPublicKeyInfo, DER.
+        sign: makes the signature value.
+
+    Raises:
+        KeyMismatchError: the signature does not verify with this key under this suite.
+    """
+    message = hashlib.sha256(public_key).digest()
+    verdict = verify_signature(
+        public_key_der=public_key,
+        algorithm=suite.algorithm,
+        digest=suite.digest,
+        message=message,
+        signature=sign(message),
+    )
+    if verdict.outcome is not SignatureOutcome.VALID:
+        raise KeyMismatchError(suite.id)
 
 
 def _bind(suite: Suite, key: PrivateKey) -> Callable[[bytes], bytes]:
