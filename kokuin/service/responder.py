@@ -147,8 +147,10 @@ class Responder:
         self._start(stamping)
 
     def close(self) -> None:
-        """Let the signing threads end."""
+        """Refuse what still waits, for patience is longer than a stop, and let the signing threads end."""
         self._sweep.cancel()
+        for stamping in tuple(self._open):
+            self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
         if self._threads is not None:
             self._threads.close()
 

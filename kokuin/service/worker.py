@@ -133,8 +133,8 @@ class Worker:
             await self._server.serve(sockets=[sock])
         finally:
             reporting.cancel()
-            self._tell(keeper, stamp)
             responder.close()
+            self._tell(keeper, stamp)
 
     def stop(self) -> None:
         """Stop accepting, let open requests end, then let `serve` return."""

@@ -114,9 +114,15 @@ class Serving:
         """Wait until the journal was asked for so many records."""
         self.await_(lambda: len(self.journal.records) >= count, f"no {count} records")
 
+    def let_records_be_durable(self) -> None:
+        """Let every record that waits be durable."""
+        for future in self.journal.futures:
+            if not future.done():
+                future.set_result(())
+
     def stop(self) -> None:
         """Ask the server to stop, as the worker's `stop` does."""
-        self.loop.call_soon_threadsafe(setattr, self.server, "should_exit", True)
+        self.server.should_exit = True
 
 
 class _Complaints(logging.Handler):
@@ -133,6 +139,7 @@ async def _serve(  # noqa: PLR0913, PLR0917  # what the test decided
     limits: TransportLimits,
     settings: Mapping[str, str] | None,
     slow: bool,  # noqa: FBT001  # as `rigged`
+    drain_s: int,
     logs: list[Any],
     started: Future[Serving],
 ) -> None:
@@ -152,7 +159,7 @@ async def _serve(  # noqa: PLR0913, PLR0917  # what the test decided
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=drain_s,
         )
         server = _Server(config)
         with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
@@ -173,6 +180,7 @@ def serving(
     *,
     settings: Mapping[str, str] | None = None,
     slow: bool = False,
+    drain_s: int = 10,
 ) -> Iterator[Serving]:
     """Serve until the block ends; a complaint that the test did not take away fails it.
 
@@ -181,12 +189,13 @@ def serving(
         limits: of the transport.
         settings: `TSA_...` variables.
         slow: sign in threads.
+        drain_s: how long open requests may take when it stops.
     """
     started: Future[Serving] = Future()
 
     def run() -> None:
         try:
-            uvloop.run(_serve(folder, limits or TransportLimits(), settings, slow, logs, started))
+            uvloop.run(_serve(folder, limits or TransportLimits(), settings, slow, drain_s, logs, started))
         except BaseException as error:
             if started.done():
                 raise
@@ -202,9 +211,8 @@ def serving(
         try:
             yield server
         finally:
-            for future in server.journal.futures:
-                if not future.done():
-                    future.set_result(())
+            if thread.is_alive():
+                server.let_records_be_durable()
             server.stop()
             thread.join(PATIENCE_S)
             logging.getLogger().removeHandler(handler)
