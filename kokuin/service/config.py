@@ -11,17 +11,17 @@ import os
 import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from kokuin.wire import encode
-from pqc.profiles import DEVELOPMENT_ARC
+from pqc.profiles import DEVELOPMENT_ARC, available
 from tsa.clock.settings import ClockSettings
 
 ENVIRONMENT_PREFIX = "TSA_"
-_NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE"})
+_NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE", "TSA_PIN"})
 """Variables that other parts of the command read; they are no part of the configuration."""
 
 MAX_ARC = 2**31 - 1
@@ -116,6 +116,35 @@ class Access(_Table):
     timestamps: Literal["open", "closed"] = "open"
 
 
+class Pkcs11Key(_Table):
+    """A profile's key in a device behind PKCS#11; the PIN is in `pin_file` or in `TSA_PIN`, never here."""
+
+    backend: Literal["pkcs11"]
+    module: PlainPath
+    token: Annotated[str, Field(min_length=1, max_length=32)]
+    label: Annotated[str, Field(min_length=1)] | None = None
+    id: Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")] | None = None
+    pin_file: PlainPath | None = None
+    extractable: bool = False
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if self.label is None and self.id is None:
+            raise ValueError("label or id must name the key")
+        return self
+
+
+class LiboqsKey(_Table):
+    """A profile's key file, signed with by the liboqs at `library`: experimental."""
+
+    backend: Literal["liboqs"]
+    library: PlainPath
+
+
+SignerTable = Annotated[Pkcs11Key | LiboqsKey, Field(discriminator="backend")]
+"""Where the key of a profile's unit is used; without a table: here, from `keys/unit-PROFILE.pem`."""
+
+
 class Config(_Table):
     """All of it. Relative paths are relative to the file."""
 
@@ -130,6 +159,7 @@ class Config(_Table):
     clock: ClockTable = Field(default_factory=dict)
     ledger: Ledger = Ledger()
     access: Access = Access()
+    signers: dict[str, SignerTable] = Field(default_factory=dict)
 
     def clock_settings(self, accuracy_us: int) -> ClockSettings:
         """The guard's settings; tokens declare the profile's accuracy, microseconds."""
@@ -166,12 +196,25 @@ def load_config(folder: Path, environment: dict[str, str] | None = None) -> Conf
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {place}: {first['msg']}") from None
+    # A name mistyped would leave the profile's key where nobody meant it to be.
+    for name in config.signers.keys() - set(available(folder / "profiles")):
+        raise ConfigError(f"{path}: signers.{name}: there is no such profile")
     return config.model_copy(update=_absolute(config, folder))
 
 
-def _absolute(config: Config, folder: Path) -> dict[str, Path]:
+def _absolute(config: Config, folder: Path) -> dict[str, object]:
     paths = {"keys": config.keys, "passphrase_file": config.passphrase_file}
-    return {name: (folder / path).resolve() for name, path in paths.items() if path is not None}
+    absolute: dict[str, object] = {
+        name: (folder / path).resolve() for name, path in paths.items() if path is not None
+    }
+    signers = {name: _absolute_signer(table, folder) for name, table in config.signers.items()}
+    return {**absolute, "signers": signers}
+
+
+def _absolute_signer(table: Pkcs11Key | LiboqsKey, folder: Path) -> Pkcs11Key | LiboqsKey:
+    paths = {name: getattr(table, name, None) for name in ("module", "pin_file", "library")}
+    found = {name: (folder / path).resolve() for name, path in paths.items() if path is not None}
+    return table.model_copy(update=found)
 
 
 def _apply_environment(table: dict[str, Any], environment: dict[str, str]) -> None:

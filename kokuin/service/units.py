@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kokuin.service.issuing import CANARY
+from kokuin.service.keystore import key_file, open_signer
 from kokuin.trust.anchors import TrustError, load_trust
 from kokuin.trust.judge import Context, judge_token
 from kokuin.trust.report import Indication
-from pqc.keyfiles import KeyFileError, read_key
-from pqc.signing import KeyMismatchError, SoftwareSigner
+from pqc.keyfiles import KeyFileError
+from pqc.signing import KeyMismatchError, Provider, SignerError
 from tsa.etsi import UnitFacts, etsi_findings
 from tsa.template import SignerIdentity
 from tsa.unit import KeyPeriod, TimeStampUnit
@@ -56,7 +57,7 @@ class LoadedUnit:
 
 def key_path(config: Config, profile: Profile) -> Path:
     """Where the private key of a profile's unit lies."""
-    return config.keys / f"unit-{profile.name}.pem"
+    return key_file(config, profile.name)
 
 
 def read_passphrase(config: Config, environment: dict[str, str]) -> bytes | None:
@@ -89,10 +90,9 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     Raises:
         UnitError: key, certificate, chain or configuration do not fit.
     """
-    path = key_path(config, profile)
     try:
-        signer = SoftwareSigner(profile.tst, read_key(path, passphrase))
-    except (KeyFileError, KeyMismatchError) as error:
+        signer = open_signer(config, profile.name, profile.tst, passphrase)
+    except (KeyFileError, KeyMismatchError, SignerError) as error:
         raise UnitError(f"unit key of profile {profile.name}: {error}") from None
     bag = _read_certificates(folder.units)
     certificate = _certificate_of(signer, bag, folder.units)
@@ -228,7 +228,12 @@ def _identity(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) 
 
 
 def _is_slow(signer: Signer) -> bool:
-    """Measure: a signature above this time would hold up every other request of the loop."""
+    """Measure: a signature above this time would hold up every other request of the loop.
+
+    Signatures of a device are made in threads however fast it is: it may stall at any time.
+    """
+    if signer.provider not in {Provider.SOFTWARE, Provider.LIBOQS}:
+        return True
     best = min(_timed(signer) for _ in range(5))
     return best > SLOW_SIGNATURE_SECONDS
 
