@@ -14,22 +14,19 @@ import uvloop
 from conformance.benchmark.load import Load
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
-from kokuin.service.issuing import Issuer
+from kokuin.service.installer import Installer
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.principal import Doorkeeper
 from kokuin.service.responder import Responder
-from kokuin.service.worker import issuing_rules, load_configured_unit
-from pqc.profiles import load_shipped
-from tsa.clock.reader import ClockReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from kokuin.service.config import Config
+    from kokuin.service.installation import Installation
     from kokuin.service.keeper import Keeper
-    from kokuin.service.ports import Push
     from kokuin.service.principal import Principal
 
 
@@ -84,16 +81,8 @@ def in_process(root: Path) -> Iterator[InProcess]:
 
 
 async def _responder(folder: DataFolder, config: Config, keeper: Keeper) -> Responder:
-    profile = load_shipped(config.profile)
-    loaded = load_configured_unit(folder, config)
-    clock = ClockReader(config.clock_settings(profile.accuracy_us))
-    issuer = Issuer(profile.name, issuing_rules(config, profile), loaded.unit, clock)
-
-    def on_push(push: Push) -> None:
-        issuer.activate(push.active)
-        if push.clock is not None:
-            issuer.update_clock(push.clock, profile.accuracy_us)
-
-    keeper.subscribe(on_push)
-    slow = frozenset({profile.name} if loaded.slow else ())
-    return Responder({profile.name: issuer}, profile.name, LocalPort(keeper, "bench"), slow)
+    installed: asyncio.Future[Installation] = asyncio.get_running_loop().create_future()
+    installer = Installer(folder, config, installed.set_result)
+    keeper.subscribe(installer.on_push)
+    units = await installed
+    return Responder(units.issuers, units.default, LocalPort(keeper, "bench"), units.slow)

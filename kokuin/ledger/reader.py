@@ -24,6 +24,9 @@ _SELECT = (
 _BY_INDEX = _SELECT + "= ?"
 _BY_SERIAL = _SELECT + "= (SELECT idx FROM ix WHERE serial = ?)"  # noqa: S608 - constants only
 _NEWEST = _SELECT + "= (SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL)"  # noqa: S608 - constants only
+_BEFORE = _SELECT + (  # noqa: S608 - constants only
+    "= (SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL AND idx < ?)"
+)
 _FROM = _SELECT + ">= ? AND entry.idx < ? ORDER BY entry.idx LIMIT ?"
 
 
@@ -93,6 +96,13 @@ class LedgerReader:
         """Return the newest leaf of any of these kinds, or None; only acts without a serial are looked at."""
         found = [stored for stored in (self._one(_NEWEST, kind) for kind in kinds) if stored is not None]
         return max(found, key=lambda stored: stored.index, default=None)
+
+    def backwards(self, kind: str) -> Iterator[Stored]:
+        """Yield the leaves of a kind from the newest to the oldest; only acts without a serial."""
+        before = self.size()
+        while row := self._connection.execute(_BEFORE, (kind, before)).fetchone():
+            yield Stored(*row)
+            before = row[0]
 
     def walk(self, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
         """Yield leaves in order from `start` to before `stop` (None: the size when the walk began)."""

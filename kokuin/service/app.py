@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import re
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,11 +12,13 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from starlette.exceptions import HTTPException
 
 import kokuin
+from kokuin.ledger.reader import LedgerReader
+from kokuin.service import operator_api
 from kokuin.service.body_limit import BodyLimitMiddleware
-from kokuin.service.ports import KEEPER_UNAVAILABLE
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
-from kokuin.service.stamp_endpoint import StampEndpoint
+from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
+from tsa.status import granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from kokuin.service.principal import Doorkeeper
 
 _PEM = "application/x-pem-file"
+_SERIAL = re.compile(r"[0-9a-f]{1,64}")
 
 
 class Application(FastAPI):
@@ -60,7 +65,8 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     app.add_exception_handler(Exception, _our_fault)
     _add_health(app, readiness, keeper)
     _add_trust(app, folder)
-    _add_operator(app, doorkeeper, keeper)
+    _add_tokens(app, folder, doorkeeper)
+    operator_api.add(app, doorkeeper, keeper)
     return app
 
 
@@ -98,27 +104,21 @@ def _add_trust(app: FastAPI, folder: DataFolder) -> None:
     download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
 
 
-def _add_operator(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
-    async def operate(request: Request, operation: str) -> Response:
-        principal = doorkeeper.principal(request.scope["headers"])
-        if not principal.may(Role.OPERATE):
-            headers = {"WWW-Authenticate": "Bearer"}
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers=headers)
-        answer: dict[str, Any] = await keeper.ask(operation)
-        if not answer.pop("ok"):
-            gone = answer["code"] == KEEPER_UNAVAILABLE
-            return problem_response(503 if gone else 409, answer["code"])
-        return JSONResponse(answer)
+def _add_tokens(app: FastAPI, folder: DataFolder, doorkeeper: Doorkeeper) -> None:
+    def find(serial: str) -> bytes | None:
+        with LedgerReader(folder.ledger) as reader:
+            stored = reader.by_serial(serial)
+        return None if stored is None else stored.token
 
-    @app.get("/api/v1/status", tags=["operator"])
-    async def status(request: Request) -> Response:
-        """State of clock, ledger and workers; needs the operator key as bearer token."""
-        return await operate(request, "status")
-
-    @app.post("/api/v1/clock/resume", tags=["operator"])
-    async def resume(request: Request) -> Response:
-        """Let issuing go on after a clock fault that was cured; needs the operator key as bearer token."""
-        return await operate(request, "clock.resume")
+    @app.get(TOKENS + "/{serial}", tags=["stamping"])
+    async def token(request: Request, serial: str) -> Response:
+        """A token that was issued, as a granted TimeStampResp; its serial number in lower-case hex."""
+        if not doorkeeper.principal(request.scope["headers"]).may(Role.STAMP):
+            return problem_response(403, "STAMPING_NOT_ALLOWED")
+        found = await asyncio.to_thread(find, serial) if _SERIAL.fullmatch(serial) else None
+        if found is None:
+            return problem_response(404, "TOKEN_UNKNOWN")
+        return Response(granted(found), media_type="application/timestamp-reply")
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from kokuin.wire import encode
 from pqc.profiles import DEVELOPMENT_ARC, available
@@ -110,6 +118,12 @@ class Ledger(_Table):
     behind_seconds: Seconds = 2.0
 
 
+class Switch(_Table):
+    """How profiles are switched: with `approvals = 2` another actor must approve what one proposed."""
+
+    approvals: Annotated[int, Field(strict=True, ge=1, le=2)] = 1
+
+
 class Access(_Table):
     """Who may stamp. Anything but `open` refuses every anonymous request."""
 
@@ -151,6 +165,7 @@ class Config(_Table):
     profile: str = "classical"
     arc: Oid = DEVELOPMENT_ARC
     checks: Literal["rfc3161", "etsi-319-422"] = "rfc3161"
+    pki: Literal["development", "operator"] = "operator"
     keys: PlainPath = Path("keys")
     passphrase_file: PlainPath | None = None
     server: Server = Server()
@@ -160,6 +175,7 @@ class Config(_Table):
     ledger: Ledger = Ledger()
     access: Access = Access()
     signers: dict[str, SignerTable] = Field(default_factory=dict)
+    switch: Switch = Switch()
 
     def clock_settings(self, accuracy_us: int) -> ClockSettings:
         """The guard's settings; tokens declare the profile's accuracy, microseconds."""

@@ -58,6 +58,16 @@ class DataFolder:
         return self.root / "operator.sha256"
 
     @property
+    def profiles(self) -> Path:
+        """The operator's own profiles, TOML."""
+        return self.root / "profiles"
+
+    @property
+    def active(self) -> Path:
+        """Snapshots of the configurations that were in force."""
+        return self.root / "active"
+
+    @property
     def format(self) -> Path:
         """The format number."""
         return self.root / "format"

@@ -6,6 +6,7 @@ from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.activation import ActivationError
 from kokuin.service.config import ConfigError
 from kokuin.service.datafolder import FolderError
+from kokuin.service.snapshot import SnapshotError
 from kokuin.service.units import UnitError
 from pqc.profiles import ProfileError
 
@@ -22,4 +23,5 @@ START_ERRORS = (
     ProfileError,
     OpenRefusedError,
     ActivationError,
+    SnapshotError,
 )

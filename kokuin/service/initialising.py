@@ -147,6 +147,7 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
         f"profile = {_quoted(request.profile)}",
         f"keys = {_quoted(keys)}",
         f'checks = "{"etsi-319-422" if request.production else "rfc3161"}"',
+        f'pki = "{"operator" if request.production else "development"}"',
         "",
         "[unit]",
         f"organisation = {_quoted(request.organisation or 'kokuin development')}",

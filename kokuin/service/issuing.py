@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kokuin.trust.records import TST_ISSUED, Record
 from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
@@ -14,25 +14,31 @@ from pqc.randomness import random_octets
 from tsa import status
 from tsa.clock.verdict import ClockFault
 from tsa.decide import IssuingRules, decide
+from tsa.status import Refusal
 
 if TYPE_CHECKING:
     from kokuin.service.principal import Principal
     from kokuin.trust.records import LeafValue
     from tsa.clock.reader import ClockReader
     from tsa.clock.verdict import ClockVerdict
-    from tsa.status import Refusal
     from tsa.unit import IssuedToken, TimeStampUnit
 
 CANARY = TimeStampReq(1, DIGEST_BY_NAME["sha512"].oid, None, bytes(64), None, None, None, True, ())
 """What is stamped to see whether a unit can; the token never leaves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A signed token that still lacks its durable record."""
+class Draft(NamedTuple):
+    """A signed token that still lacks its durable record.
+
+    Attributes:
+        issued: the token that answers.
+        records: what must be durable before it leaves, all or none.
+        twin: serial number of a second token over the same imprint, empty when there is none.
+    """
 
     issued: IssuedToken
-    record: Record
+    records: tuple[Record, ...]
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,20 @@ class ActiveConfiguration:
 class Issuer:
     """One profile at work: rules, unit and clock. Safe for several threads."""
 
-    def __init__(self, profile: str, rules: IssuingRules, unit: TimeStampUnit, clock: ClockReader) -> None:
+    def __init__(
+        self,
+        profile: str,
+        rules: IssuingRules,
+        unit: TimeStampUnit,
+        clock: ClockReader,
+        twin: Issuer | None = None,
+    ) -> None:
+        """Args: `twin` makes a second token of each request, recorded together with the first."""
         self.profile = profile
         self.unit = unit
         self.rules = rules
         self._clock = clock
+        self._twin = twin
         self._active = ActiveConfiguration(0, "")
         self._constants: dict[str, LeafValue] = {
             "profile": profile,
@@ -65,6 +80,13 @@ class Issuer:
     def activate(self, active: ActiveConfiguration) -> None:
         """Issue under this configuration from now on."""
         self._active = active
+        if self._twin is not None:
+            self._twin.activate(active)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the configuration under which it issues."""
+        return self._active.epoch
 
     def update_clock(self, verdict: ClockVerdict, accuracy_us: int) -> None:
         """Take the monitor's verdict for the reader and for the `clock` fields of the next records."""
@@ -76,6 +98,8 @@ class Issuer:
             "clk_off": verdict.offset_us,
             "clk_unc": verdict.uncertainty_us,
         }
+        if self._twin is not None:
+            self._twin.update_clock(verdict, accuracy_us)
 
     def issue(self, request: TimeStampReq, body: bytes, principal: Principal) -> Draft | Refusal:
         """Decide, read the clock, sign (RFC 3161 §2.1).
@@ -88,15 +112,24 @@ class Issuer:
         refusal = decide(request, self.rules)
         if refusal is not None:
             return refusal
+        issued = self._sign(request)
+        if isinstance(issued, Refusal):
+            return issued
+        if self._twin is None:
+            return Draft(issued, (self._record(request, body, principal, issued, {}),))
+        twin = self._twin._sign(request)  # noqa: SLF001  # another of this class
+        if isinstance(twin, Refusal):
+            return twin
+        first = self._record(request, body, principal, issued, {"twin": twin.serial})
+        second = self._twin._record(request, body, principal, twin, {"twin": issued.serial})  # noqa: SLF001  # likewise
+        return Draft(issued, (first, second), twin.serial)
+
+    def _sign(self, request: TimeStampReq) -> IssuedToken | Refusal:
         gen_us = self._clock.read(self.unit.id)
         if isinstance(gen_us, ClockFault):
             return status.CLOCK
         # The key's end is checked before the signer is called (EN 319 421 TIS-7.7.1-09).
-        refusal = self.unit.fitness(gen_us)
-        if refusal is not None:
-            return refusal
-        issued = self.unit.issue(request, gen_us)
-        return Draft(issued, self._record(request, body, principal, issued))
+        return self.unit.fitness(gen_us) or self.unit.issue(request, gen_us)
 
     def probe(self) -> str:
         """Sign a canary that never leaves: empty when clock and key are fit, else the code of what is not.
@@ -111,10 +144,15 @@ class Issuer:
             self.unit.issue(CANARY, now_us)
         except Exception:  # noqa: BLE001  # a key device may raise anything; the probe reports it
             return status.SIGNING.code
-        return ""
+        return "" if self._twin is None else self._twin.probe()
 
     def _record(
-        self, request: TimeStampReq, body: bytes, principal: Principal, issued: IssuedToken
+        self,
+        request: TimeStampReq,
+        body: bytes,
+        principal: Principal,
+        issued: IssuedToken,
+        more: dict[str, LeafValue],
     ) -> Record:
         active = self._active
         random = random_octets(26)
@@ -132,6 +170,7 @@ class Issuer:
             "cfg": active.digest,
             "salt": random[10:].hex(),
             **self._known,
+            **more,
         }
         return Record(
             TST_ISSUED, fields, issued.serial, issued.token, self.unit.id, issued.gen_us, active.epoch

@@ -18,10 +18,14 @@ from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.refusals import RefusalCounter
 from kokuin.ledger.store import SqliteStore
 from kokuin.service import metrics
-from kokuin.service.activation import activate_configuration, last_configuration, stopped_by_clock
+from kokuin.service.activation import ACT_START, activate, activations, starting_snapshot, stopped_by_clock
 from kokuin.service.clock_watch import ClockWatch
+from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import new_id
 from kokuin.service.ports import Push, Readiness, WorkerReport
+from kokuin.service.profile_operations import ProfileOperations, Schedule
+from kokuin.service.snapshot import SnapshotFolder
+from kokuin.service.switching import Switchboard
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import (
     CLOCK_FIT,
@@ -41,9 +45,10 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.metrics import MetricName
+    from kokuin.service.provisioning import Act
+    from kokuin.service.switching import Preparing
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import LeafValue
-    from tsa.clock.settings import ClockSettings
     from tsa.clock.verdict import ClockVerdict
 
 TICK_SECONDS = 1.0
@@ -63,7 +68,6 @@ class Keeper:
         self,
         folder: DataFolder,
         config: Config,
-        clock: ClockSettings,
         *,
         on_fatal: Callable[[str], None],
     ) -> None:
@@ -72,10 +76,9 @@ class Keeper:
         Args:
             folder: the data folder, whose lock the caller holds.
             config: the configuration to activate.
-            clock: settings of the clock guard.
             on_fatal: told, from any thread, that this process must end now.
         """
-        self._folder, self._config, self._clock_settings = folder, config, clock
+        self._folder, self._config = folder, config
         self._on_fatal = on_fatal
         self._subscribers: dict[int, Callable[[Push], None]] = {}
         self._next = 0
@@ -92,16 +95,38 @@ class Keeper:
 
         Raises:
             OpenRefusedError: the ledger cannot be opened.
+            ActivationError: what was in force cannot be read, or the ledger refused the configuration.
+            UnitError, ProfileError: a unit is unfit; nothing was activated.
         """
         store = SqliteStore(self._folder.ledger)
         with LedgerReader(self._folder.ledger) as reader:
-            previous, stopped_before = last_configuration(reader), stopped_by_clock(reader)
+            last = next(activations(reader), None)
+            stopped_before = stopped_by_clock(reader)
+            pending = Schedule.pending(reader)
+        previous = None if last is None else str(last["cfg"])
+        snapshot = await asyncio.to_thread(starting_snapshot, self._folder, self._config, previous)
+        await asyncio.to_thread(SnapshotFolder(self._folder.active).save, snapshot)
         self.journal = Committer(
             store, capacity=self._config.ledger.queue, clock_ns=time.time_ns, on_fatal=self._on_fatal
         )
-        self._active = await activate_configuration(self.journal, self._config, previous)
-        self._clock = ClockWatch(self._clock_settings, self._judged, stopped_before=stopped_before)
-        self._record(SERVICE_STARTED, {"profile": self._config.profile})
+        self._active = await activate(self.journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
+        accuracy_us = strictest_accuracy_us(snapshot)
+        self.switchboard = Switchboard(
+            self._folder,
+            self._config,
+            self.journal,
+            snapshot=snapshot,
+            active=self._active,
+            guarded_us=accuracy_us,
+            on_active=self._activated,
+            on_act=self._record_act,
+        )
+        self._operations = ProfileOperations(
+            self._folder, self._config, self.switchboard, self._record, pending
+        )
+        settings = self._config.clock_settings(accuracy_us)
+        self._clock = ClockWatch(settings, self._judged, stopped_before=stopped_before)
+        self._record(SERVICE_STARTED, {"profile": snapshot.default})
         await self._clock.poll()
         self._tasks = [
             asyncio.create_task(self._clock.run(), name="clock"),
@@ -134,6 +159,17 @@ class Keeper:
 
         return unsubscribe
 
+    def enlist(self, worker: Preparing) -> Callable[[], None]:
+        """Ask a worker at every switch; see `Switchboard.enlist`."""
+        return self.switchboard.enlist(worker)
+
+    def _activated(self, active: ActiveConfiguration) -> None:
+        self._active = active
+        self._publish()
+
+    def _record_act(self, act: Act) -> None:
+        self._record(act.kind, act.fields)
+
     def report(self, worker: str, report: WorkerReport) -> None:
         """Take what a worker counted."""
         known = worker in self._reports
@@ -155,8 +191,12 @@ class Keeper:
         self._metrics.retire(worker)
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer a question of a worker or of the owner socket; `ok` is False for one that nobody knows."""
-        del arguments
+        """Answer a question of a worker or of the owner socket; `ok` is False for one that nobody knows.
+
+        Who asks stands in `arguments["actor"]`, set by whoever let the question in.
+        """
+        if operation.startswith("profile."):
+            return await self._operations.ask(operation, arguments)
         match operation:
             case "metrics":
                 return {"ok": True, "text": self._metrics.render(self._gauges()).decode()}
@@ -233,6 +273,7 @@ class Keeper:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._record_counted(self._refusals.due(time.time_ns() // 1_000))
+            await self._operations.tick(time.time_ns() // 1_000)
             self._publish()
 
     def _record(self, kind: str, fields: Mapping[str, LeafValue]) -> None:
@@ -253,6 +294,8 @@ class Keeper:
             "leaves": self.journal.size,
             "epoch": self._active.epoch,
             "cfg": self._active.digest,
+            "profile": self.switchboard.snapshot.default,
+            "enabled": sorted(self.switchboard.snapshot.enabled),
             "workers": sorted(self._reports),
             "clock": None if verdict is None else clock_state(verdict),
         }

@@ -53,12 +53,28 @@ class WorkerLink:
         self._link = FrameLink(self._on_frame, self._lost)
         self._done = LoopQueue(self._loop, self._send_outcomes)
         self._unsubscribe: Callable[[], None] | None = None
+        self._leave: Callable[[], None] | None = None
+        self._number = 0
+        self._preparing: dict[int, asyncio.Future[str]] = {}
         self._answers: set[asyncio.Task[None]] = set()
 
     async def attach(self, sock: socket.socket) -> None:
         """Serve the worker at the other end of this socket."""
         await self._loop.create_connection(lambda: self._link, sock=sock)
         self._unsubscribe = self._keeper.subscribe(lambda push: self._send(pack_push(push)))
+        self._leave = self._keeper.enlist(self)
+
+    async def prepare(self, digest: str) -> str:
+        """Let the worker load a snapshot's units; see `WorkerPort.prepare`."""
+        self._number += 1
+        answer: asyncio.Future[str] = self._loop.create_future()
+        self._preparing[self._number] = answer
+        self._send({"op": "prepare", "id": self._number, "cfg": digest})
+        return await answer
+
+    def abandon(self, digest: str) -> None:
+        """See `WorkerPort.abandon`."""
+        self._send({"op": "abandon", "cfg": digest})
 
     def _send(self, header: dict[str, Any]) -> None:
         self._link.send(header)
@@ -72,6 +88,10 @@ class WorkerLink:
                 refusals = tuple((code, profile, count) for code, profile, count in header["refusals"])
                 report = WorkerReport(header["counters"], refusals, header["probe"], header["key_ends"])
                 self._keeper.report(self._name, report)
+            case "prepared":
+                answer = self._preparing.pop(header["id"], None)
+                if answer is not None and not answer.done():
+                    answer.set_result(header["problem"])
             case "ask":
                 task = self._loop.create_task(self._answer(header))
                 self._answers.add(task)
@@ -94,5 +114,11 @@ class WorkerLink:
     def _lost(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
+        if self._leave is not None:
+            self._leave()
+        for answer in self._preparing.values():
+            if not answer.done():
+                # A worker that died has nothing to prepare: the next one starts with what is active then.
+                answer.set_result("")
         self._keeper.retire(self._name)
         self._on_lost(self)

@@ -15,7 +15,6 @@ from kokuin.service import owner
 from kokuin.service.control import Control
 from kokuin.service.keeper import Keeper
 from kokuin.service.keeper_link import WorkerLink
-from pqc.profiles import load_shipped
 
 if TYPE_CHECKING:
     from kokuin.service.config import Config
@@ -36,8 +35,7 @@ def end_now(detail: str) -> None:
 
 def make_keeper(folder: DataFolder, config: Config) -> Keeper:
     """Return a keeper for this configuration; nothing is opened yet."""
-    profile = load_shipped(config.profile)
-    return Keeper(folder, config, config.clock_settings(profile.accuracy_us), on_fatal=end_now)
+    return Keeper(folder, config, on_fatal=end_now)
 
 
 class KeeperChild:

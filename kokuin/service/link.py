@@ -23,8 +23,9 @@ from tsa.clock.verdict import ClockFault, ClockVerdict
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from kokuin.service.ports import WorkerPort
     from kokuin.trust.journal import AppendOutcome
 
 ASK_SECONDS = 5.0
@@ -34,14 +35,9 @@ ASK_SECONDS = 5.0
 class RemotePort:
     """The worker's end. `append` may be called from any thread, the rest from the loop's own."""
 
-    def __init__(
-        self,
-        on_push: Callable[[Push], None],
-        on_floors: Callable[[Mapping[str, int]], None],
-        on_gone: Callable[[], None],
-    ) -> None:
-        """Args: told every push; with every commit the units' highest genTime; when the keeper is gone."""
-        self._on_push, self._on_floors, self._on_gone = on_push, on_floors, on_gone
+    def __init__(self, worker: WorkerPort) -> None:
+        self._worker = worker
+        self._preparing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._link: FrameLink | None = None
         self._number = 0
@@ -107,22 +103,33 @@ class RemotePort:
     def _on_frame(self, header: dict[str, Any], _: bytes) -> None:
         match header["op"]:
             case "done":
-                self._on_floors(header["floors"])
+                self._worker.on_floors(header["floors"])
                 for number, outcome in header["outcomes"]:
                     waiting = self._waiting.pop(number, None)
                     if waiting is not None:
                         waiting[0].set_result(_unpack_outcome(outcome))
             case "push":
-                self._on_push(unpack_push(header))
+                self._worker.on_push(unpack_push(header))
+            case "prepare":
+                task = self._loop.create_task(self._prepare(header["id"], header["cfg"]))
+                self._preparing.add(task)
+                task.add_done_callback(self._preparing.discard)
+            case "abandon":
+                self._worker.abandon(header["cfg"])
             case "answer":
                 question = self._questions.get(header["id"])
                 if question is not None and not question.done():
                     question.set_result(header["answer"])
 
+    async def _prepare(self, number: int, digest: str) -> None:
+        problem = await self._worker.prepare(digest)
+        if self._link is not None:
+            self._link.send({"op": "prepared", "id": number, "problem": problem})
+
     def _on_lost(self, link: FrameLink) -> None:
         if link is self._link:
             self._link = None
-            self._on_gone()
+            self._worker.on_keeper_gone()
             self._refuse_all()
 
     def _refuse_all(self) -> None:

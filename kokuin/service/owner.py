@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kokuin.service.keeper import Keeper
 
 MAX_LINE = 64 * 1024
 ASK_SECONDS = 10.0
+OWNER = "owner"
+"""The actor of whoever may open the socket."""
 
 
 class OwnerUnavailableError(Exception):
@@ -53,20 +56,26 @@ async def _answer(keeper: Keeper, line: bytes) -> dict[str, Any]:
         operation, arguments = question["operation"], question.get("arguments", {})
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return {"ok": False, "code": "QUESTION_UNREADABLE"}
-    return await keeper.ask(str(operation), arguments)
+    if not isinstance(arguments, dict):
+        return {"ok": False, "code": "QUESTION_UNREADABLE"}
+    return await keeper.ask(str(operation), {**arguments, "actor": OWNER})
 
 
-def ask_owner(path: Path, operation: str) -> dict[str, Any]:
+def ask_owner(
+    path: Path, operation: str, arguments: Mapping[str, Any] | None = None, seconds: float = ASK_SECONDS
+) -> dict[str, Any]:
     """Ask the running owner one thing, synchronously.
 
     Raises:
-        OwnerUnavailableError: nobody answers within ten seconds.
+        OwnerUnavailableError: nobody answers within `seconds`.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(ASK_SECONDS)
+            connection.settimeout(seconds)
             connection.connect(str(path))
-            connection.sendall(orjson.dumps({"operation": operation}) + b"\n")
+            connection.sendall(
+                orjson.dumps({"operation": operation, "arguments": dict(arguments or {})}) + b"\n"
+            )
             with connection.makefile("rb") as file:
                 answer: dict[str, Any] = orjson.loads(file.readline(16 * MAX_LINE))
                 return answer

@@ -69,6 +69,30 @@ class WorkerReport:
     key_ends: Mapping[str, int]
 
 
+class WorkerPort(Protocol):
+    """A keeper's way to a worker."""
+
+    def on_push(self, push: Push) -> None:
+        """Take the keeper's word."""
+        ...
+
+    def on_floors(self, floors: Mapping[str, int]) -> None:
+        """Take the highest committed genTime by unit, microseconds since 1970 UTC."""
+        ...
+
+    def on_keeper_gone(self) -> None:
+        """Learn that nothing can be recorded now."""
+        ...
+
+    async def prepare(self, digest: str) -> str:
+        """Load and try the units of a saved snapshot; empty when ready, else one line that says why not."""
+        ...
+
+    def abandon(self, digest: str) -> None:
+        """Forget what was prepared."""
+        ...
+
+
 class KeeperPort(Protocol):
     """A worker's way to its keeper; also a `Journal`."""
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kokuin.trust.journal import AppendOutcome, Journal
     from kokuin.wire.tsp import TimeStampReq
 
-_AGAIN = frozenset({AppendRefusal.STALE_EPOCH, AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
+_AGAIN = frozenset({AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
 """Refusals that a fresh token in an append of its own cures, whether it or a neighbour earned them."""
 
 NO_PROFILE = "none"
@@ -41,7 +41,6 @@ NO_PROFILE = "none"
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its signature and its durable record: less than clients wait for an answer."""
 SWEEP_SECONDS = 1.0
-AGAIN_SECONDS = 0.01
 
 _log = structlog.get_logger()
 
@@ -57,18 +56,20 @@ class Answer:
         refusal: None when a token was granted.
         profile: the profile that answered.
         serial: the token's serial number, hex; empty for a refusal.
+        twin: serial number of its twin; empty when there is none.
     """
 
     body: bytes
     refusal: Refusal | None
     profile: str
     serial: str = ""
+    twin: str = ""
 
 
 class _Stamping:
     """A request on its way to a token; whoever asked is answered once."""
 
-    __slots__ = ("again", "body", "done", "issuer", "principal", "request", "since")
+    __slots__ = ("again", "body", "done", "issuer", "principal", "profile", "request", "since")
 
     def __init__(  # noqa: PLR0913, PLR0917  # what a signing thread needs to know, and whom to tell
         self,
@@ -76,12 +77,23 @@ class _Stamping:
         request: TimeStampReq,
         body: bytes,
         principal: Principal,
+        profile: str | None,
         done: Callable[[Answer], None],
         since: float,
     ) -> None:
         self.issuer, self.request, self.body, self.principal = issuer, request, body, principal
-        self.done, self.since = done, since
+        self.profile, self.done, self.since = profile, done, since
         self.again = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who issues under the configuration in force."""
+
+    by_profile: Mapping[str, Issuer]
+    by_policy: Mapping[str, Issuer]
+    default: Issuer
+    slow: frozenset[str]
 
 
 class Responder:
@@ -98,19 +110,23 @@ class Responder:
             journal: where records become durable.
             slow: profiles whose signatures are made in threads.
         """
-        self._issuers = issuers
-        self._by_policy = {issuer.rules.policy: issuer for issuer in issuers.values()}
-        self._default = issuers[default]
         self._journal = journal
-        self._slow = slow
         self._loop = asyncio.get_running_loop()
         self._drafts = LoopQueue(self._loop, self._append)
         self._results = LoopQueue(self._loop, self._conclude)
-        self._threads = (
-            SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0))) if slow else None
-        )
+        self._threads: SigningThreads[_Stamping, Draft] | None = None
         self._open: dict[_Stamping, None] = {}
+        self._stale: list[_Stamping] = []
+        self.install(issuers, default, slow)
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
+
+    def install(self, issuers: Mapping[str, Issuer], default: str, slow: frozenset[str]) -> None:
+        """Issue with these from now on; what the ledger refused as stale meanwhile is made again."""
+        by_policy = {issuer.rules.policy: issuer for issuer in issuers.values()}
+        self._desk = _Desk(issuers, by_policy, issuers[default], slow)
+        if slow and self._threads is None:
+            self._threads = SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0)))
+        self._restart_stale()
 
     async def answer(self, body: bytes, principal: Principal, profile: str | None = None) -> Answer:
         """Answer one request body; see `ask`."""
@@ -142,7 +158,7 @@ class Responder:
         if issuer is None:
             self._loop.call_soon(done, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
             return
-        stamping = _Stamping(issuer, request, body, principal, done, self._loop.time())
+        stamping = _Stamping(issuer, request, body, principal, profile, done, self._loop.time())
         self._open[stamping] = None
         self._start(stamping)
 
@@ -157,19 +173,19 @@ class Responder:
     def _choose(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
         """By path, else by reqPolicy, else the default; an unknown reqPolicy is left to the decision."""
         if profile is not None:
-            return self._issuers.get(profile)
+            return self._desk.by_profile.get(profile)
         if request.policy is None:
-            return self._default
-        return self._by_policy.get(request.policy, self._default)
+            return self._desk.default
+        return self._desk.by_policy.get(request.policy, self._desk.default)
 
     def _known(self, profile: str | None) -> str:
         """Name a profile that exists: a path that a client made up becomes no metric's label and no leaf."""
         if profile is None:
-            return self._default.profile
-        return profile if profile in self._issuers else NO_PROFILE
+            return self._desk.default.profile
+        return profile if profile in self._desk.by_profile else NO_PROFILE
 
     def _start(self, stamping: _Stamping) -> None:
-        if self._threads is not None and stamping.issuer.profile in self._slow:
+        if self._threads is not None and stamping.issuer.profile in self._desk.slow:
             self._threads.put(stamping)
             return
         draft = self._issue(stamping)
@@ -203,7 +219,7 @@ class Responder:
 
     def _append_together(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
         """Append the records of all drafts or of none; their tokens stay here until that is durable."""
-        appended = self._journal.append(*[draft.record for _, draft in drafts])
+        appended = self._journal.append(*[record for _, draft in drafts for record in draft.records])
         appended.add_done_callback(
             lambda future: self._results.put(
                 [(stamping, (draft, future.result())) for stamping, draft in drafts]
@@ -217,7 +233,7 @@ class Responder:
                     self._conclude_one(stamping, result)
 
     def _conclude_one(self, stamping: _Stamping, result: _Result) -> None:
-        """Answer, or issue and record once more when the epoch moved or the serial was taken meanwhile."""
+        """Answer, or issue and record again when the epoch moved or, once, when the serial was taken."""
         if isinstance(result, Refusal):
             self._finish(stamping, _refused(result, stamping.issuer.profile))
             return
@@ -225,14 +241,39 @@ class Responder:
         if not isinstance(outcome, Refused):
             issued = draft.issued
             token, serial = status.granted(issued.token), issued.serial
-            self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial))
+            self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial, draft.twin))
+        elif outcome.reason is AppendRefusal.STALE_EPOCH:
+            self._renew(stamping, draft)
         elif stamping.again or outcome.reason not in _AGAIN:
             _log.warning("append.refused", reason=outcome.reason.value, detail=outcome.detail)
             self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
         else:
             stamping.again = True
-            # The push of the new configuration is behind this loop's back: let it be read first.
-            self._loop.call_later(AGAIN_SECONDS, self._start, stamping)
+            self._start(stamping)
+
+    def _renew(self, stamping: _Stamping, draft: Draft) -> None:
+        """Make a token of the former configuration again under the new one, as soon as that is installed."""
+        issuer = self._choose(stamping.request, stamping.profile)
+        if issuer is None:
+            self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
+            return
+        stamping.issuer, stamping.again = issuer, True
+        if issuer.epoch != draft.records[0].cfg_epoch:
+            self._start(stamping)
+        else:
+            # The push of the new configuration is behind this loop's back: `install` goes on with it.
+            self._stale.append(stamping)
+
+    def _restart_stale(self) -> None:
+        waiting, self._stale = self._stale, []
+        for stamping in waiting:
+            if stamping in self._open:
+                issuer = self._choose(stamping.request, stamping.profile)
+                if issuer is None:
+                    self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
+                else:
+                    stamping.issuer = issuer
+                    self._start(stamping)
 
     def _finish(self, stamping: _Stamping, answer: Answer) -> None:
         del self._open[stamping]
@@ -244,6 +285,7 @@ class Responder:
         One look a second over the oldest serves all requests, so that none pays for a timer of its own.
         """
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
+        self._restart_stale()
         limit = self._loop.time() - PATIENCE_SECONDS
         late = list(itertools.takewhile(lambda stamping: stamping.since <= limit, self._open))
         for stamping in late:

@@ -13,7 +13,7 @@ from kokuin.service import owner
 from kokuin.service.datafolder import LOCK_PATIENCE_SECONDS, FolderLock
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
-from kokuin.service.worker import Worker, load_configured_unit
+from kokuin.service.worker import Worker
 
 if TYPE_CHECKING:
     import socket
@@ -28,28 +28,30 @@ def run_single(folder: DataFolder, config: Config, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        UnitError: key or certificate do not fit.
+        UnitError, ProfileError: key, certificate or profile do not fit.
+        ActivationError: what was in force cannot be read, or the ledger refused the configuration.
         FolderError: another process owns the folder.
         OpenRefusedError: the ledger cannot be opened.
     """
-    loaded = load_configured_unit(folder, config)
     with FolderLock(folder, patience_s=LOCK_PATIENCE_SECONDS):
-        uvloop.run(_serve(folder, config, sock, Worker(folder, config, loaded)))
+        uvloop.run(_serve(folder, config, sock))
 
 
-async def _serve(folder: DataFolder, config: Config, sock: socket.socket, worker: Worker) -> None:
-    keeper = make_keeper(folder, config)
+async def _serve(folder: DataFolder, config: Config, sock: socket.socket) -> None:
+    keeper, worker = make_keeper(folder, config), Worker(folder, config)
     await keeper.start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     server = await owner.listen(keeper, folder.owner_socket)
     unsubscribe = keeper.subscribe(worker.on_push)
+    leave = keeper.enlist(worker)
     _log.info("serving", host=sock.getsockname()[0], port=sock.getsockname()[1], workers=1)
     try:
         await worker.serve(LocalPort(keeper, "worker-1"), sock)
     finally:
         unsubscribe()
+        leave()
         server.close()
         await keeper.stop()
         folder.owner_socket.unlink(missing_ok=True)

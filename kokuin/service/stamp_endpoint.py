@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kokuin.service.responder import Answer, Responder
 
 PATH = "/tsa"
+TOKENS = "/api/v1/timestamps"
+"""Below it every token is fetched by its serial number."""
 GRANTED = "GRANTED"
 _PREFIX = PATH + "/"
 _PATH_OCTETS = PATH.encode()
@@ -78,7 +80,7 @@ class StampEndpoint:
         length = -1
         for name, value in headers:
             if name == b"content-length":
-                length = int(value)  # the parser has refused all but digits
+                length = int(value.lstrip(b"0") or b"0")  # all digits; why so, see `read_body`
         return (
             0 <= length <= self._direct_octets
             and self._keeper.lag() <= self._behind_s
@@ -93,7 +95,10 @@ class StampEndpoint:
         def done(answer: Answer) -> None:
             try:
                 request_id = self._account(answer, started)
-                exchange.reply(_FIELDS % (len(answer.body), request_id.encode()), answer.body)
+                fields = _FIELDS % (len(answer.body), request_id.encode())
+                if answer.twin:
+                    fields += b"link: %s\r\n" % _twin_link(answer.twin)
+                exchange.reply(fields, answer.body)
             except Exception:  # noqa: BLE001  # a mistake of ours costs one answer, not those that wait behind it
                 self._log.exception("tsa.answer.failed")
                 exchange.fail()
@@ -130,6 +135,7 @@ class StampEndpoint:
             _NO_STORE,
             (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request_id.encode()),
+            *([(b"link", _twin_link(answer.twin))] if answer.twin else []),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})
@@ -148,6 +154,11 @@ class StampEndpoint:
             "tsa.answer", request=request_id, code=code, serial=answer.serial, ms=round(seconds * 1e3, 2)
         )
         return request_id
+
+
+def _twin_link(serial: str) -> bytes:
+    """Where the second token over the same imprint is fetched (RFC 8288)."""
+    return f'<{TOKENS}/{serial}>; rel="related"; type="application/timestamp-reply"'.encode()
 
 
 async def _problem(send: ASGISendCallable, status: int, code: str, *extra: tuple[bytes, bytes]) -> None:

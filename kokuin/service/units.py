@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID
-
 from kokuin.service.issuing import CANARY
 from kokuin.service.keystore import key_file, open_signer
-from kokuin.trust.anchors import TrustError, load_trust
+from kokuin.trust.anchors import TrustError, load_trust, read_certificates
 from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.name import attribute_types, display, same_name
 from kokuin.trust.report import Indication
+from kokuin.wire import oids
+from kokuin.wire.errors import WireError
 from pqc.keyfiles import KeyFileError
 from pqc.signing import KeyMismatchError, Provider, SignerError
+from pqc.verifying import SignatureOutcome
 from tsa.etsi import UnitFacts, etsi_findings
 from tsa.template import SignerIdentity
 from tsa.unit import KeyPeriod, TimeStampUnit
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
     from pathlib import Path
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.trust.certificate import Certificate
     from pqc.profiles import Profile
     from pqc.signing import Signer
     from tsa.decide import IssuingRules
@@ -104,7 +104,7 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
         if findings:
             raise UnitError(f"the profile etsi-319-422 forbids: {', '.join(findings)}")
     unit = TimeStampUnit(
-        unit_id=f"{certificate.serial_number:x}",
+        unit_id=f"{certificate.serial:x}",
         signer=signer,
         identity=_identity(certificate, chain),
         policy=rules.policy,
@@ -116,61 +116,57 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     return LoadedUnit(unit, slow=_is_slow(signer))
 
 
-def _read_certificates(path: Path) -> list[x509.Certificate]:
+def _read_certificates(path: Path) -> list[Certificate]:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
+        found = read_certificates(path)
     except OSError as error:
         raise UnitError(f"{path}: {error.strerror}; put the certificates there as PEM") from None
-    except ValueError:
-        raise UnitError(f"{path} holds no certificate in PEM") from None
+    except TrustError as error:
+        raise UnitError(f"{path} cannot be read: {error.code}") from None
+    if not found:
+        raise UnitError(f"{path} holds no certificate in PEM")
+    return found
 
 
-def _certificate_of(signer: Signer, bag: Sequence[x509.Certificate], path: Path) -> x509.Certificate:
+def _certificate_of(signer: Signer, bag: Sequence[Certificate], path: Path) -> Certificate:
     for certificate in bag:
-        public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if public == signer.public_key:
+        if certificate.public_key == signer.public_key:
             return certificate
     raise UnitError(f"no certificate in {path} belongs to the unit's key; have its request signed")
 
 
 def _chain(
-    certificate: x509.Certificate, bag: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
-) -> list[x509.Certificate]:
+    certificate: Certificate, bag: Sequence[Certificate], anchors: Sequence[Certificate]
+) -> list[Certificate]:
     """Return the certificates between the unit and its anchor, which itself no token carries."""
-    chain: list[x509.Certificate] = []
+    chain: list[Certificate] = []
     current = certificate
     while True:
         if any(_issued(anchor, current) for anchor in anchors):
             return chain
-        issuer = next((item for item in bag if item not in chain and _issued(item, current)), None)
+        known = {item.der for item in chain}
+        issuer = next((item for item in bag if item.der not in known and _issued(item, current)), None)
         if issuer is None:
-            raise UnitError(
-                f"{certificate.subject.rfc4514_string()} does not lead to a certificate in trust/ca.pem"
-            )
+            raise UnitError(f"{display(certificate.subject)} does not lead to a certificate in trust/ca.pem")
         chain.append(issuer)
         current = issuer
 
 
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    if issuer == subject:
-        return False
-    try:
-        subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+def _issued(issuer: Certificate, subject: Certificate) -> bool:
+    return (
+        issuer.der != subject.der
+        and same_name(issuer.subject, subject.issuer)
+        and subject.signed_by(issuer.public_key).outcome is SignatureOutcome.VALID
+    )
 
 
-def _check_certificate(certificate: x509.Certificate, now: dt.datetime) -> None:
-    name = certificate.subject.rfc4514_string()
-    if certificate.not_valid_after_utc < now:
+def _check_certificate(certificate: Certificate, now: dt.datetime) -> None:
+    name = display(certificate.subject)
+    if certificate.not_after < _microseconds(now):
         raise UnitError(f"the certificate of {name} has expired")
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        usage = None
+    usage = certificate.ext_key_usage
     # RFC 3161 §2.3: only timeStamping, and critical; else verifiers refuse every token of this unit.
-    if usage is None or not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+    if usage is None or not usage.critical or usage.purposes != (oids.ID_KP_TIME_STAMPING,):
         raise UnitError(f"{name} lacks extendedKeyUsage timeStamping, critical and alone (RFC 3161 §2.3)")
 
 
@@ -191,39 +187,36 @@ def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime) -> 
         )
 
 
-def _facts(certificate: x509.Certificate) -> tuple[UnitFacts, KeyPeriod]:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+def _facts(certificate: Certificate) -> tuple[UnitFacts, KeyPeriod]:
+    start, end = certificate.not_before, certificate.not_after
     key_end = end
+    period = certificate.key_period
+    if period is not None:
+        start = start if period.not_before is None else max(start, period.not_before)
+        key_end = end if period.not_after is None else min(end, period.not_after)
     try:
-        period = certificate.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
-    except x509.ExtensionNotFound:
-        pass
-    else:
-        start = max(start, _utc(period.not_before) or start)
-        key_end = min(end, _utc(period.not_after) or end)
+        attributes = attribute_types(certificate.subject)
+    except WireError as error:
+        raise UnitError(f"the subject of the unit's certificate cannot be read: {error.code}") from None
     facts = UnitFacts(
         time_stamping_alone=True,
         key_ends_before_certificate=key_end < end,
-        subject_attributes=frozenset(item.oid.dotted_string for item in certificate.subject),
+        subject_attributes=attributes,
     )
-    return facts, KeyPeriod(_microseconds(start), _microseconds(key_end))
-
-
-def _utc(moment: dt.datetime | None) -> dt.datetime | None:
-    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
+    return facts, KeyPeriod(start, key_end)
 
 
 def _microseconds(moment: dt.datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _identity(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> SignerIdentity:
+def _identity(certificate: Certificate, chain: Sequence[Certificate]) -> SignerIdentity:
     return SignerIdentity(
-        certificate=certificate.public_bytes(Encoding.DER),
-        issuer=certificate.issuer.public_bytes(),
-        serial=certificate.serial_number,
-        subject=certificate.subject.public_bytes(),
-        chain=tuple(item.public_bytes(Encoding.DER) for item in chain),
+        certificate=certificate.der,
+        issuer=certificate.issuer,
+        serial=certificate.serial,
+        subject=certificate.subject,
+        chain=tuple(item.der for item in chain),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -14,16 +12,12 @@ import uvicorn
 
 from kokuin.service.app import make_app
 from kokuin.service.http_protocol import TransportLimits, make_protocol
-from kokuin.service.issuing import Issuer
+from kokuin.service.installer import Installer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import KEEPER_UNAVAILABLE, Readiness, WorkerReport
 from kokuin.service.principal import Doorkeeper, read_operator_digest
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
-from kokuin.service.units import load_unit, read_passphrase
-from pqc.profiles import load_shipped
-from tsa.clock.reader import ClockReader
-from tsa.decide import IssuingRules
 
 if TYPE_CHECKING:
     import socket
@@ -32,9 +26,8 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.http_problems import TransportEvent
+    from kokuin.service.installation import Installation
     from kokuin.service.ports import KeeperPort, Push
-    from kokuin.service.units import LoadedUnit
-    from pqc.profiles import Profile
 
 REPORT_SECONDS = 1.0
 PROBE_SECONDS = 15.0
@@ -42,29 +35,6 @@ DRAIN_SECONDS = 10
 """How long open requests may take when the service stops."""
 
 _log = structlog.get_logger()
-
-
-def issuing_rules(config: Config, profile: Profile) -> IssuingRules:
-    """What `profile` grants under this configuration."""
-    return IssuingRules(
-        policy=profile.policy(config.arc),
-        imprints=frozenset(profile.imprints),
-        extensions=frozenset(config.requests.extensions),
-        critical_extensions=config.requests.critical_extensions,
-    )
-
-
-def load_configured_unit(folder: DataFolder, config: Config) -> LoadedUnit:
-    """Load the unit of the configured profile.
-
-    Raises:
-        UnitError: it does not fit.
-        ProfileError: the profile is unknown.
-    """
-    profile = load_shipped(config.profile)
-    passphrase = read_passphrase(config, dict(os.environ))
-    rules = issuing_rules(config, profile)
-    return load_unit(folder, config, profile, rules, passphrase, dt.datetime.now(dt.UTC))
 
 
 class _Server(uvicorn.Server):
@@ -78,51 +48,62 @@ class _Server(uvicorn.Server):
 class Worker:
     """One worker on the running event loop."""
 
-    def __init__(self, folder: DataFolder, config: Config, loaded: LoadedUnit) -> None:
-        """Prepare everything that needs no keeper.
-
-        Args:
-            folder: the data folder.
-            config: the configuration.
-            loaded: the unit, checked.
-        """
-        self._folder, self._config, self._loaded = folder, config, loaded
-        profile = load_shipped(config.profile)
-        self._accuracy_us = profile.accuracy_us
-        self._clock = ClockReader(config.clock_settings(profile.accuracy_us))
-        self._issuer = Issuer(profile.name, issuing_rules(config, profile), loaded.unit, self._clock)
+    def __init__(self, folder: DataFolder, config: Config) -> None:
+        """Prepare everything that needs no keeper."""
+        self._folder, self._config = folder, config
+        self._installer = Installer(folder, config, self._on_installed)
+        self._installation: Installation | None = None
+        self._responder: Responder | None = None
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
         self._counters = WorkerCounters()
         self._probe = ""
         self._probed = float("-inf")
         self._server: _Server | None = None
         self._stopping = False
-        self._heard = asyncio.Event()
+
+    async def prepare(self, digest: str) -> str:
+        """See `Installer.prepare`."""
+        return await self._installer.prepare(digest)
+
+    def abandon(self, digest: str) -> None:
+        """See `Installer.abandon`."""
+        self._installer.abandon(digest)
 
     def on_push(self, push: Push) -> None:
         """Take the keeper's word: clock verdict, configuration, floors, readiness."""
-        self._issuer.activate(push.active)
-        self.on_floors(push.floors)
-        if push.clock is not None:
-            self._issuer.update_clock(push.clock, self._accuracy_us)
         self._readiness = push.readiness
-        self._heard.set()
+        self._installer.on_push(push)
+
+    def on_floors(self, floors: Mapping[str, int]) -> None:
+        """Let genTime not fall below what the ledger holds."""
+        self._installer.on_floors(floors)
+
+    def _on_installed(self, installation: Installation) -> None:
+        self._installation = installation
+        self._probed = float("-inf")
+        if self._responder is not None:
+            self._responder.install(installation.issuers, installation.default, installation.slow)
 
     def on_keeper_gone(self) -> None:
         """Say at `/readyz` that nothing can be recorded now."""
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
 
-    def on_floors(self, floors: Mapping[str, int]) -> None:
-        """Let genTime not fall below what the ledger holds."""
-        for unit, gen_us in floors.items():
-            self._clock.raise_floor(unit, gen_us)
-
     async def serve(self, keeper: KeeperPort, sock: socket.socket) -> None:
-        """Answer requests on the listening socket from the keeper's first word until `stop`."""
-        # Before it a worker knows no clock and could only refuse; the kernel keeps new connections meanwhile.
-        await self._heard.wait()
-        slow = frozenset({self._issuer.profile} if self._loaded.slow else ())
-        responder = Responder({self._issuer.profile: self._issuer}, self._issuer.profile, keeper, slow)
+        """Answer requests on the listening socket from the keeper's first word until `stop`.
+
+        Raises:
+            SnapshotError, UnitError, ProfileError: what is in force cannot be loaded.
+        """
+        # Before it a worker knows neither clock nor units and could only refuse; the kernel keeps new
+        # connections meanwhile.
+        try:
+            installation = await self._installer.first
+        except asyncio.CancelledError:
+            if self._stopping:
+                return
+            raise
+        made = Responder(installation.issuers, installation.default, keeper, installation.slow)
+        self._responder = responder = made
         doorkeeper = Doorkeeper(self._config.access, read_operator_digest(self._folder.operator))
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
@@ -139,7 +120,7 @@ class Worker:
     def stop(self) -> None:
         """Stop accepting, let open requests end, then let `serve` return."""
         self._stopping = True
-        self._heard.set()
+        self._installer.first.cancel()
         if self._server is not None:
             self._server.should_exit = True
 
@@ -164,6 +145,10 @@ class Worker:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
 
+    def _installed(self) -> Installation:
+        assert self._installation is not None  # noqa: S101  # served only after the first installation
+        return self._installation
+
     def _transport_event(self, event: TransportEvent) -> None:
         self._counters.transport(event.code.value)
 
@@ -171,13 +156,14 @@ class Worker:
         while True:
             if time.monotonic() - self._probed > PROBE_SECONDS:
                 self._probed = time.monotonic()
-                self._probe = await asyncio.to_thread(self._issuer.probe)
+                self._probe = await asyncio.to_thread(self._installed().probe)
             self._tell(keeper, stamp)
             await asyncio.sleep(REPORT_SECONDS)
 
     def _tell(self, keeper: KeeperPort, stamp: StampEndpoint) -> None:
         refusals = tuple((code, profile, count) for (code, profile), count in stamp.refusals.items())
         counters = dict(self._counters.values)
-        if keeper.report(WorkerReport(counters, refusals, self._probe, self._loaded.key_ends)):
+        key_ends = {} if self._installation is None else self._installation.key_ends
+        if keeper.report(WorkerReport(counters, refusals, self._probe, key_ends)):
             # Without a keeper they wait here: what was refused for want of one is to be in the ledger too.
             stamp.refusals.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.service.control import Control
 from kokuin.service.link import RemotePort
-from kokuin.service.worker import Worker, load_configured_unit
+from kokuin.service.worker import Worker
 
 if TYPE_CHECKING:
     from kokuin.service.config import Config
@@ -20,8 +20,8 @@ class WorkerChild:
     """A worker as a process of its own: it waits for the listening socket and for each new link."""
 
     def __init__(self, folder: DataFolder, config: Config) -> None:
-        worker = self._worker = Worker(folder, config, load_configured_unit(folder, config))
-        self._port = RemotePort(worker.on_push, worker.on_floors, worker.on_keeper_gone)
+        worker = self._worker = Worker(folder, config)
+        self._port = RemotePort(worker)
         self._listening: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
         self._attaching: set[asyncio.Task[None]] = set()
 

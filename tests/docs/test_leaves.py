@@ -14,15 +14,16 @@ from kokuin.ledger.reader import LedgerReader
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
+from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import Issuer
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.ports import WorkerReport
 from kokuin.service.principal import Principal
 from kokuin.service.responder import Responder
-from kokuin.service.worker import issuing_rules, load_configured_unit
 from pqc.profiles import load_shipped
 from tests.docs.markdown import literals, read, table_from
 from tests.requests import valid_requests
+from tests.units import load_configured_unit
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockFault
 

@@ -16,12 +16,11 @@ import httpx
 import pytest
 
 from kokuin.ledger.reader import LedgerReader
-from kokuin.service import clock_watch
-from kokuin.service import worker as worker_module
+from kokuin.service import clock_watch, installer
 from kokuin.service.config import load_config
 from kokuin.service.keeper import Keeper
 from kokuin.service.keeper_link import LocalPort
-from kokuin.service.worker import Worker, load_configured_unit
+from kokuin.service.worker import Worker
 from kokuin.wire.tsp import read_timestamp_response
 from tests.clock.fakes import SECOND_NS, FakeMachine, FakeSource
 from tests.service.survival_clients import make_request
@@ -82,7 +81,7 @@ class Clocked:
     async def polls(self, count: int = 1) -> None:
         """Let `count` poll intervals pass on the machine, polling at the end of each."""
         for _ in range(count):
-            self.machine.run(self.keeper._clock_settings.poll_s)
+            self.machine.run(self.keeper._clock._settings.poll_s)
             await self.keeper._clock.poll()
 
     async def leaves(self, area: str = "clock.") -> list[tuple[str, str]]:
@@ -110,9 +109,9 @@ async def clocked(
     monkeypatch.setattr(clock_watch, "ClockMonitor", monitor)
     monkeypatch.setattr(clock_watch, "make_source", lambda _: source)
     reader = partial(ClockReader, wall_ns=machine.wall_ns, boot_ns=machine.boot_ns)
-    monkeypatch.setattr(worker_module, "ClockReader", reader)
-    keeper = Keeper(folder, config, settings, on_fatal=pytest.fail)
-    worker = Worker(folder, config, load_configured_unit(folder, config))
+    monkeypatch.setattr(installer, "ClockReader", reader)
+    keeper = Keeper(folder, config, on_fatal=pytest.fail)
+    worker = Worker(folder, config)
     await keeper.start()
     unsubscribe = keeper.subscribe(worker.on_push)
     sock = socket.create_server(("127.0.0.1", 0))

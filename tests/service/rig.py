@@ -14,18 +14,19 @@ import httpx
 
 from kokuin.service.app import make_app
 from kokuin.service.config import load_config
+from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import Readiness
 from kokuin.service.principal import Doorkeeper
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
-from kokuin.service.worker import issuing_rules, load_configured_unit
 from kokuin.trust.records import Receipt
 from pqc.profiles import load_shipped
 from tests.clock.fakes import FakeMachine, good
 from tests.clock.fakes import Rig as Clock
 from tests.service.running import QUERY
+from tests.units import load_configured_unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kokuin.ledger.reader import LedgerReader, Stored
-from kokuin.service.activation import ActivationError, last_configuration, stopped_by_clock
+from kokuin.service.activation import ActivationError, activations, stopped_by_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ChangedLedger(LedgerReader):
@@ -17,8 +22,15 @@ class ChangedLedger(LedgerReader):
     def newest(self, *kinds: str) -> Stored | None:
         return Stored(len(kinds), b'{"v":1,"kind":"cfg.activated"', bytes(32), None)
 
+    def backwards(self, kind: str) -> Iterator[Stored]:
+        yield Stored(len(kind), b'{"v":1,"kind":"cfg.activated"', bytes(32), None)
 
-@pytest.mark.parametrize("read", [last_configuration, stopped_by_clock])
+
+def last_activation(reader: LedgerReader) -> object:
+    return next(activations(reader))
+
+
+@pytest.mark.parametrize("read", [last_activation, stopped_by_clock])
 def test_a_leaf_that_somebody_changed_keeps_the_service_from_starting(read: object) -> None:
     assert callable(read)
     with pytest.raises(ActivationError, match="cannot be read"):

@@ -30,12 +30,13 @@ class ForgedIssuer:
     """Signs nothing: the token is the request's nonce."""
 
     profile = "classical"
+    epoch = 1
     rules = IssuingRules("1.3.6.1.4.1.32473.1", frozenset({"sha256"}))
 
     def issue(self, request: TimeStampReq, body: bytes, principal: Principal) -> Draft:
         del body, principal
         token = encode.integer(request.nonce or 0)
-        return Draft(IssuedToken(token, b"", "ab", 1), Record("tst.issued", token=token))
+        return Draft(IssuedToken(token, b"", "ab", 1), (Record("tst.issued", token=token),))
 
 
 @dataclass

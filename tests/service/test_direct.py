@@ -61,9 +61,11 @@ def server(shared: Serving) -> Iterator[Serving]:
     """One server for all tests that leave it as it was."""
     shared.direct.answered = 0
     shared.journal.records.clear()
+    shared.logs.clear()
     yield shared
     assert shared.open() == 0
-    assert shared.journal.script == shared.journal.script.__class__()
+    assert [event for event in shared.logs if event["log_level"] != "info"] == []
+    assert not shared.journal.script
 
 
 # --- which way

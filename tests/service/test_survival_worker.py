@@ -16,7 +16,7 @@ from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.lifeline import EXIT_ORPHANED, ORPHAN_SECONDS
 from kokuin.service.ports import WorkerReport
-from kokuin.service.worker import Worker, load_configured_unit
+from kokuin.service.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class NoKeeper:
 
 def make_worker(prepared: Prepared) -> Worker:
     config = load_config(prepared.folder.root, {})
-    return Worker(prepared.folder, config, load_configured_unit(prepared.folder, config))
+    return Worker(prepared.folder, config)
 
 
 def test_a_worker_told_to_stop_before_it_serves_does_not_serve(
@@ -58,8 +58,8 @@ def test_a_worker_told_to_stop_before_it_serves_does_not_serve(
     asyncio.run(scenario())
 
 
-def test_refusals_wait_for_a_keeper_that_takes_them(folder_of: Callable[[str], Prepared]) -> None:
-    worker, port = make_worker(folder_of("classical")), NoKeeper()
+async def refused_without_a_keeper(prepared: Prepared) -> None:
+    worker, port = make_worker(prepared), NoKeeper()
     stamp: Any = type("Stamp", (), {"refusals": {("LEDGER_UNAVAILABLE", "classical"): 3}})()
     keeper: Any = port
     worker._tell(keeper, stamp)
@@ -117,3 +117,7 @@ def test_a_child_ends_soon_after_its_parent_whatever_it_is_doing(mood: list[str]
         ours.close()
         assert child.wait(10 * ORPHAN_SECONDS) == EXIT_ORPHANED
     assert not os.path.exists(f"/proc/{child.pid}")  # noqa: PTH110  # a process, not a file
+
+
+def test_refusals_wait_for_a_keeper_that_takes_them(folder_of: Callable[[str], Prepared]) -> None:
+    asyncio.run(refused_without_a_keeper(folder_of("classical")))

@@ -11,9 +11,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kokuin.service.config import load_config
 from kokuin.service.units import UnitError
-from kokuin.service.worker import load_configured_unit
 from pqc.keyfiles import read_key
 from tests.trust.forge import AUTHORITY, DAY, UNIT, issue
+from tests.units import load_configured_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

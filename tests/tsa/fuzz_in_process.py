@@ -16,14 +16,15 @@ from kokuin.ledger.leaf import make_leaf
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
+from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
 from kokuin.service.principal import Principal
 from kokuin.service.responder import Responder
-from kokuin.service.worker import issuing_rules, load_configured_unit
 from kokuin.trust.records import Receipt
 from pqc.profiles import load_shipped
 from tests.requests import ACCEPTED_EXTENSION
 from tests.responses import check_response, check_with_peer
+from tests.units import load_configured_unit
 from tsa.clock.machine import boot_ns
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockVerdict

@@ -1,0 +1,94 @@
+"""`tsa profile`: which algorithms issue, which answer by default, and moving from one to another and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kokuin.cli.messages import text
+from kokuin.cli.outcome import CommandError
+
+if TYPE_CHECKING:
+    import argparse
+
+ACTS = ("list", "show", "use", "disable", "rollback", "unschedule", "approve")
+
+
+def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the command's acts and their options."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
+    for act in ACTS:
+        about = text(lang, f"profile.{act}_help")
+        command = acts.add_parser(act, help=about, description=about)
+        if act in {"show", "use", "disable"}:
+            command.add_argument("name", metavar="NAME", help=text(lang, "profile.name_help"))
+        if act == "use":
+            command.add_argument("--at", type=_moment, metavar="TIME", help=text(lang, "profile.at_help"))
+        if act == "approve":
+            command.add_argument("proposal", metavar="ID", help=text(lang, "profile.proposal_help"))
+        command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
+        command.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
+        command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; exit 0 when it is done, proposed or scheduled, 1 when blockers stood against it."""
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.errors import START_ERRORS
+    from kokuin.service.operating import operate
+
+    at: dt.datetime | None = getattr(arguments, "at", None)
+    question = {
+        "name": getattr(arguments, "name", ""),
+        "proposal": getattr(arguments, "proposal", ""),
+        "at_us": None if at is None else int(at.timestamp() * 1e6),
+    }
+    try:
+        answer = operate(DataFolder(arguments.dir), f"profile.{arguments.act}", question)
+    except START_ERRORS as error:
+        raise CommandError("cli.folder", reason=error) from None
+    if arguments.json:
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        _show(answer, arguments.act, arguments.lang)
+    return 0 if answer["ok"] else 1
+
+
+def _moment(word: str) -> dt.datetime:
+    """Read a moment of RFC 3339; without an offset it is of this machine's zone."""
+    return dt.datetime.fromisoformat(word).astimezone()
+
+
+def _show(answer: dict[str, Any], act: str, lang: str) -> None:
+    if not answer["ok"]:
+        print(text(lang, "profile.refused", code=answer["code"], detail=answer.get("detail", "")).rstrip())
+        for blocker in answer.get("blockers", ()):
+            print(text(lang, "profile.blocker", **blocker).rstrip())
+    elif act == "list":
+        for profile in answer["profiles"]:
+            _show_profile(profile, lang)
+        if answer["scheduled"]:
+            print(_due(lang, answer["scheduled"]["profile"], answer["scheduled"]["at_us"]))
+    elif act == "show":
+        _show_profile(answer["profile"], lang)
+        print(answer["toml"], end="")
+    elif answer["state"] == "scheduled":
+        print(_due(lang, answer["default"], answer["at_us"]))
+    else:
+        params = {**answer, "enabled": ", ".join(answer.get("enabled", ()))}
+        print(text(lang, f"profile.{answer['state']}", **params))
+
+
+def _show_profile(profile: dict[str, Any], lang: str) -> None:
+    state = text(lang, f"profile.state_{profile['state']}")
+    if "unfit" in profile:
+        print(f"{profile['name']:14} {state:10} {profile['unfit']}")
+    else:
+        print(f"{profile['name']:14} {state:10} {profile['policy']:28} {' + '.join(profile['suites'])}")
+
+
+def _due(lang: str, profile: str, at_us: int) -> str:
+    moment = dt.datetime.fromtimestamp(at_us / 1e6, dt.UTC).isoformat(timespec="seconds")
+    return text(lang, "profile.scheduled", profile=profile, moment=moment)

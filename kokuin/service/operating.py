@@ -1,0 +1,51 @@
+"""One operation on a data folder: asked of the owner that serves it, or done by becoming the owner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from kokuin.service.config import load_config
+from kokuin.service.datafolder import FolderLock
+from kokuin.service.keeper_process import make_keeper
+from kokuin.service.owner import OWNER, OwnerUnavailableError, ask_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+
+OPERATE_SECONDS = 120.0
+"""How long an operation may take: keys are made and every worker loads them."""
+
+
+def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one thing; the answer has `ok` and, when False, `code`.
+
+    Raises:
+        FolderError: no data folder, or its owner does not answer.
+        ConfigError, UnitError, ProfileError, OpenRefusedError, ActivationError: nobody serves the folder, and
+            it cannot be opened.
+    """
+    folder.check_format()
+    try:
+        return ask_owner(folder.owner_socket, operation, arguments, OPERATE_SECONDS)
+    except OwnerUnavailableError:
+        # Whoever holds the lock and does not answer is starting or stopping: the lock says so.
+        with FolderLock(folder):
+            return asyncio.run(
+                _as_owner(folder, load_config(folder.root, dict(os.environ)), operation, arguments)
+            )
+
+
+async def _as_owner(
+    folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    keeper = make_keeper(folder, config)
+    await keeper.start()
+    try:
+        return await keeper.ask(operation, {**arguments, "actor": OWNER})
+    finally:
+        await keeper.stop()

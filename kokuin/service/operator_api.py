@@ -1,0 +1,87 @@
+"""What an operator may do over HTTP, with the operator key as bearer token; the keeper does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from fastapi import Request  # noqa: TC002  # FastAPI reads the routes' annotations when they are added
+from fastapi.responses import JSONResponse, Response
+
+from kokuin.service.ports import KEEPER_UNAVAILABLE
+from kokuin.service.principal import Role
+from kokuin.service.problems import problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fastapi import FastAPI
+
+    from kokuin.service.ports import KeeperPort
+    from kokuin.service.principal import Doorkeeper
+
+    _Operate: TypeAlias = Callable[..., Awaitable[Response]]
+
+
+def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
+    """Add the operator's routes."""
+
+    async def operate(request: Request, operation: str, arguments: dict[str, Any] | None = None) -> Response:
+        principal = doorkeeper.principal(request.scope["headers"])
+        if not principal.may(Role.OPERATE):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return problem_response(401, "OPERATOR_KEY_WANTED", headers=headers)
+        answer: dict[str, Any] = await keeper.ask(operation, {**(arguments or {}), "actor": principal.actor})
+        if not answer.pop("ok"):
+            code = answer.pop("code")
+            return problem_response(503 if code == KEEPER_UNAVAILABLE else 409, code, more=answer)
+        return JSONResponse(answer)
+
+    _add_state(app, operate)
+    _add_profiles(app, operate)
+    _add_switches(app, operate)
+
+
+def _add_state(app: FastAPI, operate: _Operate) -> None:
+    @app.get("/api/v1/status", tags=["operator"])
+    async def status(request: Request) -> Response:
+        """State of clock, ledger and workers; needs the operator key as bearer token."""
+        return await operate(request, "status")
+
+    @app.post("/api/v1/clock/resume", tags=["operator"])
+    async def resume(request: Request) -> Response:
+        """Let issuing go on after a clock fault that was cured; needs the operator key as bearer token."""
+        return await operate(request, "clock.resume")
+
+
+def _add_profiles(app: FastAPI, operate: _Operate) -> None:
+    @app.get("/api/v1/profiles", tags=["profiles"])
+    async def profiles(request: Request) -> Response:
+        """Every profile, its state, policy OID and suites; needs the operator key as bearer token."""
+        return await operate(request, "profile.list")
+
+    @app.get("/api/v1/profiles/{name}", tags=["profiles"])
+    async def profile(request: Request, name: str) -> Response:
+        """One profile with its TOML; needs the operator key as bearer token."""
+        return await operate(request, "profile.show", {"name": name})
+
+    @app.post("/api/v1/profiles/{name}/use", tags=["profiles"])
+    async def use(request: Request, name: str, at_us: int | None = None) -> Response:
+        """Make a profile the default, now or at a time (microseconds since 1970 UTC); 409 names blockers."""
+        return await operate(request, "profile.use", {"name": name, "at_us": at_us})
+
+    @app.post("/api/v1/profiles/{name}/disable", tags=["profiles"])
+    async def disable(request: Request, name: str) -> Response:
+        """Turn a profile off; needs the operator key as bearer token."""
+        return await operate(request, "profile.disable", {"name": name})
+
+
+def _add_switches(app: FastAPI, operate: _Operate) -> None:
+    @app.post("/api/v1/switches/{act}", tags=["profiles"])
+    async def switches(request: Request, act: Literal["rollback", "unschedule"]) -> Response:
+        """Undo the last switch, or drop the scheduled one; needs the operator key as bearer token."""
+        return await operate(request, f"profile.{act}")
+
+    @app.post("/api/v1/proposals/{proposal}/approve", tags=["profiles"])
+    async def approve(request: Request, proposal: str) -> Response:
+        """Approve what another actor proposed; needs the operator key as bearer token."""
+        return await operate(request, "profile.approve", {"proposal": proposal})

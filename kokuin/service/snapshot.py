@@ -1,0 +1,147 @@
+"""What is in force, as one document named by its digest.
+
+Files are inputs; only an activated snapshot counts, also after a restart. The
+ledger's `cfg.activated` leaf holds the digest, the folder `active/` the octets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from kokuin.service.files import write_durably
+from kokuin.wire import strictjson
+from pqc.profiles import Profile, ProfileError, parse_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_SNAPSHOT = 256 * 1024
+_VERSION = 1
+
+
+class SnapshotError(Exception):
+    """A snapshot that cannot be read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReference:
+    """Which key signs for a profile: the key's name in the key store, SHA-256 (hex) of its certificate."""
+
+    key: str
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A configuration in force.
+
+    Attributes:
+        settings: digest of `config.toml` and its overrides.
+        default: the profile that answers requests which name none.
+        enabled: names of the profiles that are on, the default among them.
+        profiles: TOML by name, of the profiles that are on and of those whose units they use.
+        units: by name of the profile that the unit belongs to.
+    """
+
+    settings: str
+    default: str
+    enabled: frozenset[str]
+    profiles: Mapping[str, str]
+    units: Mapping[str, UnitReference]
+
+    def octets(self) -> bytes:
+        """Return the one JSON form of it."""
+        document = {
+            "v": _VERSION,
+            "settings": self.settings,
+            "default": self.default,
+            "enabled": sorted(self.enabled),
+            "profiles": dict(self.profiles),
+            "units": {name: asdict(unit) for name, unit in self.units.items()},
+        }
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+    def digest(self) -> str:
+        """SHA-256, hex, of `octets`."""
+        return hashlib.sha256(self.octets()).hexdigest()
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile as it was when this snapshot was made.
+
+        Raises:
+            ProfileError: the snapshot does not hold it, or this release cannot use it.
+        """
+        if name not in self.profiles:
+            raise ProfileError(f"profile {name!r} is not in force")
+        return parse_profile(name, self.profiles[name])
+
+
+def read_snapshot(octets: bytes) -> Snapshot:
+    """Read what `Snapshot.octets` wrote.
+
+    Raises:
+        SnapshotError: it is something else.
+    """
+    try:
+        document = strictjson.loads(octets, max_octets=MAX_SNAPSHOT, max_depth=4)
+    except strictjson.JsonError as error:
+        raise SnapshotError(str(error)) from None
+    if not isinstance(document, dict) or document.get("v") != _VERSION:
+        raise SnapshotError("not a snapshot of this release")
+    fields: dict[str, Any] = {name: value for name, value in document.items() if name != "v"}
+    try:
+        units = {name: UnitReference(**unit) for name, unit in fields.pop("units").items()}
+        return Snapshot(enabled=frozenset(fields.pop("enabled")), units=units, **fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"not a snapshot: {error}") from None
+
+
+class SnapshotFolder:
+    """The snapshots of a data folder, each under its digest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, snapshot: Snapshot) -> str:
+        """Make a snapshot durable; return its digest.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        octets = snapshot.octets()
+        digest = hashlib.sha256(octets).hexdigest()
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        # Also over an existing file: it may be cut short, and must be right before a leaf names it.
+        write_durably(self._path(digest), octets)
+        return digest
+
+    def load(self, digest: str) -> Snapshot:
+        """Return the snapshot of this digest.
+
+        Raises:
+            SnapshotError: it is missing or was changed.
+        """
+        path = self._path(digest)
+        try:
+            with path.open("rb") as file:
+                octets = file.read(MAX_SNAPSHOT + 1)
+        except OSError as error:
+            raise SnapshotError(f"{path}: {error.strerror}; restore it from a copy of the folder") from None
+        if hashlib.sha256(octets).hexdigest() != digest:
+            # Attack: a changed snapshot would turn on what nobody activated.
+            raise SnapshotError(f"{path} is not what was activated; restore it from a copy of the folder")
+        return read_snapshot(octets)
+
+    def discard(self, digest: str) -> None:
+        """Forget a snapshot that was prepared and never activated."""
+        with contextlib.suppress(OSError):
+            self._path(digest).unlink()
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.json"
