@@ -50,11 +50,12 @@ _KEY_ENCIPHERMENT_ALONE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
-# WireError is a ValueError; the last two come out of extensions.
+# WireError is a ValueError; the last three come out of certificates.
 _UNREADABLE = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
+    x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )

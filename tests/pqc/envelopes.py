@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from kyber_py.ml_kem import ML_KEM_768, ML_KEM_1024  # type: ignore[import-untyped]
 
 from pqc.envelope import open_envelope
@@ -14,6 +18,8 @@ from pqc.envelope_suites import ENVELOPE_SUITES
 from pqc.kem import KemKind, RecipientKey, generate_kem_key
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
     from pqc.envelope_suites import EnvelopeSuite
 
 SUITES = tuple(ENVELOPE_SUITES.values())
@@ -41,3 +47,23 @@ def decapsulate(key: RecipientKey, ciphertext: bytes) -> bytes:
     scheme = ML_KEM_1024 if key.recipient.kind is KemKind.ML_KEM_1024 else ML_KEM_768
     _, expanded = scheme.key_derive(key.ml_kem.private_bytes_raw())
     return bytes(scheme.decaps(expanded, ciphertext))
+
+
+def certificate_of(
+    public_key: CertificatePublicKeyTypes, *extensions: tuple[x509.ExtensionType, bool]
+) -> x509.Certificate:
+    """Return a certificate for `public_key` of an issuer made for it."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Recovery")])
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public_key)
+        .serial_number(0x7F_00_00_01)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=3650))
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
