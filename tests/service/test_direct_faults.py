@@ -132,8 +132,10 @@ def test_a_token_of_an_older_configuration_is_made_again(
         serial = serial_of(server.ask(octets)[0].content)
         assert [serial] == [record.serial for record in server.journal.records[1:]]
         server.journal.script.extend([stale, stale])
+        assert serial_of(server.ask(octets)[0].content) == server.journal.records[4].serial
+        server.journal.script.extend([Refused(AppendRefusal.DUPLICATE_SERIAL)] * 2)
         unavailable(server.ask(octets)[0])
-        assert len(server.journal.records) == 4
+        assert len(server.journal.records) == 7
 
 
 def test_a_broken_key_is_told_in_the_protocols_words(folder: DataFolder) -> None:
