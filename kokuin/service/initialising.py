@@ -17,20 +17,19 @@ from kokuin.ledger import schema
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
 from kokuin.service.units import UnitError, key_path, read_passphrase
-from kokuin.trust.issuing import DevelopmentCA, unit_request
+from kokuin.trust.certification_request import unit_request
+from kokuin.trust.hierarchy import make_development_hierarchy
+from kokuin.trust.name import MAX_ATTRIBUTE_CHARACTERS
 from pqc.keyfiles import KeyFileError, read_key, write_key
 from pqc.profiles import ProfileError, load_shipped
-from pqc.signing import generate_key
+from pqc.signing import KeyMismatchError, SoftwareSigner, generate_key
 from tsa.clock.settings import ClockSettings, SourceKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pqc.profiles import Profile
-    from pqc.signing import PrivateKey
-
-ROOT_DAYS = 5475
-"""Fifteen years: the development root outlives every certificate under it."""
+    from pqc.signing import Signer
 
 
 class InitError(Exception):
@@ -92,11 +91,11 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     folder.config.write_text(_config_text(request, folder), encoding="utf-8")
     config = load_config(folder.root)
     config.keys.mkdir(parents=True, exist_ok=True)
-    key = _unit_key(config, profile, done)
+    signer = _unit_signer(config, profile, done)
     if request.production:
-        _request_certificate(folder, profile, key, config, done)
+        _request_certificate(folder, signer, config, done)
     else:
-        _development_pki(folder, profile, key)
+        _development_pki(folder, profile, signer)
         done.note("init.development")
     schema.create(folder.ledger)
     _operator_key(folder, done)
@@ -110,6 +109,9 @@ def _profile(request: InitRequest) -> Profile:
         raise InitError("init.production_clock")
     if request.production and not request.organisation:
         raise InitError("init.production_organisation")
+    if len(request.organisation or "") > MAX_ATTRIBUTE_CHARACTERS:
+        reason = f"organisation: a certificate has room for {MAX_ATTRIBUTE_CHARACTERS} characters"
+        raise InitError("init.configuration", reason=reason)
     try:
         return load_shipped(request.profile)
     except ProfileError as error:
@@ -171,7 +173,7 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _unit_key(config: Config, profile: Profile, done: InitDone) -> PrivateKey:
+def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
     """Make the unit's key, or take the one that lies in the keys folder from an earlier data folder."""
     try:
         passphrase = read_passphrase(config, dict(os.environ))
@@ -180,27 +182,31 @@ def _unit_key(config: Config, profile: Profile, done: InitDone) -> PrivateKey:
     path = key_path(config, profile)
     if path.exists():
         done.note("init.key_kept", path=path)
-        return read_key(path, passphrase)
+        try:
+            return SoftwareSigner(profile.tst, read_key(path, passphrase))
+        except KeyMismatchError:
+            raise InitError("init.key", reason=f"{path} holds no key for {profile.tst.id}") from None
     key = generate_key(profile.tst)
     write_key(path, key, passphrase)
     done.note("init.key_made" if passphrase else "init.key_clear", path=path)
-    return key
+    return SoftwareSigner(profile.tst, key)
 
 
-def _development_pki(folder: DataFolder, profile: Profile, key: PrivateKey) -> None:
-    """Make a root whose key is forgotten at once: nobody can issue under it later."""
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    authority = DevelopmentCA(profile.certificate, generate_key(profile.certificate), now, ROOT_DAYS)
-    unit = authority.issue_unit(key, profile.certificate_days, profile.key_days)
-    folder.anchors.write_bytes(authority.root.pem)
-    folder.units.write_bytes(unit.pem)
+def _development_pki(folder: DataFolder, profile: Profile, signer: Signer) -> None:
+    made = make_development_hierarchy(
+        profile.certificate,
+        signer.public_key,
+        now=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        days=profile.certificate_days,
+        key_days=profile.key_days,
+    )
+    folder.anchors.write_bytes(made.anchor_pem)
+    folder.units.write_bytes(made.unit_pem + made.intermediates_pem)
 
 
-def _request_certificate(
-    folder: DataFolder, profile: Profile, key: PrivateKey, config: Config, done: InitDone
-) -> None:
+def _request_certificate(folder: DataFolder, signer: Signer, config: Config, done: InitDone) -> None:
     path = folder.anchors.parent / "unit.csr"
-    path.write_bytes(unit_request(profile.tst, key, config.unit.organisation))
+    path.write_bytes(unit_request(signer, config.unit.organisation))
     done.note("init.request", path=path, units=folder.units, anchors=folder.anchors)
 
 

@@ -169,6 +169,7 @@ def test_init_refuses_a_folder_that_holds_anything(data: Path, capsys: pytest.Ca
         (("--production", "--organisation", "Example", "--clock", "system"), "--clock"),
         (("--production", "--clock", "chrony"), "--organisation"),
         (("--profile", "rot13"), "rot13"),
+        (("--organisation", "x" * 65), "64 characters"),
         (("--clock", "ntp"), "CLOCK_SERVERS_FEW"),
         (("--clock", "ntp", "--ntp-server", "ntp.example", "--ntp-server", "a b"), "CLOCK_SERVER_UNREADABLE"),
         (("--clock", "chrony", "--ntp-server", "ntp.example"), "--ntp-server"),
@@ -194,6 +195,17 @@ def test_init_says_which_file_it_cannot_use(
         key.write_text(content, encoding="ascii")
         key.chmod(mode)
     assert str(key) in complaint(capsys, "init", "--dir", "new", "--keys", "keys")
+
+
+def test_init_takes_no_key_of_another_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It made a folder that could never be served."""
+    assert main(["init", "--dir", str(tmp_path / "one"), "--keys", "keys"]) == 0
+    key = tmp_path / "keys" / "unit-classical.pem"
+    key.rename(key.with_name("unit-pq.pem"))
+    capsys.readouterr()
+    said = complaint(capsys, "init", "--dir", str(tmp_path / "two"), "--keys", "keys", "--profile", "pq")
+    assert "unit-pq.pem" in said
+    assert not (tmp_path / "two" / "format").exists()
 
 
 def test_init_refuses_a_file_where_the_folder_should_be(

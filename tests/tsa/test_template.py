@@ -10,14 +10,15 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokuin.trust.issuing import DevelopmentCA
+from kokuin.trust.authority import CertificateAuthority
+from kokuin.trust.name import distinguished_name
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGESTS, DigestAlgorithm
 from kokuin.wire.prescan import TOKEN_LIMITS, prescan
 from kokuin.wire.tsp import Extension, TimeStampReq
 from pqc.suites import Family, Suite, suite
 from pqc.verifying import SignatureOutcome, verify_signature
-from tests.pqc.keys import ISSUING, key_of, signer_of
+from tests.pqc.keys import ISSUING, signer_of
 from tsa.template import SignerIdentity, encode_accuracy
 from tsa.unit import IssuedToken, KeyPeriod, TimeStampUnit, new_serial
 
@@ -30,15 +31,17 @@ P256 = suite("ecdsa-p256-sha256")
 @functools.cache
 def identity(each: Suite) -> SignerIdentity:
     now = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
-    authority = DevelopmentCA(P256, key_of(P256), now, 5_000)
-    der = authority.issue_unit(key_of(each), 4_000, 365).der
+    root, unit = (distinguished_name("Test", name) for name in ("root", "unit"))
+    authority = CertificateAuthority.root(signer_of(P256), root, now=now, days=5_000, path_length=0)
+    key = signer_of(each).public_key
+    der = authority.issue_unit(key, unit, now=now, days=4_000, key_days=365).der
     read = x509.Certificate.load(der)
     return SignerIdentity(
         certificate=der,
         issuer=read.issuer.dump(),
         serial=read.serial_number,
         subject=read.subject.dump(),
-        chain=(authority.root.der,),
+        chain=(authority.certificate.der,),
     )
 
 

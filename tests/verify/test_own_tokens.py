@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.trust.anchors import TrustStore
+from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.certificate import read_certificate
-from kokuin.trust.issuing import DevelopmentCA
+from kokuin.trust.name import distinguished_name
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import verify_bytes
 from kokuin.wire.algorithms import DIGEST_BY_NAME
@@ -43,15 +44,17 @@ def key_of(suite_id: str) -> PrivateKey:
 def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
     chosen = suite(suite_id)
     key = key_of(suite_id)
-    authority = DevelopmentCA(chosen, key, NOW, days=300)
-    unit_certificate = read_certificate(authority.issue_unit(key, days=200, key_days=100).der)
-    root = read_certificate(authority.root.der)
+    signer = SoftwareSigner(chosen, key)
+    root_name, unit_name = (distinguished_name("Test", each) for each in ("root", "unit"))
+    authority = CertificateAuthority.root(signer, root_name, now=NOW, days=300, path_length=0)
+    issued = authority.issue_unit(signer.public_key, unit_name, now=NOW, days=200, key_days=100)
+    unit_certificate, root = read_certificate(issued.der), authority.certificate
     identity = SignerIdentity(
         unit_certificate.der, unit_certificate.issuer, unit_certificate.serial, unit_certificate.subject
     )
     unit = TimeStampUnit(
         unit_id="unit",
-        signer=SoftwareSigner(chosen, key),
+        signer=signer,
         identity=identity,
         policy="1.3.6.1.4.1.32473.1",
         accuracy_us=1_000_000,

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from asn1crypto import crl as peer_crl  # type: ignore[import-untyped]
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from kokuin.trust.revocation import Revocation, RevocationReason
+from kokuin.trust.tbs import Issued
+from kokuin.wire.pem import write_block
+from pqc.verifying import SignatureOutcome
+from tests.peers import need
+from tests.trust.authorities import CRYPTOGRAPHY, EVERY, NOW, OPENSSL, flipped, outcome, pki
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DAY = dt.timedelta(days=1)
+REVOKED = {
+    2**158 + 1: Revocation(NOW - DAY),
+    7: Revocation(NOW - 2 * DAY, RevocationReason.KEY_COMPROMISE),
+    8: Revocation(dt.datetime(2051, 1, 1, tzinfo=dt.UTC), RevocationReason.AA_COMPROMISE),
+}
+
+
+def crl(suite_id: str, revoked: Mapping[int, Revocation]) -> bytes:
+    return pki(suite_id).authority.crl(revoked, this_update=NOW, next_update=NOW + 7 * DAY, number=300)
+
+
+@pytest.mark.parametrize("suite_id", EVERY)
+def test_a_list_of_every_suite_is_signed_by_its_authority(suite_id: str) -> None:
+    der = crl(suite_id, REVOKED)
+    key = pki(suite_id).authority.certificate.public_key
+    assert outcome(der, key) is SignatureOutcome.VALID
+    signature = peer_crl.CertificateList.load(der)["signature"].native
+    for at in (der.index(b"\x02\x01\x07") + 2, len(der) - len(signature), len(der) - 1):
+        assert outcome(flipped(der, at), key) is not SignatureOutcome.VALID
+
+
+@pytest.mark.parametrize("suite_id", EVERY)
+def test_an_independent_reader_finds_every_field(suite_id: str) -> None:
+    authority = pki(suite_id).authority.certificate
+    found = peer_crl.CertificateList.load(crl(suite_id, REVOKED), strict=True)
+    tbs = found["tbs_cert_list"]
+    assert tbs["version"].native == "v2"
+    assert tbs["signature"].dump() == found["signature_algorithm"].dump()
+    assert tbs["issuer"].dump() == authority.subject
+    assert tbs["this_update"].native == NOW
+    assert tbs["next_update"].native == NOW + 7 * DAY
+    entries = {
+        entry["user_certificate"].native: (
+            entry["revocation_date"].native,
+            entry["revocation_date"].name,
+            None if entry.crl_reason_value is None else entry.crl_reason_value.native,
+        )
+        for entry in tbs["revoked_certificates"]
+    }
+    assert entries == {
+        7: (NOW - 2 * DAY, "utc_time", "key_compromise"),
+        8: (REVOKED[8].at, "general_time", "aa_compromise"),
+        2**158 + 1: (NOW - DAY, "utc_time", None),
+    }
+    assert found.critical_extensions == set()
+    assert found.crl_number_value.native == 300
+    assert found.authority_key_identifier == authority.subject_key_id
+
+
+@pytest.mark.parametrize("suite_id", EVERY)
+def test_an_empty_list_is_left_out(suite_id: str) -> None:
+    """RFC 5280 §5.1.2.6: strict readers refuse an empty revokedCertificates."""
+    found = x509.load_der_x509_crl(crl(suite_id, {}))
+    assert len(found) == 0
+    assert b"\x30\x00" not in found.tbs_certlist_bytes
+
+
+@pytest.mark.parametrize("suite_id", CRYPTOGRAPHY)
+def test_cryptography_verifies_the_list(suite_id: str) -> None:
+    found = x509.load_der_x509_crl(crl(suite_id, REVOKED))
+    key = load_der_public_key(pki(suite_id).authority.certificate.public_key)
+    assert found.is_signature_valid(key)  # type: ignore[arg-type]  # whatever key the suite has
+    entry = found.get_revoked_certificate_by_serial_number(7)
+    assert entry is not None
+    reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    assert reason is x509.ReasonFlags.key_compromise
+
+
+@pytest.mark.parametrize("suite_id", OPENSSL)
+def test_openssl_verifies_the_list_and_finds_the_unit_in_it(suite_id: str, tmp_path: Path) -> None:
+    each = pki(suite_id)
+    revoked = {each.unit_certificate.serial: Revocation(NOW - DAY, RevocationReason.SUPERSEDED)}
+    files = {
+        "root.pem": Issued(each.root.certificate.der).pem,
+        "authority.pem": Issued(each.authority.certificate.der).pem,
+        "unit.pem": each.unit.pem,
+        "clean.pem": write_block("X509 CRL", crl(suite_id, {})),
+        "revoked.pem": write_block("X509 CRL", crl(suite_id, revoked)),
+    }
+    for file, octets in files.items():
+        (tmp_path / file).write_bytes(octets)
+    openssl = need("openssl")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [openssl, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.stdout + done.stderr
+
+    assert "verify OK" in run("crl", "-in", "revoked.pem", "-CAfile", "authority.pem", "-noout")
+    chain = ("-CAfile", "root.pem", "-untrusted", "authority.pem", "-crl_check", "-x509_strict")
+    assert "unit.pem: OK" in run("verify", *chain, "-CRLfile", "clean.pem", "unit.pem")
+    assert "certificate revoked" in run("verify", *chain, "-CRLfile", "revoked.pem", "unit.pem")
