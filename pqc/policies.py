@@ -11,7 +11,6 @@ import datetime as dt
 import functools
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from pqc.policy_rows import Pattern, Row, Suitability, Usage, Weakness, read_rows, read_text
@@ -99,6 +98,10 @@ class Policy:
     source: str
     rows: tuple[Row, ...]
 
+    def __hash__(self) -> int:
+        # Of the rows nothing: there are dozens, and a judgement begins with a look-up by policy.
+        return hash((self.name, self.edition))
+
     def judge(self, subject: Subject, usage: Usage, at_us: int) -> Judgement:
         """Judge `subject` at a moment, microseconds since 1970 UTC.
 
@@ -120,7 +123,7 @@ class Policy:
         return None if last == dt.date.max else last
 
     def _last(self, subject: Subject, usage: Usage) -> dt.date:
-        group = self._group(subject, usage)
+        group = _group(self, subject, usage)
         if group:
             last = max((row.until or dt.date.max for row in group if row.status.fit), default=NEVER)
         else:
@@ -129,20 +132,21 @@ class Policy:
             return last
         return min(last, self._last(Subject.of_hash(subject.digest, Role.SIGNATURE_DIGEST), usage))
 
-    def _group(self, subject: Subject, usage: Usage) -> list[Row]:
-        """Return the rows that speak of `subject`: those of the first pattern that matches."""
-        first = next((row for row in self.rows if row.usage is usage and row.subject.matches(subject)), None)
-        if first is None:
-            return []
-        return [row for row in self.rows if row.usage is usage and row.subject == first.subject]
-
     def _own(self, subject: Subject, usage: Usage, at_us: int) -> Judgement | None:
-        group = self._group(subject, usage)
+        group = _group(self, subject, usage)
         for row in group:
             end = None if row.until is None else day_end_us(row.until)
             if end is None or at_us <= end:
                 return Judgement(row.status, end, row, subject)
         return Judgement(Suitability.FORBIDDEN, None, group[-1], subject) if group else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _group(policy: Policy, subject: Subject, usage: Usage) -> tuple[Row, ...]:
+    """Return the rows that speak of `subject`: those of the first pattern that matches."""
+    rows = [row for row in policy.rows if row.usage is usage]
+    first = next((row for row in rows if row.subject.matches(subject)), None)
+    return () if first is None else tuple(row for row in rows if row.subject == first.subject)
 
 
 def _least(judgements: list[Judgement]) -> Judgement:
@@ -164,8 +168,8 @@ def shipped_policies() -> tuple[str, ...]:
 
 @functools.cache
 def _shipped(name: str) -> Policy:
-    text = (resources.files("pqc") / "policies" / f"{name}.toml").read_text(encoding="utf-8")
-    return parse_policy(name, text)
+    path = Path(__file__).with_name("policies") / f"{name}.toml"
+    return parse_policy(name, path.read_text(encoding="utf-8"))
 
 
 def load_policy(name_or_path: str | Path) -> Policy:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.trust.report import Check, Report
+    from pqc.policies import Policy
 
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
 _SHOWN = frozenset({"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer"})
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     data.add_argument("--digest", metavar="HEX", help=text(lang, "verify.digest_help"))
     parser.add_argument("--trust", type=Path, metavar="DIR|FILE", help=text(lang, "verify.trust_help"))
     parser.add_argument("--at", metavar="TIME", help=text(lang, "verify.at_help"))
+    parser.add_argument(
+        "--policy", default="baseline", metavar="NAME|FILE", help=text(lang, "verify.policy_help")
+    )
     parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
 
 
@@ -42,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
 
     at, content = _moment(arguments.at), _content(arguments)
-    trust = _trust(arguments.trust)
+    trust, policy = _trust(arguments.trust), read_policy(arguments.policy)
     try:
         with arguments.token.open("rb") as file:
             data = file.read(MAX_OCTETS + 1)
-        report = verify_bytes(data, trust=trust, at=at, content=content)
+        report = verify_bytes(data, trust=trust, at=at, content=content, policy=policy)
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
@@ -106,11 +110,28 @@ def _trust(path: Path | None) -> TrustStore:
         raise CommandError("verify.bad_trust", path=error.path, code=error.code.value) from None
 
 
+def read_policy(name: str) -> Policy:
+    """Load a policy by name or path.
+
+    Raises:
+        CommandError: there is none, or it cannot be read.
+    """
+    from pqc.policies import PolicyError, load_policy
+
+    try:
+        return load_policy(name)
+    except PolicyError as error:
+        raise CommandError("policy.unusable", reason=error) from None
+
+
 def sentences(report: Report, lang: str) -> Iterator[str]:
     """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
     verdict = report.indication.value
     meaning = text(lang, f"report.{report.sub_indication or verdict}")
     yield f"{verdict}{' / ' + report.sub_indication if report.sub_indication else ''}: {meaning}"
+    if report.policy is not None:
+        name, edition = report.policy.name, report.policy.edition
+        yield "  " + text(lang, "report.judged_by", name=name, edition=edition)
     signer = next((check.params for check in report.checks if check.id == "signer"), {})
     for name, value in {**report.subject, "signer": signer.get("certificate")}.items():
         if name in _SHOWN and value is not None:

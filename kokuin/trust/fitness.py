@@ -1,52 +1,81 @@
-"""The `baseline` policy: which algorithms a judgement accepts when no dated policy is named.
+"""A policy's use in judging: whether an algorithm is fit by the policy at the time of a proof of existence.
 
-MD5 is refused, a SHA-1 imprint cannot be relied on (whoever made the data may
-have made a second one), SHA-1 elsewhere passes with a named weakness.
+What the policy accepts at that time passes. What it accepted when the token
+says that it was made, and no longer does, is open: whoever can forge it today
+can date it back, so only another proof of existence could show that it is
+genuine (ETSI EN 319 102-1 §5.2.8, §5.6.2). What it never accepted is open too,
+for another policy may; what is broken is refused.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.trust.report import SubIndication
-from kokuin.trust.rules import IMPRINT_ALGORITHM, SIGNATURE_ALGORITHM, Reason, Rule
+from kokuin.trust.rules import SIGNATURE_ALGORITHM, Reason
 from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_OID
+from pqc.policies import Role, Subject, Suitability, Usage, Weakness
 
 if TYPE_CHECKING:
-    from kokuin.trust.report import Check
+    from kokuin.trust.report import Check, ReportValue
+    from kokuin.trust.rules import Rule
     from kokuin.wire.algorithms import AlgorithmIdentifier
-    from pqc.verifying import KeyFacts
-
-WEAK_DIGESTS = frozenset({"sha1"})
-REFUSED_DIGESTS = frozenset({"md5"})
-WEAK_RSA_BITS = 2048
-"""A shorter modulus is named as weak."""
-REFUSED_RSA_BITS = 1024
-"""A shorter modulus was factored in public (RSA-768 in 2009)."""
+    from pqc.policies import Judgement, Policy
+    from pqc.scheme import KeyFacts
 
 ML_DSA_DIGESTS = {
-    oids.ID_ML_DSA_44: frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"}),
-    oids.ID_ML_DSA_65: frozenset({"sha384", "sha512", "sha3_384", "sha3_512"}),
-    oids.ID_ML_DSA_87: frozenset({"sha512", "sha3_512"}),
+    oids.ID_ML_DSA_44: frozenset(
+        {"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "shake256"}
+    ),
+    oids.ID_ML_DSA_65: frozenset({"sha384", "sha512", "sha3_384", "sha3_512", "shake256"}),
+    oids.ID_ML_DSA_87: frozenset({"sha512", "sha3_512", "shake256"}),
 }
 """RFC 9882 §3.3: the message digests that do not weaken the signature under which they stand."""
 
 _FAILURE = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
 
 
-def judge_digest(rule: Rule, oid: str) -> Check:
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What algorithms are judged by.
+
+    Attributes:
+        policy: which of them are fit, and until when.
+        proven: the time for which existence is proven, microseconds since 1970 UTC.
+        claimed: the time at which the object says that it was made.
+    """
+
+    policy: Policy
+    proven: int
+    claimed: int
+
+
+def judge_digest(rule: Rule, oid: str, role: Role, constraints: Constraints) -> Check:
     """Judge a digest that the token uses or names."""
     digest = DIGEST_BY_OID.get(oid)
     if digest is None:
         return rule.indeterminate(Reason.DIGEST_UNKNOWN, _FAILURE, algorithm=oid)
-    if digest.name in REFUSED_DIGESTS:
-        return rule.failed(Reason.DIGEST_REFUSED, _FAILURE, algorithm=digest.name)
-    if digest.name in WEAK_DIGESTS:
-        if rule is IMPRINT_ALGORITHM:
-            return rule.indeterminate(Reason.DIGEST_WEAK, _FAILURE, algorithm=digest.name)
-        return rule.weak(Reason.DIGEST_WEAK, algorithm=digest.name)
-    return rule.ok(algorithm=digest.name)
+    return judge_subject(rule, Subject.of_hash(digest.name, role), constraints, algorithm=digest.name)
+
+
+def judge_key(
+    rule: Rule, key: KeyFacts | None, digest: str | None, algorithm: str, constraints: Constraints
+) -> Check:
+    """Judge the key behind a signature, and the digest under it.
+
+    Args:
+        rule: the check that this is.
+        key: None where it is of no kind that we know.
+        digest: None where the scheme has its own.
+        algorithm: OID of the signature algorithm.
+        constraints: what it is judged by.
+    """
+    if key is None:
+        return rule.indeterminate(Reason.KEY_UNKNOWN, _FAILURE)
+    subject = Subject.of_key(key, digest, algorithm)
+    return judge_subject(rule, subject, constraints, key=key.name, digest=digest)
 
 
 def judge_parameters(algorithm: AlgorithmIdentifier) -> Check | None:
@@ -56,16 +85,40 @@ def judge_parameters(algorithm: AlgorithmIdentifier) -> Check | None:
     return None
 
 
-def judge_key(rule: Rule, key: KeyFacts | None, digest: str | None) -> Check:
-    """Judge the key behind a signature, and the digest under it (None where the scheme has its own)."""
-    if key is None:
-        return rule.indeterminate(Reason.KEY_UNKNOWN, _FAILURE)
-    if digest in REFUSED_DIGESTS:
-        return rule.failed(Reason.DIGEST_REFUSED, _FAILURE, algorithm=digest)
-    if key.family == "rsa" and key.bits < REFUSED_RSA_BITS:
-        return rule.indeterminate(Reason.KEY_TOO_SHORT, _FAILURE, key=key.name)
-    if key.family == "rsa" and key.bits < WEAK_RSA_BITS:
-        return rule.weak(Reason.KEY_WEAK, key=key.name)
-    if digest in WEAK_DIGESTS:
-        return rule.weak(Reason.DIGEST_WEAK, algorithm=digest)
-    return rule.ok(key=key.name, digest=digest)
+def judge_subject(rule: Rule, subject: Subject, constraints: Constraints, **params: ReportValue) -> Check:
+    """Judge a subject by the policy, at the time of the proof of existence; `params` are those of a pass."""
+    found = constraints.policy.judge(subject, Usage.VERIFY, constraints.proven)
+    named = found.subject.name
+    if found.status is Suitability.UNKNOWN:
+        return rule.indeterminate(Reason.NOT_IN_POLICY, _FAILURE, algorithm=named)
+    if found.status is Suitability.FORBIDDEN:
+        return _judge_unfit(rule, subject, found, constraints)
+    if found.status is Suitability.WEAK:
+        if found.subject.role is Role.SIGNATURE:
+            return rule.weak(Reason.KEY_WEAK, key=named)
+        return rule.weak(Reason.DIGEST_WEAK, algorithm=named)
+    if found.row is not None and found.row.until is not None:
+        params["until"] = str(found.row.until)
+    return rule.ok(**params)
+
+
+def _judge_unfit(rule: Rule, subject: Subject, found: Judgement, constraints: Constraints) -> Check:
+    named = found.subject.name
+    if found.broken:
+        return rule.failed(Reason.DIGEST_REFUSED, _FAILURE, algorithm=named)
+    policy = constraints.policy
+    # A claim from after the proof cannot help: what is unfit stays unfit.
+    if policy.judge(subject, Usage.VERIFY, constraints.claimed).status.fit:
+        return rule.indeterminate(
+            Reason.NO_LONGER_FIT,
+            SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+            algorithm=named,
+            until=str(policy.last_fit(subject, Usage.VERIFY)),
+        )
+    match found.row.weakness if found.row is not None else None:
+        case Weakness.COLLISIONS:
+            return rule.indeterminate(Reason.DIGEST_WEAK, _FAILURE, algorithm=named)
+        case Weakness.SHORT:
+            return rule.indeterminate(Reason.KEY_TOO_SHORT, _FAILURE, key=named)
+        case _:
+            return rule.indeterminate(Reason.NOT_ACCEPTED, _FAILURE, algorithm=named)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kokuin.trust import token_checks
-from kokuin.trust.baseline import judge_key, judge_parameters
 from kokuin.trust.certificate import Certificate, read_certificate
+from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
 from kokuin.trust.name import display
 from kokuin.trust.path import PathVerdict, find_path
 from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude, iso_time
@@ -25,6 +25,7 @@ from kokuin.trust.token import TokenFacts, read_token
 from kokuin.trust.unit_rules import judge_unit
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.errors import WireError
+from pqc.policies import BASELINE, load_policy
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ if TYPE_CHECKING:
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.wire.cms import SignerInfo
+    from pqc.policies import Policy
 
 KIND = "timestamp-token"
 MAX_CERTIFICATES = 64
 """Certificates of a token that are looked at; real ones carry up to five."""
+
+
+def _baseline() -> Policy:
+    return load_policy(BASELINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,16 @@ class Context:
     """What a token is judged by.
 
     Attributes:
-        at: validation time, microseconds since 1970 UTC.
+        at: validation time, microseconds since 1970 UTC; a token proves its own existence only then.
         trust: anchors and helpers.
         content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
+        policy: which algorithms are fit, and until when.
     """
 
     at: int
     trust: TrustStore
     content: Callable[[str], bytes] | None = None
+    policy: Policy = field(default_factory=_baseline)
 
 
 def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ()) -> Report:
@@ -63,15 +71,18 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     """
     facts = read_token(octets)
     if isinstance(facts, Check):
-        return make_report({}, context.at, (*before, facts))
+        return make_report({}, context, (*before, facts))
     certificates, ignored = _read_certificates(facts.signed_data.certificates)
     checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
-    return make_report(_subject(facts), context.at, checks, limits)
+    return make_report(_subject(facts), context, checks, limits)
 
 
 def make_report(
-    subject: dict[str, ReportValue], at: int, checks: tuple[Check, ...], limits: tuple[Limit, ...] = ()
+    subject: dict[str, ReportValue],
+    context: Context,
+    checks: tuple[Check, ...],
+    limits: tuple[Limit, ...] = (),
 ) -> Report:
     """Draw the conclusion from the checks; what was not done becomes a limit."""
     indication, sub_indication = conclude(checks)
@@ -80,7 +91,20 @@ def make_report(
         for check in checks
         if check.status is Status.NOT_DONE
     )
-    return Report(KIND, subject, indication, sub_indication, at, checks, (*undone, *limits))
+    return Report(
+        KIND,
+        subject,
+        indication,
+        sub_indication,
+        context.at,
+        checks,
+        (*undone, *limits),
+        policy=context.policy,
+    )
+
+
+def _constraints(facts: TokenFacts, context: Context) -> Constraints:
+    return Constraints(context.policy, context.at, facts.tst_info.gen_time.microseconds)
 
 
 def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool]:
@@ -97,14 +121,15 @@ def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool
 
 def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
     """Check what the token says, whoever signed it."""
+    constraints = _constraints(facts, context)
     return (
         token_checks.judge_versions(facts),
         token_checks.judge_tst_info(facts),
         token_checks.judge_content_type(facts.signer_info),
         token_checks.judge_message_digest(facts),
         token_checks.judge_algorithm_protection(facts.signer_info),
-        token_checks.judge_digest_algorithm(facts.signer_info),
-        token_checks.judge_imprint_algorithm(facts),
+        token_checks.judge_digest_algorithm(facts.signer_info, constraints),
+        token_checks.judge_imprint_algorithm(facts, constraints),
         token_checks.judge_imprint(facts, context.content),
         token_checks.judge_time(facts, context.at),
     )
@@ -112,23 +137,24 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
 
 def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: Context) -> tuple[Check, ...]:
     """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time."""
-    trust = context.trust
-    verdict = identify_signer(facts.signer_info, (*certificates, *trust.helpers, *trust.anchors))
+    trust, constraints = context.trust, _constraints(facts, context)
+    candidates = (*certificates, *trust.helpers, *trust.anchors)
+    verdict = identify_signer(facts.signer_info, candidates, constraints)
     if verdict.certificate is None:
         return (verdict.check,)
     signer = verdict.certificate
     path = find_path(signer, trust, certificates, context.at)
     return (
         verdict.check,
-        *_judge_signature(facts, signer),
+        *_judge_signature(facts, signer, constraints),
         _judge_path(path, context),
-        *(() if path.path is None else (_judge_path_algorithms(path.path),)),
+        *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),
         *judge_unit(signer, facts.tst_info, context.at),
         REVOCATION.not_done(Reason.NOT_IMPLEMENTED),
     )
 
 
-def _judge_signature(facts: TokenFacts, signer: Certificate) -> tuple[Check, ...]:
+def _judge_signature(facts: TokenFacts, signer: Certificate, constraints: Constraints) -> tuple[Check, ...]:
     info = facts.signer_info
     verdict = _verify_signature(info, signer)
     if verdict is None:
@@ -146,7 +172,7 @@ def _judge_signature(facts: TokenFacts, signer: Certificate) -> tuple[Check, ...
         reason = Reason.SIGNATURE_MALFORMED if malformed else Reason.SIGNATURE_INVALID
         signature = SIGNATURE.failed(reason, SubIndication.SIG_CRYPTO_FAILURE)
     algorithm = judge_parameters(info.signature_algorithm) or judge_key(
-        SIGNATURE_ALGORITHM, verdict.key, verdict.digest
+        SIGNATURE_ALGORITHM, verdict.key, verdict.digest, info.signature_algorithm.oid, constraints
     )
     return signature, algorithm
 
@@ -177,12 +203,13 @@ def _judge_path(verdict: PathVerdict, context: Context) -> Check:
     return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
 
 
-def _judge_path_algorithms(path: tuple[Certificate, ...]) -> Check:
+def _judge_path_algorithms(path: tuple[Certificate, ...], constraints: Constraints) -> Check:
     """The signatures that join the path; the anchor's own is not relied on."""
     checks = []
     for certificate, issuer in itertools.pairwise(path):
         verdict = certificate.signed_by(issuer.public_key)
-        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest))
+        algorithm = certificate.signature_algorithm.oid
+        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest, algorithm, constraints))
     for status in (Status.FAILED, Status.INDETERMINATE, Status.WEAK):
         for check in checks:
             if check.status is status:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pqc.policies import Policy
+
 SCHEMA_VERSION = 1
 """`schema` of the JSON form; it rises when a field changes its meaning or goes."""
 
@@ -37,6 +39,7 @@ class SubIndication(StrEnum):
     CHAIN_CONSTRAINTS_FAILURE = "CHAIN_CONSTRAINTS_FAILURE"
     CERTIFICATE_CHAIN_GENERAL_FAILURE = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
     CRYPTO_CONSTRAINTS_FAILURE = "CRYPTO_CONSTRAINTS_FAILURE"
+    CRYPTO_CONSTRAINTS_FAILURE_NO_POE = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
     SIGNED_DATA_NOT_FOUND = "SIGNED_DATA_NOT_FOUND"
     TIMESTAMP_ORDER_FAILURE = "TIMESTAMP_ORDER_FAILURE"
     NO_SIGNING_CERTIFICATE_FOUND = "NO_SIGNING_CERTIFICATE_FOUND"
@@ -112,6 +115,7 @@ class Report:
         parts: judgements of objects within it.
         rule: code of the rule by which checks and parts made the whole.
         proofs_of_existence: codes of what proves that it existed before the validation time.
+        policy: the one by which its algorithms were judged; None where none was.
     """
 
     kind: str
@@ -124,6 +128,7 @@ class Report:
     parts: tuple[Report, ...] = ()
     rule: str = "all-checks"
     proofs_of_existence: tuple[str, ...] = ()
+    policy: Policy | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -135,6 +140,7 @@ class Report:
             "rule": self.rule,
             "indication": self.indication.value,
             "sub_indication": self.sub_indication and self.sub_indication.value,
+            "policy": self.policy and {"name": self.policy.name, "edition": self.policy.edition},
             "validation_time": iso_time(self.validation_time),
             "proofs_of_existence": list(self.proofs_of_existence),
             "checks": [check.to_dict() for check in self.checks],

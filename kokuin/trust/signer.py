@@ -7,24 +7,25 @@ token; the signing certificate attribute is signed, so it decides (RFC 5035 §5.
 from __future__ import annotations
 
 import functools
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kokuin.trust.baseline import REFUSED_DIGESTS, WEAK_DIGESTS
+from kokuin.trust.fitness import judge_digest
 from kokuin.trust.name import display, same_name
-from kokuin.trust.report import SubIndication
+from kokuin.trust.report import Status, SubIndication
 from kokuin.trust.rules import SIGNER, Reason
 from kokuin.wire import oids
-from kokuin.wire.algorithms import DIGEST_BY_OID
+from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
 from kokuin.wire.cms import IssuerAndSerial
 from kokuin.wire.errors import WireError
 from kokuin.wire.ess import EssCertId, read_signing_certificate
+from pqc.policies import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kokuin.trust.certificate import Certificate
+    from kokuin.trust.fitness import Constraints
     from kokuin.trust.report import Check
     from kokuin.wire.cms import SignerInfo
 
@@ -39,7 +40,9 @@ class SignerVerdict:
     check: Check
 
 
-def identify_signer(signer_info: SignerInfo, candidates: Sequence[Certificate]) -> SignerVerdict:
+def identify_signer(
+    signer_info: SignerInfo, candidates: Sequence[Certificate], constraints: Constraints
+) -> SignerVerdict:
     """Find the signer's certificate among `candidates`.
 
     Further ids in the attributes name the chain; certificates for them may be absent.
@@ -47,37 +50,29 @@ def identify_signer(signer_info: SignerInfo, candidates: Sequence[Certificate]) 
     ids = _read_ids(signer_info)
     if not isinstance(ids, tuple):
         return SignerVerdict(None, ids)
-    bad = next((check for check in map(_judge_digest, ids) if check), None)
-    if bad is not None:
-        return SignerVerdict(None, bad)
+    digests = [judge_digest(SIGNER, found.digest_oid, Role.CERTIFICATE_ID, constraints) for found in ids]
+    for found, check in zip(ids, digests, strict=True):
+        if check.status is Status.FAILED or found.digest_oid not in DIGEST_BY_OID:
+            return SignerVerdict(None, check)
     named = [certificate for certificate in candidates if _named(signer_info.sid, certificate)]
     if not named:
         check = SIGNER.indeterminate(Reason.CERTIFICATE_ABSENT, SubIndication.NO_SIGNING_CERTIFICATE_FOUND)
         return SignerVerdict(None, check)
     for certificate in named:
         if all(_pinned(found, certificate) for found in ids):
-            return SignerVerdict(certificate, _judge_strength(ids, certificate))
+            return SignerVerdict(certificate, _judge_strength(digests, certificate))
     check = SIGNER.failed(Reason.CERTIFICATE_DIFFERS, SubIndication.SIG_CONSTRAINTS_FAILURE)
     return SignerVerdict(None, check)
 
 
-def _judge_digest(found: EssCertId) -> Check | None:
-    """Return the check that fails because of the digest over the certificate."""
-    means = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
-    digest = DIGEST_BY_OID.get(found.digest_oid)
-    if digest is None:
-        return SIGNER.indeterminate(Reason.DIGEST_UNKNOWN, means, algorithm=found.digest_oid)
-    if digest.name in REFUSED_DIGESTS:
-        return SIGNER.failed(Reason.DIGEST_REFUSED, means, algorithm=digest.name)
-    return None
-
-
-def _judge_strength(ids: tuple[EssCertId, ...], certificate: Certificate) -> Check:
-    names = [DIGEST_BY_OID[found.digest_oid].name for found in ids]
+def _judge_strength(digests: list[Check], certificate: Certificate) -> Check:
+    """The fittest of the ids decides: each of them alone pins the certificate."""
     shown = display(certificate.subject)
-    if WEAK_DIGESTS.issuperset(names):
-        return SIGNER.weak(Reason.DIGEST_WEAK, algorithm=names[0], certificate=shown)
-    return SIGNER.ok(certificate=shown)
+    order = (Status.OK, Status.WEAK, Status.INDETERMINATE)
+    best = min(digests, key=lambda check: order.index(check.status))
+    if best.status is Status.OK:
+        return SIGNER.ok(certificate=shown)
+    return replace(best, params={**best.params, "certificate": shown})
 
 
 def _read_ids(signer_info: SignerInfo) -> tuple[EssCertId, ...] | Check:
@@ -110,4 +105,4 @@ def _pinned(found: EssCertId, certificate: Certificate) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _digest(name: str, der: bytes) -> bytes:
-    return hashlib.new(name, der, usedforsecurity=False).digest()
+    return DIGEST_BY_NAME[name].of(der)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from kokuin.trust.baseline import ML_DSA_DIGESTS, judge_digest
+from kokuin.trust.fitness import ML_DSA_DIGESTS, judge_digest
 from kokuin.trust.report import SubIndication, iso_time
 from kokuin.trust.rules import (
     ALGORITHM_PROTECTION,
@@ -25,10 +24,12 @@ from kokuin.wire.cms import IssuerAndSerial
 from kokuin.wire.der import Fields, read_whole
 from kokuin.wire.errors import WireError
 from kokuin.wire.tsp import read_algorithm
+from pqc.policies import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kokuin.trust.fitness import Constraints
     from kokuin.trust.report import Check
     from kokuin.trust.token import TokenFacts
     from kokuin.wire.cms import SignerInfo
@@ -90,7 +91,7 @@ def judge_message_digest(facts: TokenFacts) -> Check:
         return MESSAGE_DIGEST.indeterminate(
             Reason.DIGEST_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm
         )
-    computed = hashlib.new(digest.name, facts.content, usedforsecurity=False).digest()
+    computed = digest.of(facts.content)
     if values[0] != encode.octet_string(computed):
         return MESSAGE_DIGEST.failed(Reason.DIGEST_DIFFERS, SubIndication.HASH_FAILURE)
     return MESSAGE_DIGEST.ok(algorithm=digest.name)
@@ -121,11 +122,12 @@ def _same(one: AlgorithmIdentifier, other: AlgorithmIdentifier) -> bool:
     return one.oid == other.oid and (one.parameters or encode.NULL) == (other.parameters or encode.NULL)
 
 
-def judge_digest_algorithm(signer_info: SignerInfo) -> Check:
+def judge_digest_algorithm(signer_info: SignerInfo, constraints: Constraints) -> Check:
     """The digest over TSTInfo: acceptable, and for ML-DSA as strong as the signature (RFC 9882 §3.3)."""
-    check = judge_digest(DIGEST_ALGORITHM, signer_info.digest_algorithm.oid)
+    algorithm = signer_info.digest_algorithm.oid
+    check = judge_digest(DIGEST_ALGORITHM, algorithm, Role.SIGNATURE_DIGEST, constraints)
     fitting = ML_DSA_DIGESTS.get(signer_info.signature_algorithm.oid)
-    digest = DIGEST_BY_OID.get(signer_info.digest_algorithm.oid)
+    digest = DIGEST_BY_OID.get(algorithm)
     if fitting is not None and digest is not None and digest.name not in fitting:
         return DIGEST_ALGORITHM.failed(
             Reason.DIGEST_TOO_SHORT, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=digest.name
@@ -133,7 +135,7 @@ def judge_digest_algorithm(signer_info: SignerInfo) -> Check:
     return check
 
 
-def judge_imprint_algorithm(facts: TokenFacts) -> Check:
+def judge_imprint_algorithm(facts: TokenFacts, constraints: Constraints) -> Check:
     """The digest over the stamped data."""
     imprint = facts.tst_info.imprint
     digest = DIGEST_BY_OID.get(imprint.digest_oid)
@@ -141,7 +143,7 @@ def judge_imprint_algorithm(facts: TokenFacts) -> Check:
         return IMPRINT_ALGORITHM.failed(
             Reason.DIGEST_LENGTH, SubIndication.FORMAT_FAILURE, algorithm=digest.name
         )
-    return judge_digest(IMPRINT_ALGORITHM, imprint.digest_oid)
+    return judge_digest(IMPRINT_ALGORITHM, imprint.digest_oid, Role.IMPRINT, constraints)
 
 
 def judge_imprint(facts: TokenFacts, content: Callable[[str], bytes] | None) -> Check:

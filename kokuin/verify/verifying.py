@@ -15,11 +15,13 @@ from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks
 from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_timestamp_response
+from pqc.policies import BASELINE, load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.trust.anchors import TrustStore
+    from pqc.policies import Policy
 
 MAX_OCTETS = TOKEN_LIMITS.size
 """More than this is not read."""
@@ -28,7 +30,12 @@ _GRANTED = frozenset({0, 1})
 
 
 def verify_bytes(
-    data: bytes, *, trust: TrustStore, at: int, content: Callable[[str], bytes] | None = None
+    data: bytes,
+    *,
+    trust: TrustStore,
+    at: int,
+    content: Callable[[str], bytes] | None = None,
+    policy: Policy | None = None,
 ) -> Report:
     """Recognise and judge a time-stamp token or response, in BER or PEM.
 
@@ -37,6 +44,7 @@ def verify_bytes(
         trust: anchors and helpers.
         at: validation time, microseconds since 1970 UTC.
         content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
+        policy: which algorithms are fit, and until when; None: `baseline`.
 
     Returns:
         A report for any bytes.
@@ -44,7 +52,7 @@ def verify_bytes(
     Raises:
         OSError: from `content`.
     """
-    context = Context(at, trust, content)
+    context = Context(at, trust, content, policy or load_policy(BASELINE))
     try:
         octets = definite(_unarmour(data), TOKEN_LIMITS)
         first = Fields(read_whole(octets, asn1.SEQUENCE)).take_any().tag
@@ -53,8 +61,8 @@ def verify_bytes(
         if first == asn1.SEQUENCE:
             return _judge_response(octets, context)
     except WireError as error:
-        return make_report({}, at, (unreadable(error),))
-    return make_report({}, at, (FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE),))
+        return make_report({}, context, (unreadable(error),))
+    return make_report({}, context, (FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE),))
 
 
 def _unarmour(data: bytes) -> bytes:
@@ -79,8 +87,8 @@ def _judge_response(octets: bytes, context: Context) -> Report:
             status_code=response.status,
             fail_info=[str(bit) for bit in sorted(response.fail_info)],
         )
-        return make_report({}, context.at, (check,))
+        return make_report({}, context, (check,))
     if response.token is None:
         check = RESPONSE_STATUS.failed(Reason.TOKEN_ABSENT, SubIndication.FORMAT_FAILURE)
-        return make_report({}, context.at, (check,))
+        return make_report({}, context, (check,))
     return judge_token(response.token, context, (RESPONSE_STATUS.ok(status_code=response.status),))

@@ -106,6 +106,8 @@ def test_a_file_that_is_no_token_fails(tsa: Callable[..., int]) -> None:
         (*TRUST, "--at", "9999-12-31T23:00-14:00"),
         (*TRUST, "--data", "data", "--digest", "00"),
         (*TRUST, "--lang", "fr"),
+        (*TRUST, "--policy", "absent"),
+        (*TRUST, "--policy", "data"),
         (),
     ],
 )
@@ -129,6 +131,19 @@ def test_times_are_read_in_utc_unless_they_say_otherwise(
 ) -> None:
     assert tsa(*TRUST, "--at", moment, "--json") == 0
     assert json.loads(capsys.readouterr().out)["validation_time"] == "2026-06-01T00:00:00Z"
+
+
+def test_the_policy_is_chosen_by_name_or_file_and_named_in_the_report(
+    tsa: Callable[..., int], files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tsa(*TRUST, *AT, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["policy"] == {"name": "baseline", "edition": "1"}
+    assert tsa(*TRUST, *AT, "--policy", "eu-ts119312") == 0
+    assert "eu-ts119312 (TS 119 312 V2.1.1)" in capsys.readouterr().out
+    shipped = Path(kokuin.__file__).parents[1] / "pqc" / "policies" / "eu-ts119312.toml"
+    (files / "strict.toml").write_text(shipped.read_text().replace("2030-12-31", "2020-12-31"))
+    assert tsa(*TRUST, *AT, "--policy", "strict.toml", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["policy"]["name"] == "strict"
 
 
 def test_json_does_not_depend_on_the_language(

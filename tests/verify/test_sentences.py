@@ -13,10 +13,12 @@ import pytest
 import kokuin
 from kokuin.cli.messages import LANGUAGES
 from kokuin.cli.verify import sentences
-from kokuin.trust.baseline import judge_key
-from kokuin.trust.judge import make_report
+from kokuin.trust.anchors import TrustStore
+from kokuin.trust.fitness import Constraints, judge_key
+from kokuin.trust.judge import Context, make_report
 from kokuin.trust.rules import SIGNATURE_ALGORITHM
-from pqc.verifying import KeyFacts
+from kokuin.wire import oids
+from pqc.scheme import KeyFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +30,10 @@ OUTCOMES = frozenset({"weak", "not_done", "failed", "indeterminate"})
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("bits", [1024, 512])
 def test_a_weak_key_is_named_to_people(lang: str, bits: int) -> None:
-    check = judge_key(SIGNATURE_ALGORITHM, KeyFacts("rsa", f"RSA-{bits}", bits), "sha256")
-    assert any(f"RSA-{bits}" in line for line in sentences(make_report({}, 0, (check,)), lang))
+    key, context = KeyFacts("rsa", f"RSA-{bits}", bits), Context(0, TrustStore())
+    constraints = Constraints(context.policy, 0, 0)
+    check = judge_key(SIGNATURE_ALGORITHM, key, "sha256", oids.SHA256_WITH_RSA, constraints)
+    assert any(f"RSA-{bits}" in line for line in sentences(make_report({}, context, (check,)), lang))
 
 
 def _said() -> Iterator[tuple[str, str, frozenset[str]]]:
