@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
     from pqc.suites import Suite
 
+REST_SECONDS = 1.0
+"""How long a key that could not sign even after a fresh login is left alone: dead devices answer slowly."""
+
+_GONE = frozenset({SignerProblem.TOKEN_MISSING, SignerProblem.KEY_MISSING})
+"""What a device says of a loaded key that is there again once it has been opened afresh, or never."""
 _CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
     "P-384": ec.SECP384R1(),
@@ -103,6 +109,7 @@ class Pkcs11Signer:
         self.public_key = b""
         self._key: Any = None
         self._generation = -1
+        self._rests_until = float("-inf")
         self._device.run(self._attach)
 
     def sign(self, message: bytes) -> bytes:
@@ -111,13 +118,19 @@ class Pkcs11Signer:
         Raises:
             SignerError: the device is gone, also for a fresh login, or holds another key now.
         """
+        with self._device.lock:
+            if time.monotonic() < self._rests_until:
+                raise SignerError(SignerProblem.DEVICE_FAILED, f"{self._reference}: lost a moment ago")
+            try:
+                return self._device.run(lambda: self._sign(message), _GONE)
+            except SignerError:
+                self._rests_until = time.monotonic() + REST_SECONDS
+                raise
 
-        def sign() -> bytes:
-            if self._generation != self._device.generation:
-                self._attach()
-            return self._operation(self._key, message)
-
-        return self._device.run(sign)
+    def _sign(self, message: bytes) -> bytes:
+        if self._generation != self._device.generation:
+            self._attach()
+        return self._operation(self._key, message)
 
     def _attach(self) -> None:
         """Find the key among the objects of a logged-in session, and check it as at load."""

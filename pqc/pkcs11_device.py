@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-import time
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Token
 
 T = TypeVar("T")
-
-REST_SECONDS = 1.0
-"""How long a device that could not be reopened is left alone: a dead one may take long to say so."""
 
 _LOST = (
     pkcs11.SessionHandleInvalid,
@@ -44,7 +40,6 @@ _LOST = (
     pkcs11.GeneralError,
 )
 """What a session, a token or a library that has gone says, and what a fresh login may cure."""
-_LOST_PROBLEMS = frozenset({SignerProblem.TOKEN_MISSING, SignerProblem.KEY_MISSING})
 _PIN_ERRORS = (
     pkcs11.PinIncorrect,
     pkcs11.PinInvalid,
@@ -70,10 +65,10 @@ class Device:
             SignerError: the file is no PKCS#11 library, or it does not start.
         """
         self._path = path
-        self._lock = RLock()
+        self.lock = RLock()
+        """Held by whoever makes several calls that belong together."""
         self._sessions: dict[str, tuple[str, Session]] = {}
         self._refused: set[tuple[str, str]] = set()
-        self._rests_until = float("-inf")
         self.generation = 0
         """Raised whenever all handles have become void."""
         try:
@@ -81,25 +76,26 @@ class Device:
         except (pkcs11.PKCS11Error, RuntimeError) as error:
             raise SignerError(SignerProblem.BACKEND_MISSING, f"{path}: {_name(error)}") from None
 
-    def run(self, action: Callable[[], T]) -> T:
+    def run(self, action: Callable[[], T], gone: frozenset[SignerProblem] = frozenset()) -> T:
         """Do something with the device; when it was lost, open it afresh, log in, and do it once more.
 
+        Args:
+            action: what to do; it asks `session` anew and keeps no handle of an older `generation`.
+            gone: problems that speak of a lost device too, for what was there before.
+
         Raises:
-            SignerError: it failed for good, again after a fresh login, or rests since such a failure.
+            SignerError: it failed, or failed again after a fresh login.
         """
-        with self._lock:
-            if time.monotonic() < self._rests_until:
-                raise SignerError(SignerProblem.DEVICE_FAILED, f"{self._path}: lost a moment ago")
+        with self.lock:
             try:
                 return action()
             except (pkcs11.PKCS11Error, SignerError) as error:
-                if not _is_lost(error):
+                if not _is_lost(error, gone):
                     raise self._coded(error) from error
             try:
                 self._reopen()
                 return action()
             except (pkcs11.PKCS11Error, SignerError) as error:
-                self._rests_until = time.monotonic() + REST_SECONDS
                 raise self._coded(error) from error
 
     def session(self, label: str, pin: str) -> Session:
@@ -149,9 +145,9 @@ class Device:
         return SignerError(SignerProblem.DEVICE_FAILED, f"{self._path}: {_name(error)}")
 
 
-def _is_lost(error: Exception) -> bool:
+def _is_lost(error: Exception, gone: frozenset[SignerProblem]) -> bool:
     if isinstance(error, SignerError):
-        return error.problem in _LOST_PROBLEMS
+        return error.problem in gone
     # python-pkcs11 has no class of its own for CKR_CRYPTOKI_NOT_INITIALIZED and for what vendors add.
     return isinstance(error, _LOST) or type(error) is pkcs11.PKCS11Error
 

@@ -35,6 +35,17 @@ def corpus() -> Path:
     return Path(folder)
 
 
+def liboqs() -> Path:
+    """Return the shared library named by `KOKUIN_LIBOQS`, or skip.
+
+    No distribution that we know of has a package of it, so its absence never fails.
+    """
+    library = os.environ.get("KOKUIN_LIBOQS")
+    if not library:
+        pytest.skip("KOKUIN_LIBOQS is not set: signing with liboqs is not tried")
+    return Path(library)
+
+
 def absent(reason: str) -> NoReturn:
     """Skip because of a missing peer, or fail where peers are required."""
     if os.environ.get("REQUIRE_PEERS") == "1":

@@ -1,0 +1,24 @@
+"""The PKCS#11 device of the signers' tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.softhsm import make_softhsm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.softhsm import SoftHsm
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
+    """SoftHSM2 for this process: its library reads the variable whenever it is started."""
+    made = make_softhsm(tmp_path_factory.mktemp("softhsm") / "hsm")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.settings.items():
+            patch.setenv(name, value)
+        yield made
