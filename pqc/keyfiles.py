@@ -1,6 +1,7 @@
 """Private keys on disk: PKCS#8 PEM, mode 0600, encrypted when a passphrase is given.
 
-ML-DSA keys are stored as their 32-octet seed (RFC 9881 §6).
+ML-DSA keys are stored as their 32-octet seed (RFC 9881 §6), SLH-DSA keys as
+RFC 9909 §6 and composite keys as §4.2 of their draft want.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from kokuin.wire.pem import read_blocks, write_block
+from pqc import pkcs8
+from pqc.registry import scheme_of_key
+from pqc.scheme import private_info, read_private_info
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pqc.signing import PrivateKey
+    from pqc.scheme import PrivateKey
 
 MAX_KEY_FILE = 64 * 1024
+
+_MAX_BLOCKS = 8
+"""OpenSSL writes the curve before the key, or the certificates behind it."""
+_CLEAR = "PRIVATE KEY"
+_CLOSED = "ENCRYPTED PRIVATE KEY"
 
 
 class KeyFileProblem(StrEnum):
@@ -36,6 +41,8 @@ class KeyFileProblem(StrEnum):
     PASSPHRASE_WRONG = "KEY_PASSPHRASE_WRONG"  # noqa: S105  # a code, no secret
     PASSPHRASE_UNUSED = "KEY_PASSPHRASE_UNUSED"  # noqa: S105  # a code, no secret
     """A passphrase is configured, but the key lies there in the clear."""
+    UNSUPPORTED = "KEY_FILE_UNSUPPORTED"
+    """A key or an encryption of a kind that is not taken, as an ML-DSA key without its seed."""
     UNREADABLE = "KEY_FILE_UNREADABLE"
 
 
@@ -59,8 +66,8 @@ def write_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
     Raises:
         FileExistsError: a key is never overwritten.
     """
-    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    der = private_info(key)
+    pem = write_block(_CLOSED, pkcs8.encrypt(der, passphrase)) if passphrase else write_block(_CLEAR, der)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -98,7 +105,22 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     if passphrase and not encrypted:
         raise KeyFileError(KeyFileProblem.PASSPHRASE_UNUSED, path)
     try:
-        return cast("PrivateKey", load_pem_private_key(pem, passphrase))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return _load(pem, passphrase)
+    except UnsupportedAlgorithm:
+        raise KeyFileError(KeyFileProblem.UNSUPPORTED, path) from None
+    except (ValueError, TypeError):
         problem = KeyFileProblem.PASSPHRASE_WRONG if encrypted else KeyFileProblem.UNREADABLE
         raise KeyFileError(problem, path) from None
+
+
+def _load(pem: bytes, passphrase: bytes | None) -> PrivateKey:
+    blocks = read_blocks(pem, _MAX_BLOCKS)
+    label, der = next((block for block in blocks if block[0] in {_CLEAR, _CLOSED}), ("", b""))
+    if not label:
+        # The older forms of OpenSSL, whose label names the algorithm: RSA, EC, with their own encryption.
+        return cast("PrivateKey", load_pem_private_key(pem, passphrase))
+    private = read_private_info(pkcs8.decrypt(der, passphrase or b"") if label == _CLOSED else der)
+    scheme = scheme_of_key(private.algorithm.oid)
+    if scheme is None:
+        raise UnsupportedAlgorithm(private.algorithm.oid)
+    return scheme.load_private(private)

@@ -3,73 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from pqc.suites import Family, Suite
-from pqc.verifying import HASHES, SignatureOutcome, key_facts, verify_signature
+from pqc.composite import ALGORITHMS, combine, join_public
+from pqc.lattice import software_key
+from pqc.registry import scheme_of
+from pqc.scheme import (
+    KeyMismatchError,
+    PrivateKey,
+    Provider,
+    SignerError,
+    SignerProblem,
+    encode_public_info,
+    public_info,
+)
+from pqc.verifying import SignatureOutcome, key_facts, verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
-    PrivateKey: TypeAlias = (
-        rsa.RSAPrivateKey
-        | ec.EllipticCurvePrivateKey
-        | ed25519.Ed25519PrivateKey
-        | mldsa.MLDSA44PrivateKey
-        | mldsa.MLDSA65PrivateKey
-        | mldsa.MLDSA87PrivateKey
-    )
+    from pqc.suites import Suite
 
-
-class KeyMismatchError(ValueError):
-    """The key is not of the suite's type, or the suite is for verifying only, or its self-test failed."""
-
-
-class Provider(StrEnum):
-    """Where a signer's key is used, as the inventory names it."""
-
-    SOFTWARE = "software"
-    PKCS11 = "pkcs11"
-    LIBOQS = "liboqs"
-
-
-class SignerProblem(StrEnum):
-    """Why a key outside this process's own library cannot be used."""
-
-    BACKEND_MISSING = "SIGNER_BACKEND_MISSING"
-    """The library that reaches the key is not installed, or is not the one that was named."""
-    TOKEN_MISSING = "SIGNER_TOKEN_MISSING"  # noqa: S105  # a code, no secret
-    TOKEN_AMBIGUOUS = "SIGNER_TOKEN_AMBIGUOUS"  # noqa: S105  # a code, no secret
-    PIN_MISSING = "SIGNER_PIN_MISSING"
-    PIN_TOO_OPEN = "SIGNER_PIN_TOO_OPEN"
-    """Others than its owner may read the file with the PIN."""
-    PIN_REFUSED = "SIGNER_PIN_REFUSED"
-    """It is not tried again in this process: devices lock after a few wrong ones."""
-    KEY_MISSING = "SIGNER_KEY_MISSING"
-    KEY_AMBIGUOUS = "SIGNER_KEY_AMBIGUOUS"
-    KEY_EXISTS = "SIGNER_KEY_EXISTS"
-    KEY_EXTRACTABLE = "SIGNER_KEY_EXTRACTABLE"
-    """The device would give the private key away."""
-    KEY_CHANGED = "SIGNER_KEY_CHANGED"
-    """A device that came back has another key in the place of the one that was loaded."""
-    DEVICE_FAILED = "SIGNER_DEVICE_FAILED"
-
-
-class SignerError(Exception):
-    """A key that cannot be used; no secret is in the message.
-
-    Attributes:
-        problem: the stable code.
-    """
-
-    def __init__(self, problem: SignerProblem, detail: str) -> None:
-        super().__init__(f"{problem.value}: {detail}")
-        self.problem = problem
+__all__ = [
+    "CompositeSigner",
+    "ContextSigner",
+    "KeyMismatchError",
+    "MlDsaSigner",
+    "PrivateKey",
+    "Provider",
+    "Signer",
+    "SignerError",
+    "SignerProblem",
+    "SoftwareSigner",
+    "generate_key",
+    "self_test",
+]
 
 
 class Signer(Protocol):
@@ -103,11 +71,12 @@ class Signer(Protocol):
         ...
 
 
-_CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
-    "P-256": ec.SECP256R1,
-    "P-384": ec.SECP384R1,
-    "P-521": ec.SECP521R1,
-}
+class ContextSigner(Signer, Protocol):
+    """A signer of ML-DSA that can be one half of a composite."""
+
+    def sign_in_context(self, message: bytes, context: bytes) -> bytes:
+        """Return the pure signature over `message` in a context of at most 255 octets (FIPS 204 §5.2)."""
+        ...
 
 
 def generate_key(suite: Suite) -> PrivateKey:
@@ -115,23 +84,11 @@ def generate_key(suite: Suite) -> PrivateKey:
 
     Raises:
         KeyMismatchError: the suite is for verifying only.
+        SignerError: an optional library is missing.
     """
     if not suite.issue:
         raise KeyMismatchError(suite.id)
-    match suite.family:
-        case Family.RSA_PKCS1 | Family.RSA_PSS:
-            return rsa.generate_private_key(65537, int(suite.key.removeprefix("RSA-")))
-        case Family.ECDSA:
-            return ec.generate_private_key(_CURVES[suite.key]())
-        case Family.EDDSA:
-            return ed25519.Ed25519PrivateKey.generate()
-        case Family.ML_DSA:
-            kinds: dict[str, Callable[[], PrivateKey]] = {
-                "ML-DSA-44": mldsa.MLDSA44PrivateKey.generate,
-                "ML-DSA-65": mldsa.MLDSA65PrivateKey.generate,
-                "ML-DSA-87": mldsa.MLDSA87PrivateKey.generate,
-            }
-            return kinds[suite.key]()
+    return scheme_of(suite).generate(suite)
 
 
 class SoftwareSigner:
@@ -141,17 +98,70 @@ class SoftwareSigner:
     experimental = False
 
     def __init__(self, suite: Suite, key: PrivateKey) -> None:
+        """Args: a suite that issues, and a key of its kind.
+
+        Raises:
+            KeyMismatchError: they do not fit, or the key does not sign what it should.
+            SignerError: an optional library is missing.
+        """
         self.suite = suite
-        self.public_key = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        facts = key_facts(self.public_key)
-        if not suite.issue or facts is None or facts.name != suite.key:
-            raise KeyMismatchError(suite.id)
-        self._sign = _bind(suite, key)
+        self.public_key = public_info(key)
+        _check_kind(self)
+        self._sign = scheme_of(suite).bind(suite, key)
         self_test(suite, self.public_key, self._sign)
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature value over `message`."""
         return self._sign(message)
+
+
+class MlDsaSigner(SoftwareSigner):
+    """A software signer of ML-DSA that also signs in a context."""
+
+    def __init__(self, suite: Suite, key: PrivateKey) -> None:
+        """Args and errors as of `SoftwareSigner`."""
+        super().__init__(suite, key)
+        self._in_context = software_key(suite.id, key).sign
+
+    def sign_in_context(self, message: bytes, context: bytes) -> bytes:
+        """Return the signature over `message` in a context of at most 255 octets."""
+        return self._in_context(message, context)
+
+
+class CompositeSigner:
+    """A composite key whose halves are two signers, each wherever it lives.
+
+    Both keys must have been made for this composite alone (§3.1 of the draft):
+    a half that also signs by itself would let its signatures be taken out.
+    """
+
+    def __init__(self, suite: Suite, ml_dsa: ContextSigner, traditional: Signer) -> None:
+        """Args: a composite suite and signers of its components.
+
+        Raises:
+            KeyMismatchError: they do not fit, or the key does not sign what it should.
+        """
+        if (ml_dsa.suite.id, traditional.suite.id) != suite.components:
+            raise KeyMismatchError(suite.id)
+        self.suite = suite
+        self.public_key = encode_public_info(
+            suite.algorithm, join_public(ml_dsa.public_key, traditional.public_key)
+        )
+        self.provider = ml_dsa.provider if ml_dsa.provider is traditional.provider else Provider.SEVERAL
+        self.experimental = ml_dsa.experimental or traditional.experimental
+        _check_kind(self)
+        self._sign = combine(ALGORITHMS[suite.algorithm.oid], ml_dsa.sign_in_context, traditional.sign)
+        self_test(suite, self.public_key, self._sign)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return both signatures over `message`, one after the other."""
+        return self._sign(message)
+
+
+def _check_kind(signer: SoftwareSigner | CompositeSigner) -> None:
+    facts = key_facts(signer.public_key)
+    if not signer.suite.issue or facts is None or facts.name != signer.suite.key:
+        raise KeyMismatchError(signer.suite.id)
 
 
 def self_test(suite: Suite, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
@@ -175,20 +185,3 @@ def self_test(suite: Suite, public_key: bytes, sign: Callable[[bytes], bytes]) -
     )
     if verdict.outcome is not SignatureOutcome.VALID:
         raise KeyMismatchError(suite.id)
-
-
-def _bind(suite: Suite, key: PrivateKey) -> Callable[[bytes], bytes]:
-    """Resolve everything about the scheme once, so that a signature is a single call."""
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        scheme = ec.ECDSA(HASHES[suite.digest])
-        return lambda message: key.sign(message, scheme)
-    if isinstance(key, rsa.RSAPrivateKey):
-        digest = HASHES[suite.digest]
-        pad: padding.AsymmetricPadding = (
-            padding.PSS(padding.MGF1(digest), digest.digest_size)
-            if suite.family is Family.RSA_PSS
-            else padding.PKCS1v15()
-        )
-        return lambda message: key.sign(message, pad, digest)
-    # EdDSA and ML-DSA sign the message itself: pure mode, empty context (RFC 9882 §3.1).
-    return key.sign

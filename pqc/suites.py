@@ -15,13 +15,15 @@ from pqc.pss import encode_pss_parameters
 
 
 class Family(StrEnum):
-    """How a signature is computed; each family is one branch of the signer and the verifier."""
+    """How a signature is computed: each family has one scheme in `pqc.registry`."""
 
     RSA_PKCS1 = "rsa-pkcs1"
     RSA_PSS = "rsa-pss"
     ECDSA = "ecdsa"
     EDDSA = "eddsa"
     ML_DSA = "ml-dsa"
+    SLH_DSA = "slh-dsa"
+    COMPOSITE_ML_DSA = "composite-ml-dsa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,15 @@ class Suite:
         family: how it signs.
         key: name of the key type (`P-256`, `RSA-3072`, `ML-DSA-65`).
         algorithm: signatureAlgorithm of SignerInfo and certificates.
-        digest: digestAlgorithm of SignerInfo: hash of the content and, but for EdDSA and ML-DSA, of
-            the signed attributes too.
+        digest: digestAlgorithm of SignerInfo: hash of the content and, with RSA and ECDSA, of the
+            signed attributes too.
         signature_size: octets of a signature, the greatest there can be.
         classical_bits: strength against classical attack, bits.
         quantum_category: NIST category against quantum attack, 0 for none.
         jose: JOSE `alg`, None where there is none.
         issue: False for suites that are only verified.
+        draft: its standard is not published yet, so that its octets may still change.
+        components: ids of the suites of its halves, the post-quantum one first; empty for a simple one.
     """
 
     id: str
@@ -52,11 +56,14 @@ class Suite:
     quantum_category: int = 0
     jose: str | None = None
     issue: bool = True
+    draft: bool = False
+    components: tuple[str, ...] = ()
 
     @property
     def digest_algorithm(self) -> AlgorithmIdentifier:
-        """AlgorithmIdentifier of `digest`, parameters absent (RFC 5754 §2)."""
-        return AlgorithmIdentifier(DIGEST_BY_NAME[self.digest].oid)
+        """AlgorithmIdentifier of `digest`; SHA-2 has no parameters (RFC 5754 §2)."""
+        digest = DIGEST_BY_NAME[self.digest]
+        return AlgorithmIdentifier(digest.oid, digest.parameters)
 
 
 def _rsa(bits: int, digest: str, strength: int, *, issue: bool = True) -> tuple[Suite, Suite]:
@@ -120,6 +127,37 @@ def _ml_dsa(number: int, oid: str, size: int, strength: int, category: int) -> S
     )
 
 
+def _slh_dsa(name: str, oid: str, size: int, strength: int, category: int) -> Suite:
+    # RFC 9814 §4: parameters absent, pure mode; SHA-512 goes with the SHA-2 sets of 192 and 256 bits.
+    return Suite(
+        f"slh-dsa-sha2-{name}",
+        Family.SLH_DSA,
+        f"SLH-DSA-SHA2-{name}",
+        AlgorithmIdentifier(oid),
+        "sha512",
+        size,
+        strength,
+        category,
+    )
+
+
+def _composite(key: str, oid: str, size: int, traditional: str) -> Suite:
+    # draft-ietf-lamps-cms-composite-sigs-05 §3: the digest is the algorithm's pre-hash, parameters absent.
+    # Both halves must fall, so the strengths are those of the stronger half.
+    return Suite(
+        key.lower(),
+        Family.COMPOSITE_ML_DSA,
+        key,
+        AlgorithmIdentifier(oid),
+        "sha512",
+        size,
+        192,
+        3,
+        draft=True,
+        components=("ml-dsa-65", traditional),
+    )
+
+
 SUITES: dict[str, Suite] = {
     suite.id: suite
     for suite in (
@@ -140,9 +178,24 @@ SUITES: dict[str, Suite] = {
             128,
             jose="EdDSA",
         ),
+        # RFC 8419 §3.1: Ed448 with signed attributes uses SHAKE256 with 512 bits, under id-shake256-len.
+        Suite(
+            "ed448",
+            Family.EDDSA,
+            "Ed448",
+            AlgorithmIdentifier(oids.ID_ED448),
+            "shake256-512",
+            114,
+            224,
+            jose="EdDSA",
+        ),
         _ml_dsa(44, oids.ID_ML_DSA_44, 2420, 128, 2),
         _ml_dsa(65, oids.ID_ML_DSA_65, 3309, 192, 3),
         _ml_dsa(87, oids.ID_ML_DSA_87, 4627, 256, 5),
+        _slh_dsa("192s", oids.ID_SLH_DSA_SHA2_192S, 16224, 192, 3),
+        _slh_dsa("256s", oids.ID_SLH_DSA_SHA2_256S, 29792, 256, 5),
+        _composite("MLDSA65-ECDSA-P256-SHA512", oids.ID_MLDSA65_ECDSA_P256_SHA512, 3381, "ecdsa-p256-sha256"),
+        _composite("MLDSA65-Ed25519-SHA512", oids.ID_MLDSA65_ED25519_SHA512, 3373, "ed25519"),
     )
 }
 """Every suite by its id."""

@@ -8,7 +8,6 @@ Building the rest once leaves some ten small concatenations a token.
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kokuin.wire.tsp import TimeStampReq
     from pqc.suites import Suite
 
@@ -109,7 +106,7 @@ class TokenTemplate:
     def __init__(self, suite: Suite, signer: SignerIdentity) -> None:
         digest = encode.algorithm(suite.digest_algorithm)
         signature = encode.algorithm(suite.algorithm)
-        self._digest: Callable[[bytes], hashlib._Hash] = getattr(hashlib, suite.digest)
+        self._digest = DIGEST_BY_NAME[suite.digest].of
         self._data_head = encode.integer(3) + encode.set_of(digest)
         self._content_type = encode.oid(oids.ID_CT_TST_INFO)
         self._certificates = encode.explicit(0, b"".join(sorted((signer.certificate, *signer.chain))))
@@ -122,7 +119,7 @@ class TokenTemplate:
 
     def signed_attributes(self, tst_info: bytes) -> bytes:
         """DER SET OF Attribute over which the signature is made (RFC 5652 §5.4)."""
-        return self._before + self._digest(tst_info).digest() + self._after
+        return self._before + self._digest(tst_info) + self._after
 
     def assemble(
         self, tst_info: bytes, signed_attributes: bytes, signature: bytes, *, certificates: bool
@@ -180,7 +177,7 @@ def _attribute(oid: str, value: bytes) -> bytes:
 
 def _signing_certificate(suite: Suite, signer: SignerIdentity, digest: bytes) -> bytes:
     """SigningCertificateV2 with one ESSCertIDv2 (RFC 5816 §2.2.1); SHA-256 is the default and left out."""
-    hashed: bytes = getattr(hashlib, suite.digest)(signer.certificate).digest()
+    hashed = DIGEST_BY_NAME[suite.digest].of(signer.certificate)
     general_names = encode.sequence(encode.explicit(4, signer.issuer))
     identifier = encode.sequence(
         b"" if suite.digest == "sha256" else digest,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -65,8 +64,8 @@ class CertId:
         key = subject_public_key(issuer.public_key)
         return cls(
             digest,
-            hashlib.new(digest, issuer.subject, usedforsecurity=False).digest(),
-            hashlib.new(digest, key, usedforsecurity=False).digest(),
+            DIGEST_BY_NAME[digest].of(issuer.subject),
+            DIGEST_BY_NAME[digest].of(key),
             serial,
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
+
+from kokuin.wire.algorithms import DIGEST_BY_NAME, hasher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ _BLOCK = 1 << 20
 
 def of_octets(data: bytes) -> Callable[[str], bytes]:
     """Return the digests of data in memory."""
-    return lambda algorithm: hashlib.new(algorithm, data, usedforsecurity=False).digest()
+    return lambda algorithm: DIGEST_BY_NAME[algorithm].of(data)
 
 
 def of_digest(digest: bytes) -> Callable[[str], bytes]:
@@ -29,7 +30,7 @@ def of_file(path: Path) -> Callable[[str], bytes]:
     """
 
     def digest(algorithm: str) -> bytes:
-        state = hashlib.new(algorithm, usedforsecurity=False)
+        state = hasher(algorithm)
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 state.update(block)
