@@ -1,0 +1,1 @@
+"""Other programs read what kokuin writes, and kokuin what they write."""

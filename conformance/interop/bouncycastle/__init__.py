@@ -1,0 +1,1 @@
+"""Bouncy Castle from Maven, pinned by checksum, and programs over it."""
