@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -24,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kokuin.wire import encode
-from kokuin.wire.pem import is_armoured, read_blocks
+from kokuin.wire.pem import is_armoured, read_blocks, write_block
+from pqc import pkcs8
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
 from pqc.kem import key_identifier, recipient_key, recipient_of
 from pqc.keyfiles import MAX_KEY_FILE, KeyFileError, KeyFileProblem
@@ -32,13 +32,15 @@ from pqc.keyfiles import MAX_KEY_FILE, KeyFileError, KeyFileProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
     from pqc.kem import Recipient, RecipientKey
 
 _HALVES = 2
 _PUBLIC = "PUBLIC KEY"
 _CERTIFICATE = "CERTIFICATE"
+_CLEAR = "PRIVATE KEY"
+_CLOSED = "ENCRYPTED PRIVATE KEY"
 _KEY_ENCIPHERMENT_ALONE = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
@@ -67,13 +69,16 @@ def write_kem_key(path: Path, key: RecipientKey, passphrase: bytes | None) -> No
     Raises:
         FileExistsError: a key is never overwritten.
     """
-    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     halves = (key.ml_kem, key.x25519)
-    pem = b"".join(
-        half.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    infos = [
+        half.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         for half in halves
         if half is not None
-    )
+    ]
+    if passphrase:
+        pem = b"".join(write_block(_CLOSED, pkcs8.encrypt(info, passphrase)) for info in infos)
+    else:
+        pem = b"".join(write_block(_CLEAR, info) for info in infos)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -180,8 +185,10 @@ def _read_private(path: Path, octets: bytes, passphrase: bytes | None) -> Recipi
     if passphrase and not encrypted:
         raise KeyFileError(KeyFileProblem.PASSPHRASE_UNUSED, path)
     try:
-        halves = [load_der_private_key(der, passphrase) for _, der in read_blocks(octets, _HALVES)]
-    except _UNREADABLE:
+        halves = [_load(label, der, passphrase) for label, der in read_blocks(octets, _HALVES)]
+    except UnsupportedAlgorithm:
+        raise KeyFileError(KeyFileProblem.UNSUPPORTED, path) from None
+    except (ValueError, TypeError):
         problem = KeyFileProblem.PASSPHRASE_WRONG if encrypted else KeyFileProblem.UNREADABLE
         raise KeyFileError(problem, path) from None
     match halves:
@@ -191,3 +198,10 @@ def _read_private(path: Path, octets: bytes, passphrase: bytes | None) -> Recipi
             return recipient_key(first, second)
         case _:
             raise KeyFileError(KeyFileProblem.UNREADABLE, path)
+
+
+def _load(label: str, der: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
+    # A file that mixes both forms is none of ours: each half is as the passphrase says.
+    if label != (_CLOSED if passphrase else _CLEAR):
+        raise ValueError(label)
+    return load_der_private_key(pkcs8.decrypt(der, passphrase) if passphrase else der, None)

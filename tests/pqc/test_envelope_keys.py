@@ -8,7 +8,13 @@ import pytest
 from asn1crypto import pem  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from kokuin.wire import encode
 from pqc.envelope import open_envelope, seal_envelope
@@ -83,6 +89,18 @@ def test_ml_kem_is_stored_as_its_seed_alone(tmp_path: Path, suite: EnvelopeSuite
 
 
 @EACH
+def test_a_key_under_a_passphrase_is_read_by_the_library_alone(tmp_path: Path, suite: EnvelopeSuite) -> None:
+    path = tmp_path / "recovery.pem"
+    write_kem_key(path, key_of(suite), b"correct horse")
+    first, *rest = (b"-----BEGIN" + block for block in path.read_bytes().split(b"-----BEGIN")[1:])
+    half = load_pem_private_key(first, b"correct horse")
+    assert isinstance(half, mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey)
+    assert half.private_bytes_raw() == key_of(suite).ml_kem.private_bytes_raw()
+    for block in rest:
+        assert isinstance(load_pem_private_key(block, b"correct horse"), x25519.X25519PrivateKey)
+
+
+@EACH
 def test_a_file_says_why_it_is_refused(tmp_path: Path, suite: EnvelopeSuite) -> None:
     clear, closed, bad = tmp_path / "clear", tmp_path / "closed", tmp_path / "bad"
     assert refusal(clear) is KeyFileProblem.MISSING
@@ -94,7 +112,8 @@ def test_a_file_says_why_it_is_refused(tmp_path: Path, suite: EnvelopeSuite) -> 
     clear.chmod(0o644)
     assert refusal(clear) is KeyFileProblem.TOO_OPEN
     text = clear.read_bytes()
-    for octets in (b"", b"garbage", text[:80], text.replace(b"M", b"N", 1), text * 3):
+    unlike = text.replace(b" PRIVATE KEY", b" PUBLIC KEY")
+    for octets in (b"", b"garbage", text[:80], text.replace(b"M", b"N", 1), text * 3, unlike):
         bad.write_bytes(octets)
         bad.chmod(0o600)
         assert refusal(bad) is KeyFileProblem.UNREADABLE
@@ -115,6 +134,9 @@ def test_halves_in_another_order_or_of_another_kind_are_no_hybrid_key(tmp_path: 
         path.write_bytes(octets)
         path.chmod(0o600)
         assert refusal(path) is KeyFileProblem.UNREADABLE
+    write_kem_key(tmp_path / "closed", key_of(HPKE_SUITE), b"correct horse")
+    path.write_bytes((tmp_path / "closed").read_bytes()[:600].rsplit(b"-----BEGIN", 1)[0] + second)
+    assert refusal(path, b"correct horse") is KeyFileProblem.PASSPHRASE_WRONG
     with pytest.raises(KemKindError):
         recipient_of(
             mlkem.MLKEM1024PrivateKey.generate().public_key(), x25519.X25519PrivateKey.generate().public_key()
