@@ -40,10 +40,10 @@ def distinguished_name(organisation: str, common_name: str, country: str = "JP")
             two letters (RFC 5280, appendix A.1).
     """
     if not (len(country) == 2 and country.isascii() and country.isalpha()):
-        raise ValueError(country)
+        raise ValueError(f"{country!r} is no code of two letters")
     for value in (organisation, common_name):
         if not 1 <= len(value) <= MAX_ATTRIBUTE_CHARACTERS:
-            raise ValueError(value)
+            raise ValueError(f"{value!r} has not 1 to {MAX_ATTRIBUTE_CHARACTERS} characters")
     attributes = (
         (oids.ID_AT_COUNTRY_NAME, encode.printable_string(country)),
         (oids.ID_AT_ORGANIZATION_NAME, encode.utf8_string(organisation)),

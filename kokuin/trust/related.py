@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from kokuin.wire.algorithms import DIGEST_BY_OID
@@ -25,4 +24,4 @@ def is_related(certificate: Certificate, other: Certificate) -> bool:
     if related is None or digest is None or digest.size < _MIN_DIGEST_OCTETS:
         return False
     # RFC 9763 §4.1: the related certificate is an end entity's.
-    return not other.is_authority and hashlib.new(digest.name, other.der).digest() == related.value
+    return not other.is_authority and digest.of(other.der) == related.value

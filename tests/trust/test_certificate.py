@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kokuin.trust.certificate import read_certificate
-from kokuin.trust.name import canonical, display, same_name
+from kokuin.trust.name import attribute_types, canonical, display, distinguished_name, same_name
 from kokuin.wire import encode
 from kokuin.wire.errors import WireError
 from tests.trust.forge import AUTHORITY, DAY, NOW, UNIT, issue, name, pki
@@ -105,3 +105,36 @@ def test_a_name_that_cannot_be_read_equals_only_itself() -> None:
     assert not same_name(broken, name("a").public_bytes())
     with pytest.raises(WireError):
         canonical(bytes(20_000))
+
+
+@pytest.mark.parametrize("text", ["Example", "株式会社 刻印", "a" * 64])
+def test_a_name_is_written_as_an_independent_writer_does(text: str) -> None:
+    written = distinguished_name("Test", text)
+    assert written == name(text).public_bytes()
+    assert attribute_types(written) == {"2.5.4.3", "2.5.4.6", "2.5.4.10"}
+
+
+@pytest.mark.parametrize(
+    ("organisation", "common_name", "country"),
+    [
+        ("", "x", "JP"),
+        ("x", "", "JP"),
+        ("x" * 65, "x", "JP"),
+        ("x", "x" * 65, "JP"),
+        ("x", "x", "JPN"),
+        ("x", "x", "日本"),
+        ("x", "x", "J1"),
+    ],
+)
+def test_a_name_that_x_509_has_no_room_for_is_not_written(
+    organisation: str, common_name: str, country: str
+) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        distinguished_name(organisation, common_name, country)
+
+
+@pytest.mark.parametrize("value", [b"", b"\x05\x00", b"\x30\x00", b"\x30\x03\x02\x01\x00"])
+def test_a_binding_to_another_certificate_that_cannot_be_read_is_refused(value: bytes) -> None:
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.36"), value)
+    with pytest.raises(WireError):
+        read_certificate(issue("Twin", pki().authority, (*UNIT, (extension, False))).der)

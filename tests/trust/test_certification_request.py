@@ -233,6 +233,6 @@ def test_changed_requests_are_refused_and_nothing_else() -> None:
 
 def test_an_organisation_that_x_509_has_no_room_for_is_refused() -> None:
     for organisation in ("", "x" * 65):
-        with pytest.raises(ValueError, match=r"^x*$"):
+        with pytest.raises(ValueError, match="64 characters"):
             unit_request(signer_of(SUITES[P256]), organisation)
     unit_request(signer_of(SUITES[P256]), "刻" * 64)

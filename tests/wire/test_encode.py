@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from asn1crypto import core  # type: ignore[import-untyped]
+from asn1crypto import pem as peer_pem
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kokuin.wire import asn1, encode
 from kokuin.wire.algorithms import DIGESTS, AlgorithmIdentifier
 from kokuin.wire.der import children, read_whole
+from kokuin.wire.pem import read_blocks, write_block
 
 ARC = st.integers(0, 2**70)
 OIDS = st.builds(
@@ -106,3 +109,38 @@ def test_an_algorithm_identifier_has_its_parameters_or_none() -> None:
     assert encode.algorithm(AlgorithmIdentifier(digest.oid, encode.NULL)) == encode.sequence(
         encode.oid(digest.oid), encode.NULL
     )
+
+
+@given(
+    moment=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59)),  # noqa: DTZ001  # Hypothesis adds the zone
+)
+@example(moment=datetime(2049, 12, 31, 23, 59, 59, 999_999))  # noqa: DTZ001  # UTC is added below
+@example(moment=datetime(2050, 1, 1))  # noqa: DTZ001  # likewise
+def test_a_time_of_x_509_has_whole_seconds_and_two_digits_before_2050(moment: datetime) -> None:
+    aware = moment.replace(tzinfo=UTC)
+    whole = aware.replace(microsecond=0)
+    octets = encode.x509_time((aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    kind = core.UTCTime if moment.year < 2050 else core.GeneralizedTime
+    assert octets == kind(whole).dump()
+    assert kind.load(octets, strict=True).native == whole
+    found = asn1.time(read_whole(octets, octets[0]))
+    assert (found.microseconds, found.der) == (int(whole.timestamp()) * 1_000_000, True)
+
+
+def test_letters_and_choices_are_those_of_an_independent_writer() -> None:
+    assert encode.printable_string("JP") == core.PrintableString("JP").dump()
+    with pytest.raises(UnicodeEncodeError):
+        encode.printable_string("日本")
+
+    class Choice(core.Enumerated):  # type: ignore[misc]  # the library has no types
+        _map: ClassVar[dict[int, str]] = {0: "zero", 10: "ten"}
+
+    assert [encode.enumerated(value) for value in (0, 10)] == [Choice(0).dump(), Choice(10).dump()]
+
+
+@pytest.mark.parametrize("size", [0, 1, 47, 48, 49, 96, 5_000])
+def test_armour_is_that_of_an_independent_writer_and_is_read_back(size: int) -> None:
+    octets = bytes(index % 251 for index in range(size))
+    block = write_block("X509 CRL", octets)
+    assert block == peer_pem.armor("X509 CRL", octets)
+    assert read_blocks(block, 1) == [("X509 CRL", octets)]
