@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from kokuin.wire import encode
+from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
 from pqc.profiles import DEVELOPMENT_ARC, available
 from tsa.clock.settings import ClockSettings
 
@@ -43,9 +44,14 @@ def _oid(dotted: str) -> str:
     return dotted
 
 
-def _path(path: Path) -> Path:
-    if "\0" in str(path):
+def _no_nul(text: str) -> str:
+    if "\0" in text:
         raise ValueError("a path holds no NUL")
+    return text
+
+
+def _path(path: Path) -> Path:
+    _no_nul(str(path))
     return path
 
 
@@ -130,6 +136,16 @@ class Access(_Table):
     timestamps: Literal["open", "closed"] = "open"
 
 
+class Policies(_Table):
+    """Which policy decides what may be issued: a shipped one's name, or the path of a file.
+
+    `baseline` knows no dates, so that a folder that could issue yesterday can today. What a jurisdiction
+    wants is the operator's to choose.
+    """
+
+    issue: Annotated[str, Field(min_length=1), AfterValidator(_no_nul)] = BASELINE
+
+
 class Pkcs11Key(_Table):
     """A profile's key in a device behind PKCS#11; the PIN is in `pin_file` or in `TSA_PIN`, never here."""
 
@@ -176,6 +192,7 @@ class Config(_Table):
     access: Access = Access()
     signers: dict[str, SignerTable] = Field(default_factory=dict)
     switch: Switch = Switch()
+    policy: Policies = Policies()
 
     def clock_settings(self, accuracy_us: int) -> ClockSettings:
         """The guard's settings; tokens declare the profile's accuracy, microseconds."""
@@ -215,7 +232,12 @@ def load_config(folder: Path, environment: dict[str, str] | None = None) -> Conf
     # A name mistyped would leave the profile's key where nobody meant it to be.
     for name in config.signers.keys() - set(available(folder / "profiles")):
         raise ConfigError(f"{path}: signers.{name}: there is no such profile")
-    return config.model_copy(update=_absolute(config, folder))
+    config = config.model_copy(update=_absolute(config, folder))
+    try:
+        load_policy(config.policy.issue)
+    except PolicyError as error:
+        raise ConfigError(f"{path}: policy.issue: {error}") from None
+    return config
 
 
 def _absolute(config: Config, folder: Path) -> dict[str, object]:
@@ -224,7 +246,10 @@ def _absolute(config: Config, folder: Path) -> dict[str, object]:
         name: (folder / path).resolve() for name, path in paths.items() if path is not None
     }
     signers = {name: _absolute_signer(table, folder) for name, table in config.signers.items()}
-    return {**absolute, "signers": signers}
+    issue = config.policy.issue
+    if issue not in shipped_policies():
+        issue = str((folder / issue).resolve())
+    return {**absolute, "signers": signers, "policy": Policies(issue=issue)}
 
 
 def _absolute_signer(table: Pkcs11Key | LiboqsKey, folder: Path) -> Pkcs11Key | LiboqsKey:

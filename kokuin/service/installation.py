@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kokuin.service.issuing import Issuer
+from kokuin.service.issuing_policy import accepted_imprints
 from kokuin.service.snapshot import UnitReference
-from kokuin.service.units import UnitError, load_unit
+from kokuin.service.units import UnitError, issuing_policy, load_unit
 from tsa.decide import IssuingRules
 
 if TYPE_CHECKING:
@@ -65,10 +66,14 @@ class Installation:
 
 
 def issuing_rules(config: Config, profile: Profile) -> IssuingRules:
-    """What `profile` grants under this configuration."""
+    """What `profile` grants under this configuration: hashes that the issuing policy forbids are badAlg.
+
+    Raises:
+        UnitError: the issuing policy cannot be read.
+    """
     return IssuingRules(
         policy=profile.policy(config.arc),
-        imprints=frozenset(profile.imprints),
+        imprints=accepted_imprints(profile, issuing_policy(config), dt.datetime.now(dt.UTC)),
         extensions=frozenset(config.requests.extensions),
         critical_extensions=config.requests.critical_extensions,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.issuing import CANARY
+from kokuin.service.issuing_policy import fit_period, unit_blockers
 from kokuin.service.keystore import key_file, open_signer
 from kokuin.trust.anchors import TrustError, load_trust, read_certificates
 from kokuin.trust.judge import Context, judge_token
@@ -15,6 +16,7 @@ from kokuin.trust.report import Indication
 from kokuin.wire import oids
 from kokuin.wire.errors import WireError
 from pqc.keyfiles import KeyFileError
+from pqc.policies import PolicyError, load_policy
 from pqc.signing import KeyMismatchError, Provider, SignerError
 from pqc.verifying import SignatureOutcome
 from tsa.etsi import UnitFacts, etsi_findings
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.trust.certificate import Certificate
+    from pqc.policies import Policy
     from pqc.profiles import Profile
     from pqc.signing import Signer
     from tsa.decide import IssuingRules
@@ -77,6 +80,18 @@ def read_passphrase(config: Config, environment: dict[str, str]) -> bytes | None
         raise UnitError(f"{config.passphrase_file}: {error.strerror}") from None
 
 
+def issuing_policy(config: Config) -> Policy:
+    """Return the policy that decides what may be issued.
+
+    Raises:
+        UnitError: it cannot be read.
+    """
+    try:
+        return load_policy(config.policy.issue)
+    except PolicyError as error:
+        raise UnitError(f"policy.issue: {error}") from None
+
+
 def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named once
     folder: DataFolder,
     config: Config,
@@ -99,6 +114,10 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     chain = _chain(certificate, bag, _read_certificates(folder.anchors))
     _check_certificate(certificate, now)
     facts, period = _facts(certificate)
+    policy = issuing_policy(config)
+    blockers = unit_blockers(profile, certificate, policy, now)
+    if blockers:
+        raise UnitError(f"policy {policy.name} forbids: {'; '.join(blocker.text for blocker in blockers)}")
     if config.checks == "etsi-319-422":
         findings = etsi_findings(rules, config.clock_settings(profile.accuracy_us), facts)
         if findings:
@@ -109,10 +128,10 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
         identity=_identity(certificate, chain),
         policy=rules.policy,
         accuracy_us=profile.accuracy_us,
-        period=period,
+        period=fit_period(period, profile, policy),
         name_in_token=config.unit.name_in_token,
     )
-    _check_tokens(unit, folder, now)
+    _check_tokens(unit, folder, now, policy)
     return LoadedUnit(unit, slow=_is_slow(signer))
 
 
@@ -170,7 +189,7 @@ def _check_certificate(certificate: Certificate, now: dt.datetime) -> None:
         raise UnitError(f"{name} lacks extendedKeyUsage timeStamping, critical and alone (RFC 3161 §2.3)")
 
 
-def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime) -> None:
+def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime, policy: Policy) -> None:
     """Judge a token that never leaves as those will who trust `trust/ca.pem`, within the key's period."""
     moment = min(max(_microseconds(now), unit.period.start_us), unit.period.end_us)
     token = unit.issue(CANARY, moment).token
@@ -178,7 +197,7 @@ def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime) -> 
         trust = load_trust(folder.anchors)
     except TrustError as error:
         raise UnitError(f"{folder.anchors} cannot be read: {error.code}") from None
-    report = judge_token(token, Context(moment, trust))
+    report = judge_token(token, Context(moment, trust, policy=policy))
     if report.indication is not Indication.PASSED:
         reasons = [f"{check.id} {check.reason}" for check in report.checks if check.sub_indication]
         raise UnitError(

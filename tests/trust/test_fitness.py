@@ -23,7 +23,7 @@ from tests.trust.forge import AUTHORITY, DATA, DAY, NOW, NOW_US, UNIT, Order, Pa
 if TYPE_CHECKING:
     from kokuin.trust.report import Report
 
-LONG = {"begins": NOW - 4000 * DAY, "ends": NOW + 12_000 * DAY}
+LONG: dict[str, Any] = {"begins": NOW - 4000 * DAY, "ends": NOW + 12_000 * DAY}
 ML_DSA = AlgorithmIdentifier(oids.ID_ML_DSA_65)
 NO_POE = ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
 NOT_FIT = ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
