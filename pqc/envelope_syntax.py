@@ -130,7 +130,7 @@ def _version(fields: Fields) -> None:
 
 def _read_recipients(node: Node) -> KemRecipient:
     recipients = children(node)
-    # Every recipient opens the content alone: one with RSA beside the KEM would undo it (RFC 9629 §9).
+    # Every recipient opens the content alone: one with RSA beside the KEM would undo it.
     if len(recipients) != 1 or recipients[0].tag != asn1.context(4):
         raise EnvelopeError(EnvelopeProblem.RECIPIENTS)
     other = Fields(recipients[0])
