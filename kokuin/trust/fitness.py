@@ -25,14 +25,26 @@ if TYPE_CHECKING:
     from pqc.policies import Judgement, Policy
     from pqc.scheme import KeyFacts
 
-ML_DSA_DIGESTS = {
-    oids.ID_ML_DSA_44: frozenset(
-        {"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "shake256"}
-    ),
-    oids.ID_ML_DSA_65: frozenset({"sha384", "sha512", "sha3_384", "sha3_512", "shake256"}),
-    oids.ID_ML_DSA_87: frozenset({"sha512", "sha3_512", "shake256"}),
+_FROM_512 = frozenset({"sha512", "sha3_512", "shake256"})
+_FROM_384 = _FROM_512 | {"sha384", "sha3_384"}
+_FROM_256 = _FROM_384 | {"sha256", "sha3_256"}
+
+PURE_DIGESTS = {
+    oids.ID_ML_DSA_44: _FROM_256,
+    oids.ID_ML_DSA_65: _FROM_384,
+    oids.ID_ML_DSA_87: _FROM_512,
+    oids.ID_SLH_DSA_SHA2_128S: _FROM_256,
+    oids.ID_SLH_DSA_SHA2_128F: _FROM_256,
+    oids.ID_SLH_DSA_SHA2_192S: _FROM_384,
+    oids.ID_SLH_DSA_SHA2_192F: _FROM_384,
+    oids.ID_SLH_DSA_SHA2_256S: _FROM_512,
+    oids.ID_SLH_DSA_SHA2_256F: _FROM_512,
+    # draft-ietf-lamps-cms-composite-sigs-05 §3: the algorithm's own pre-hash, and no other.
+    oids.ID_MLDSA65_ECDSA_P256_SHA512: frozenset({"sha512"}),
+    oids.ID_MLDSA65_ED25519_SHA512: frozenset({"sha512"}),
 }
-"""RFC 9882 §3.3: the message digests that do not weaken the signature under which they stand."""
+"""RFC 9882 §3.3, and the same for SLH-DSA: the message digests that do not weaken the signature under which
+they stand; RFC 9814 §4 has writers take SHA-256 or SHA-512."""
 
 _FAILURE = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
 
@@ -79,8 +91,8 @@ def judge_key(
 
 
 def judge_parameters(algorithm: AlgorithmIdentifier) -> Check | None:
-    """RFC 9882 §2: the parameters of ML-DSA are absent; return the check that fails otherwise."""
-    if algorithm.oid in ML_DSA_DIGESTS and algorithm.parameters is not None:
+    """Return the check that fails when a post-quantum algorithm has parameters (RFC 9882 §2, RFC 9814 §3)."""
+    if algorithm.oid in PURE_DIGESTS and algorithm.parameters is not None:
         return SIGNATURE_ALGORITHM.failed(Reason.PARAMETERS_PRESENT, SubIndication.FORMAT_FAILURE)
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kokuin.trust.fitness import ML_DSA_DIGESTS, judge_digest
+from kokuin.trust.fitness import PURE_DIGESTS, judge_digest
 from kokuin.trust.report import SubIndication, iso_time
 from kokuin.trust.rules import (
     ALGORITHM_PROTECTION,
@@ -123,10 +123,10 @@ def _same(one: AlgorithmIdentifier, other: AlgorithmIdentifier) -> bool:
 
 
 def judge_digest_algorithm(signer_info: SignerInfo, constraints: Constraints) -> Check:
-    """The digest over TSTInfo: acceptable, and for ML-DSA as strong as the signature (RFC 9882 §3.3)."""
+    """The digest over TSTInfo: acceptable, and as strong as a post-quantum signature (RFC 9882 §3.3)."""
     algorithm = signer_info.digest_algorithm.oid
     check = judge_digest(DIGEST_ALGORITHM, algorithm, Role.SIGNATURE_DIGEST, constraints)
-    fitting = ML_DSA_DIGESTS.get(signer_info.signature_algorithm.oid)
+    fitting = PURE_DIGESTS.get(signer_info.signature_algorithm.oid)
     digest = DIGEST_BY_OID.get(algorithm)
     if fitting is not None and digest is not None and digest.name not in fitting:
         return DIGEST_ALGORITHM.failed(
