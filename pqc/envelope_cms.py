@@ -22,8 +22,8 @@ from kokuin.wire.algorithms import AlgorithmIdentifier
 from kokuin.wire.der import Fields, read_whole
 from kokuin.wire.errors import WireError
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
+from pqc.envelope_suites import KemKind
 from pqc.envelope_syntax import read_auth_enveloped_data
-from pqc.kem import KemKind
 
 if TYPE_CHECKING:
     from pqc.envelope_syntax import AuthEnvelopedData, KemRecipient

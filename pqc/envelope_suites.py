@@ -10,8 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pqc.kem import KemKind
 from pqc.suites import UnknownSuiteError
+
+
+class KemKind(StrEnum):
+    """The kinds of recipient keys."""
+
+    ML_KEM_768 = "ML-KEM-768"
+    ML_KEM_1024 = "ML-KEM-1024"
+    MLKEM768_X25519 = "MLKEM768-X25519"
+    """HPKE's KEM 0x647A: both halves enter one secret, so either protects it (draft-ietf-hpke-pq)."""
 
 
 class Container(StrEnum):

@@ -6,28 +6,19 @@ The halves of a hybrid key are made for it and used for nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
 from kokuin.wire import encode
+from pqc.envelope_suites import KemKind
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     MlKemPrivateKey: TypeAlias = mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey
     MlKemPublicKey: TypeAlias = mlkem.MLKEM768PublicKey | mlkem.MLKEM1024PublicKey
-
-
-class KemKind(StrEnum):
-    """The kinds of recipient keys."""
-
-    ML_KEM_768 = "ML-KEM-768"
-    ML_KEM_1024 = "ML-KEM-1024"
-    MLKEM768_X25519 = "MLKEM768-X25519"
-    """HPKE's KEM 0x647A: both halves enter one secret, so either protects it (draft-ietf-hpke-pq)."""
 
 
 class KemKindError(ValueError):

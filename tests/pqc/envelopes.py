@@ -14,8 +14,8 @@ from kyber_py.ml_kem import ML_KEM_768, ML_KEM_1024  # type: ignore[import-untyp
 
 from pqc.envelope import open_envelope
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
-from pqc.envelope_suites import ENVELOPE_SUITES
-from pqc.kem import KemKind, RecipientKey, generate_kem_key
+from pqc.envelope_suites import ENVELOPE_SUITES, KemKind
+from pqc.kem import RecipientKey, generate_kem_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes

@@ -103,7 +103,8 @@ def test_a_flipped_bit_is_refused_wherever_it_is(suite: EnvelopeSuite, kind: str
     envelope = seal_envelope(suite, key.recipient, SECRET, **options)
     found = set()
     for at in range(len(envelope)):
-        for bit in range(8):
+        # The middle is the ciphertext of the KEM: one bit of each octet there, every bit around it.
+        for bit in (at % 8,) if 150 < at < len(envelope) - 250 else range(8):
             damaged = bytearray(envelope)
             damaged[at] ^= 1 << bit
             found.add(problem(key, bytes(damaged), kind))
