@@ -26,6 +26,7 @@ _ECDSA = {
     "sha512": oids.ECDSA_WITH_SHA512,
 }
 _RSA = {"sha256": oids.SHA256_WITH_RSA, "sha384": oids.SHA384_WITH_RSA, "sha512": oids.SHA512_WITH_RSA}
+_EDDSA = {"edwards25519": oids.ID_ED25519, "edwards448": oids.ID_ED448}
 _ML_DSA = {"ML-DSA-44": oids.ID_ML_DSA_44, "ML-DSA-65": oids.ID_ML_DSA_65, "ML-DSA-87": oids.ID_ML_DSA_87}
 
 
@@ -42,7 +43,7 @@ def _algorithm(name: str, group: dict[str, Any]) -> AlgorithmIdentifier | None:
         case "MlDsaVerify":
             return AlgorithmIdentifier(_ML_DSA[name])
         case "EddsaVerify":
-            return AlgorithmIdentifier(oids.ID_ED25519)
+            return AlgorithmIdentifier(_EDDSA[group["publicKey"]["curve"]])
         case "EcdsaVerify" if digest in _ECDSA:
             return AlgorithmIdentifier(_ECDSA[digest])
         case "RsassaPkcs1Verify" if digest in _RSA:
@@ -80,7 +81,14 @@ def _wrong(path: Path) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["mldsa_*_verify_test.json", "ecdsa_*_test.json", "ed25519_test.json", "rsa_signature_*", "rsa_pss_*"],
+    [
+        "mldsa_*_verify_test.json",
+        "ecdsa_*_test.json",
+        "ed25519_test.json",
+        "ed448_test.json",
+        "rsa_signature_*",
+        "rsa_pss_*",
+    ],
 )
 def test_every_vector_is_judged_as_its_makers_say(pattern: str) -> None:
     files = sorted((peers.corpus() / "wycheproof").glob(pattern))

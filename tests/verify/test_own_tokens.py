@@ -20,11 +20,13 @@ from kokuin.wire.encode import NULL
 from kokuin.wire.tsp import TimeStampReq
 from pqc.signing import SoftwareSigner, generate_key
 from pqc.suites import SUITES, suite
+from tests.toysuite import registered
 from tsa.template import SignerIdentity
 from tsa.unit import KeyPeriod, TimeStampUnit
 
 if TYPE_CHECKING:
     from pqc.signing import PrivateKey
+    from pqc.suites import Suite
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
@@ -39,11 +41,8 @@ def key_of(suite_id: str) -> PrivateKey:
     return generate_key(suite(suite_id))
 
 
-@pytest.mark.parametrize("suite_id", CHOSEN)
-@pytest.mark.parametrize("certificates", [True, False])
-def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
-    chosen = suite(suite_id)
-    key = key_of(suite_id)
+def token_of(chosen: Suite, key: PrivateKey, *, certificates: bool) -> tuple[bytes, TrustStore]:
+    """A token over `DATA` by a unit of the suite, and whom to trust: root and unit share the key."""
     signer = SoftwareSigner(chosen, key)
     root_name, unit_name = (distinguished_name("Test", each) for each in ("root", "unit"))
     authority = CertificateAuthority.root(signer, root_name, now=NOW, days=300, path_length=0)
@@ -65,11 +64,29 @@ def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
     request = TimeStampReq(
         1, DIGEST_BY_NAME["sha512"].oid, NULL, imprint, None, 7, b"\x02\x01\x07", certificates, ()
     )
-    token = unit.issue(request, NOW_US + 123_000).token
-    trust = TrustStore((root,), (unit_certificate,))
+    return unit.issue(request, NOW_US + 123_000).token, TrustStore((root,), (unit_certificate,))
+
+
+@pytest.mark.parametrize("suite_id", CHOSEN)
+@pytest.mark.parametrize("certificates", [True, False])
+def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
+    token, trust = token_of(suite(suite_id), key_of(suite_id), certificates=certificates)
     report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
     assert report.indication == "PASSED"
     assert [check.id for check in report.checks if check.status not in {"ok", "not-done"}] == []
     assert report.subject["gen_time"] == "2026-06-01T00:00:00.123000Z"
     wrong = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(b"other"))
     assert wrong.sub_indication == "HASH_FAILURE"
+
+
+def test_a_toy_suite_issues_and_is_verified_like_any_other() -> None:
+    with registered() as toy:
+        token, trust = token_of(toy, generate_key(toy), certificates=True)
+        report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+        changed = token[:-1] + bytes((token[-1] ^ 1,))
+        forged = verify_bytes(changed, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    assert report.indication == "PASSED"
+    assert [check.id for check in report.checks if check.status not in {"ok", "not-done"}] == []
+    assert forged.sub_indication == "SIG_CRYPTO_FAILURE"
+    gone = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    assert gone.indication == "INDETERMINATE"
