@@ -109,6 +109,23 @@ def test_authorities_that_issue_each_other_lead_nowhere(folder_of: Callable[[str
         load_configured_unit(folder, config)
 
 
+def test_a_unit_leads_to_an_anchor_of_the_right_name_and_key_that_is_another(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    folder = folder_of("classical").folder
+    config = load_config(folder.root, {})
+    root = issue("Root", None, AUTHORITY, begins=NOW - 9 * DAY, ends=NOW + 9 * DAY)
+    namesake = issue("Another", None, AUTHORITY, key=root.key, begins=NOW - 9 * DAY, ends=NOW + 9 * DAY)
+    key = read_key(config.keys / "unit-classical.pem", None)
+    unit = issue("Unit", root, UNIT, key=key, begins=NOW - DAY, ends=NOW + DAY)
+    lonely = issue("Lonely", None, UNIT, key=key, begins=NOW - DAY, ends=NOW + DAY)
+    for party, anchor in ((unit, namesake), (lonely, lonely)):
+        folder.anchors.write_bytes(anchor.pem)
+        folder.units.write_bytes(party.pem)
+        with pytest.raises(UnitError, match="does not lead to"):
+            load_configured_unit(folder, config)
+
+
 @pytest.mark.parametrize(
     ("octets", "reason"),
     [

@@ -218,6 +218,11 @@ def test_nothing_outlives_its_issuer() -> None:
         root.issue_unit(signer.public_key, name("unit"), now=later, days=1, key_days=1).der
     )
     assert unit.not_after == NOW_US + 3 * DAY_US
+    earlier = NOW - dt.timedelta(minutes=3)
+    unit = read_certificate(
+        root.issue_unit(signer.public_key, name("unit"), now=earlier, days=1, key_days=1).der
+    )
+    assert unit.not_before == root.certificate.not_before
 
 
 @pytest.mark.parametrize("days", [-1, 11])

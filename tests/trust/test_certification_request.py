@@ -201,6 +201,7 @@ def test_foreign_requests_are_read(tmp_path: Path) -> None:
         (b"no request", None),
         (bytes(300_000), WireCode.TOO_LARGE),
         (encode.sequence(encode.octet_string(bytes(200_000))), WireCode.TOO_LARGE),
+        (b"x" * 300_000 + write_block("CERTIFICATE REQUEST", encode.NULL), WireCode.TOO_LARGE),
         (b"\x30" * 100, None),
         (write_block("CERTIFICATE", encode.NULL), WireCode.BAD_ARMOUR),
         (2 * write_block("CERTIFICATE REQUEST", encode.NULL), WireCode.TOO_MANY),

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp as cryptography_ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.ocsp import (
     CertId,
@@ -22,11 +23,13 @@ from kokuin.trust.ocsp import (
 )
 from kokuin.trust.revocation import Revocation, RevocationReason
 from kokuin.trust.tbs import Issued
+from pqc.signing import SoftwareSigner
 from pqc.suites import SUITES
 from pqc.verifying import SignatureOutcome
 from tests.peers import need
 from tests.pqc.keys import signer_of
 from tests.trust.authorities import EVERY, NOW, OPENSSL, flipped, name, outcome, pki
+from tests.trust.forge import AUTHORITY, issue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,10 +222,10 @@ def test_a_nonce_out_of_bounds_is_not_echoed(nonce: bytes) -> None:
 def test_nobody_answers_without_the_authoritys_word() -> None:
     each = pki(P256)
     authority, signer = each.authority.certificate, signer_of(SUITES[P256])
-    other = signer_of(SUITES["ecdsa-p384-sha384"])
+    other = SUITES["ecdsa-p384-sha384"]
     responder = each.root.issue_responder(signer.public_key, name("responder"), now=NOW, days=7)
     refusals = {
-        ResponderCode.KEY_MISMATCH: (other, authority),
+        ResponderCode.KEY_MISMATCH: (signer_of(other), authority),
         # A unit's certificate is not for OCSP; a responder of the authority above speaks for that one.
         ResponderCode.NOT_NAMED: (signer, each.unit_certificate),
     }
@@ -230,6 +233,17 @@ def test_nobody_answers_without_the_authoritys_word() -> None:
         with pytest.raises(ResponderError) as refused:
             OcspResponder(holder, certificate, authority)
         assert refused.value.code is code
+    impostor = CertificateAuthority.root(signer_of(other), authority.subject, now=NOW, days=7, path_length=0)
+    forged = impostor.issue_responder(signer.public_key, name("responder"), now=NOW, days=7)
+    for issued in (responder, forged):
+        with pytest.raises(ResponderError) as refused:
+            OcspResponder(signer, read_certificate(issued.der), authority)
+        assert refused.value.code is ResponderCode.NOT_NAMED
+
+
+def test_an_authority_that_may_only_sign_certificates_answers_nothing() -> None:
+    root = issue("Root", None, AUTHORITY)
+    signer = SoftwareSigner(SUITES[P256], root.key)
     with pytest.raises(ResponderError) as refused:
-        OcspResponder(signer, read_certificate(responder.der), authority)
-    assert refused.value.code is ResponderCode.NOT_NAMED
+        CertificateAuthority(signer, root.der).ocsp_responder()
+    assert refused.value.code is ResponderCode.KEY_USAGE
