@@ -122,6 +122,10 @@ class Policy:
         last = self._last(subject, usage)
         return None if last == dt.date.max else last
 
+    def spoken(self, subject: Subject, usage: Usage) -> tuple[Row, ...]:
+        """Return the rows that speak of `subject` itself, its hash and components apart, by date."""
+        return _group(self, subject, usage)
+
     def _last(self, subject: Subject, usage: Usage) -> dt.date:
         group = _group(self, subject, usage)
         if group:
