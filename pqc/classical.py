@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.wire.algorithms import AlgorithmIdentifier
-    from pqc.scheme import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
     from pqc.suites import Suite
 
 MAX_RSA_BITS = 16384

@@ -19,23 +19,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import AlgorithmIdentifier
 from pqc.classical import EcdsaScheme, EddsaScheme
-from pqc.lattice import SEED, MlDsaScheme, MlDsaVerifier, software_key
-from pqc.scheme import (
+from pqc.keyinfo import (
     EncodedPrivateKey,
-    KeyFacts,
-    KeyMismatchError,
     encode_private_info,
     encode_public_info,
     public_info,
     read_private_info,
     read_public_info,
 )
+from pqc.lattice import SEED, MlDsaScheme, MlDsaVerifier, software_key
+from pqc.scheme import KeyFacts, KeyMismatchError
 from pqc.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pqc.scheme import PrivateKey, PrivateKeyInfo, PublicKeyInfo, Scheme, Verifier
+    from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.scheme import Scheme, Verifier
     from pqc.suites import Suite
 
 PREFIX = b"CompositeAlgorithmSignatures2025"

@@ -10,13 +10,14 @@ from cryptography.exceptions import InvalidSignature
 
 from kokuin.wire import oids
 from pqc import slhdsa
-from pqc.scheme import EncodedPrivateKey, KeyFacts, KeyMismatchError, SignerError, SignerProblem
+from pqc.keyinfo import EncodedPrivateKey
+from pqc.scheme import KeyFacts, KeyMismatchError, SignerError, SignerProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.wire.algorithms import AlgorithmIdentifier
-    from pqc.scheme import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
     from pqc.suites import Suite
 
 EXTRA = "slh"

@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kokuin.wire.pem import read_blocks, write_block
 from pqc import pkcs8
+from pqc.keyinfo import private_info, read_private_info
 from pqc.registry import scheme_of_key
-from pqc.scheme import private_info, read_private_info
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pqc.scheme import PrivateKey
+    from pqc.keyinfo import PrivateKey
 
 MAX_KEY_FILE = 64 * 1024
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.wire.algorithms import AlgorithmIdentifier
-    from pqc.scheme import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
     from pqc.suites import Suite
 
 MlDsaPrivateKey: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey

@@ -6,17 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 from pqc.composite import ALGORITHMS, combine, join_public
+from pqc.keyinfo import PrivateKey, encode_public_info, public_info
 from pqc.lattice import software_key
 from pqc.registry import scheme_of
-from pqc.scheme import (
-    KeyMismatchError,
-    PrivateKey,
-    Provider,
-    SignerError,
-    SignerProblem,
-    encode_public_info,
-    public_info,
-)
+from pqc.scheme import KeyMismatchError, Provider, SignerError, SignerProblem
 from pqc.verifying import SignatureOutcome, key_facts, verify_signature
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from pqc.classical import HASHES
+from pqc.keyinfo import read_public_info
 from pqc.registry import scheme_of_key, scheme_of_signature
-from pqc.scheme import KeyFacts, read_public_info
+from pqc.scheme import KeyFacts
 
 if TYPE_CHECKING:
     from kokuin.wire.algorithms import AlgorithmIdentifier

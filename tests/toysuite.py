@@ -18,15 +18,17 @@ from cryptography.exceptions import InvalidSignature
 
 from kokuin.wire.algorithms import AlgorithmIdentifier
 from pqc import selftest
+from pqc.keyinfo import EncodedPrivateKey, private_info, public_info, read_private_info
 from pqc.registry import SCHEMES
-from pqc.scheme import EncodedPrivateKey, KeyFacts, private_info, public_info, read_private_info
+from pqc.scheme import KeyFacts
 from pqc.selftest import KnownAnswer
 from pqc.suites import SUITES, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pqc.scheme import PrivateKey, PrivateKeyInfo, PublicKeyInfo, Scheme
+    from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.scheme import Scheme
     from pqc.suites import Family
 
 _OID = "1.3.6.1.4.1.32473.99.1"

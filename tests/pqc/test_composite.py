@@ -13,8 +13,7 @@ from dilithium_py.ml_dsa import ML_DSA_65  # type: ignore[import-untyped]
 from kokuin.wire import encode
 from kokuin.wire.algorithms import AlgorithmIdentifier
 from pqc.composite import ALGORITHMS, CompositeKey, CompositeVerifier
-from pqc.registry import scheme_of
-from pqc.scheme import (
+from pqc.keyinfo import (
     encode_private_info,
     encode_public_info,
     private_info,
@@ -22,13 +21,14 @@ from pqc.scheme import (
     read_private_info,
     read_public_info,
 )
+from pqc.registry import scheme_of
 from pqc.signing import CompositeSigner, KeyMismatchError, MlDsaSigner, SoftwareSigner, generate_key
 from pqc.suites import SUITES, Suite, suite
 from pqc.verifying import SignatureOutcome, verify_signature
 from tests.pqc.keys import key_of, signer_of
 
 if TYPE_CHECKING:
-    from pqc.scheme import PrivateKey
+    from pqc.keyinfo import PrivateKey
 
 MESSAGE = b"signed attributes"
 COMPOSITES = [each for each in SUITES.values() if each.components]

@@ -14,7 +14,7 @@ from kokuin.wire import encode, oids
 from kokuin.wire.pem import write_block
 from pqc import pkcs8
 from pqc.keyfiles import KeyFileError, KeyFileProblem, read_key, write_key
-from pqc.scheme import encode_private_info, private_info, public_info
+from pqc.keyinfo import encode_private_info, private_info, public_info
 from pqc.suites import Suite, suite
 from tests import peers
 from tests.pqc.keys import ISSUING, key_of

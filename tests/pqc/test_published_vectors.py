@@ -27,14 +27,8 @@ from kokuin.wire.cms import read_signed_data
 from kokuin.wire.pem import read_blocks, write_block
 from pqc.composite import CompositeVerifier
 from pqc.keyfiles import KeyFileError, KeyFileProblem, read_key
+from pqc.keyinfo import encode_public_info, private_info, public_info, read_private_info, read_public_info
 from pqc.registry import scheme_of
-from pqc.scheme import (
-    encode_public_info,
-    private_info,
-    public_info,
-    read_private_info,
-    read_public_info,
-)
 from pqc.signing import SoftwareSigner
 from pqc.suites import SUITES, Suite, suite
 from pqc.verifying import SignatureOutcome, verify_signature

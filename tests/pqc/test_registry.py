@@ -6,8 +6,8 @@ import pytest
 
 from kokuin.wire.algorithms import AlgorithmIdentifier
 from pqc.keyfiles import KeyFileError, KeyFileProblem, read_key, write_key
+from pqc.keyinfo import encode_public_info, public_info, read_public_info
 from pqc.registry import SCHEMES, scheme_of, scheme_of_key, scheme_of_signature
-from pqc.scheme import encode_public_info, public_info, read_public_info
 from pqc.selftest import self_test
 from pqc.signing import SoftwareSigner, generate_key
 from pqc.suites import SUITES, Family, Suite
