@@ -58,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _moment(word: str) -> dt.datetime:
     """Read a moment of RFC 3339; without an offset it is of this machine's zone."""
-    return dt.datetime.fromisoformat(word).astimezone()
+    try:
+        return dt.datetime.fromisoformat(word).astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError(word) from None
 
 
 def _show(answer: dict[str, Any], act: str, lang: str) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import structlog
 
 from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.service.installation import install, strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration, new_id
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
-from kokuin.service.units import read_passphrase
+from kokuin.service.units import UnitEndedError, UnitError, read_passphrase
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import CFG_ACTIVATED, CLOCK_FIT, CLOCK_RESUMED, CLOCK_UNFIT, Record
 from pqc.profiles import load_profile
 from tsa.clock.reader import ClockReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.reader import LedgerReader, Stored
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from kokuin.service.installation import Installation
     from kokuin.trust.records import LeafValue
     from pqc.profiles import Profile
+
+_log = structlog.get_logger()
 
 ACT_START = "start"
 """Act of a snapshot that differs from the last because files changed while the service was down."""
@@ -75,21 +80,71 @@ def starting_snapshot(folder: DataFolder, config: Config, previous: str | None) 
     """
     if previous is None:
         return with_units_found(folder, config, first_snapshot(folder, config))
+    now = replace(last_snapshot(folder, previous), settings=config.digest(), units={})
     try:
-        last = SnapshotFolder(folder.active).load(previous)
+        return without_ended(folder, config, now)
+    except UnitEndedError as error:
+        remedy = "`tsa profile use NAME` makes another profile the default"
+        raise UnitEndedError(f"{error}; {remedy}") from None
+
+
+def last_snapshot(folder: DataFolder, digest: str) -> Snapshot:
+    """Return the snapshot that a leaf names.
+
+    Raises:
+        ActivationError: it is missing or was changed.
+    """
+    try:
+        return SnapshotFolder(folder.active).load(digest)
     except SnapshotError as error:
         raise ActivationError(str(error)) from None
-    now = replace(last, settings=config.digest(), units={})
-    return with_units_found(folder, config, now)
 
 
-def with_units_found(folder: DataFolder, config: Config, snapshot: Snapshot) -> Snapshot:
+def with_units_found(
+    folder: DataFolder, config: Config, snapshot: Snapshot, *, must_sign: Collection[str] = ()
+) -> Snapshot:
     """Load and try every unit of a snapshot, and return it with the references that were found.
+
+    Args:
+        folder: the data folder.
+        config: its settings.
+        snapshot: what is to be in force.
+        must_sign: profiles whose keys may sign now; of others `/readyz` says it when they may not.
 
     Raises:
         UnitError, ProfileError: one cannot be used.
     """
-    return replace(snapshot, units=load_installation(folder, config, snapshot).units)
+    found = load_installation(folder, config, snapshot)
+    now_us = time.time_ns() // 1_000
+    for owner in {owner for name in must_sign for owner in snapshot.profile(name).units}:
+        period = found.periods[owner]
+        if not period.start_us <= now_us <= period.end_us:
+            error = UnitError(f"the key of profile {owner} may not sign now: its period is over, or to come")
+            error.owner = owner
+            raise error
+    return replace(snapshot, units=found.units)
+
+
+def without_ended(
+    folder: DataFolder, config: Config, snapshot: Snapshot, *, must_sign: Collection[str] = ()
+) -> Snapshot:
+    """Do the same, and turn off the profiles beside the default whose units have ended.
+
+    Nothing that verifies could be issued with them, and they must not stand in the way of those that are fit:
+    whoever has lost a key wants to move on.
+
+    Raises:
+        UnitError, ProfileError: a unit cannot be used for another reason, or is the default's.
+    """
+    while True:
+        try:
+            return with_units_found(folder, config, snapshot, must_sign=must_sign)
+        except UnitEndedError as error:
+            ended = {name for name in snapshot.enabled if error.owner in snapshot.profile(name).units}
+            if not ended or snapshot.default in ended:
+                raise
+            _log.warning("profile.ended", profiles=sorted(ended), reason=str(error))
+            snapshot = replace(snapshot, enabled=snapshot.enabled - ended).pruned()
 
 
 def load_installation(

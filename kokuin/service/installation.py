@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pqc.profiles import Profile
     from tsa.clock.reader import ClockReader
     from tsa.clock.verdict import ClockVerdict
+    from tsa.unit import KeyPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Installation:
         accuracy_us: declared by the tokens of each profile, microseconds.
         slow: profiles whose signatures are made in threads.
         units: the units at work, by name of the profile that they belong to.
+        periods: when the key of each signs, likewise.
         key_ends: end of the key period by unit id, microseconds since 1970 UTC.
     """
 
@@ -48,6 +50,7 @@ class Installation:
     accuracy_us: Mapping[str, int]
     slow: frozenset[str]
     units: Mapping[str, UnitReference]
+    periods: Mapping[str, KeyPeriod]
     key_ends: Mapping[str, int]
 
     def activate(self, active: ActiveConfiguration) -> None:
@@ -91,11 +94,10 @@ def strictest_accuracy_us(snapshot: Snapshot) -> int:
 def install(
     folder: DataFolder, config: Config, snapshot: Snapshot, clock: ClockReader, passphrase: bytes | None
 ) -> Installation:
-    """Load and try every unit of a snapshot; its own references are held against what is found.
+    """Load and try every unit of a snapshot, with the certificates that it names where it names some.
 
     Raises:
-        UnitError: key, certificate, chain or configuration do not fit, or another certificate is found than
-            was activated.
+        UnitError: key, certificate, chain or configuration do not fit; `owner` says of which unit.
         ProfileError: a profile cannot be used.
     """
     now = dt.datetime.now(dt.UTC)
@@ -108,22 +110,24 @@ def install(
         issuer: Issuer | None = None
         for owner in reversed(profile.units):
             unit_profile = replace(snapshot.profile(owner), accuracy_us=profile.accuracy_us)
-            loaded[owner] = load_unit(folder, config, unit_profile, rules, passphrase, now)
+            activated = snapshot.units[owner].certificate if owner in snapshot.units else ""
+            try:
+                loaded[owner] = load_unit(folder, config, unit_profile, rules, passphrase, now, activated)
+            except UnitError as error:
+                error.owner = owner
+                raise
             issuer = Issuer(name, rules, loaded[owner].unit, clock, issuer)
             if loaded[owner].slow:
                 slow.add(name)
         assert issuer is not None  # noqa: S101  # a profile has a unit
         issuers[name] = issuer
-    found = {owner: _reference(owner, unit) for owner, unit in loaded.items()}
-    for owner, reference in snapshot.units.items():
-        if owner in found and found[owner] != reference:
-            raise UnitError(f"the unit of profile {owner} is not the one that was activated")
     return Installation(
         default=snapshot.default,
         issuers=issuers,
         accuracy_us={name: snapshot.profile(name).accuracy_us for name in issuers},
         slow=frozenset(slow),
-        units=found,
+        units={owner: _reference(owner, unit) for owner, unit in loaded.items()},
+        periods={owner: unit.unit.period for owner, unit in loaded.items()},
         key_ends={unit.unit.id: unit.unit.period.end_us for unit in loaded.values()},
     )
 

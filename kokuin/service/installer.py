@@ -38,6 +38,7 @@ class Installer:
         self._folder, self._config, self._on_installed = folder, config, on_installed
         self._snapshots = SnapshotFolder(folder.active)
         self._clock: ClockReader | None = None
+        self._loading = asyncio.Lock()
         self._prepared: dict[str, Installation] = {}
         self._installed: tuple[str, Installation] | None = None
         self._push: Push | None = None
@@ -52,9 +53,12 @@ class Installer:
             Empty when all is ready, else one line that says what is not.
         """
         try:
-            self._prepared[digest] = await asyncio.to_thread(self._load, digest)
+            self._prepared[digest] = await self._loaded(digest)
         except UNFIT as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001  # a key device may raise anything; it stops the switch, not us
+            _log.exception("configuration.unfit", cfg=digest)
+            return repr(error)
         return ""
 
     def abandon(self, digest: str) -> None:
@@ -79,6 +83,11 @@ class Installer:
             for unit, gen_us in floors.items():
                 self._clock.raise_floor(unit, gen_us)
 
+    async def _loaded(self, digest: str) -> Installation:
+        # One after the other: all installations share one clock, which the first one makes.
+        async with self._loading:
+            return await asyncio.to_thread(self._load, digest)
+
     def _load(self, digest: str) -> Installation:
         snapshot = self._snapshots.load(digest)
         if self._clock is None:
@@ -87,7 +96,7 @@ class Installer:
 
     async def _catch_up(self, digest: str) -> None:
         try:
-            installation = await asyncio.to_thread(self._load, digest)
+            installation = await self._loaded(digest)
         except UNFIT as error:
             _log.error("configuration.unfit", cfg=digest, reason=str(error))  # its text says all
             if not self.first.done():

@@ -18,12 +18,20 @@ from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.refusals import RefusalCounter
 from kokuin.ledger.store import SqliteStore
 from kokuin.service import metrics
-from kokuin.service.activation import ACT_START, activate, activations, starting_snapshot, stopped_by_clock
+from kokuin.service.activation import (
+    ACT_START,
+    activate,
+    activations,
+    last_snapshot,
+    starting_snapshot,
+    stopped_by_clock,
+)
 from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import new_id
 from kokuin.service.ports import Push, Readiness, WorkerReport
-from kokuin.service.profile_operations import ProfileOperations, Schedule
+from kokuin.service.profile_operations import ProfileOperations
+from kokuin.service.profile_view import Schedule
 from kokuin.service.snapshot import SnapshotFolder
 from kokuin.service.switching import Switchboard
 from kokuin.trust.journal import Refused
@@ -90,8 +98,12 @@ class Keeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._push: Push | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, serving: bool = True) -> None:
         """Open the ledger, activate the configuration, poll the clock once, and start the keeper's tasks.
+
+        Args:
+            serving: False for one operation on a folder that nobody serves: what was in force stays so,
+                untried, for the operation may be what cures an unfit unit.
 
         Raises:
             OpenRefusedError: the ledger cannot be opened.
@@ -100,16 +112,20 @@ class Keeper:
         """
         store = SqliteStore(self._folder.ledger)
         with LedgerReader(self._folder.ledger) as reader:
-            last = next(activations(reader), None)
+            named = [str(leaf["cfg"]) for leaf in activations(reader)]
             stopped_before = stopped_by_clock(reader)
             pending = Schedule.pending(reader)
-        previous = None if last is None else str(last["cfg"])
-        snapshot = await asyncio.to_thread(starting_snapshot, self._folder, self._config, previous)
+        previous = named[0] if named else None
+        if serving or previous is None:
+            snapshot = await asyncio.to_thread(starting_snapshot, self._folder, self._config, previous)
+        else:
+            snapshot = last_snapshot(self._folder, previous)
         await asyncio.to_thread(SnapshotFolder(self._folder.active).save, snapshot)
         self.journal = Committer(
             store, capacity=self._config.ledger.queue, clock_ns=time.time_ns, on_fatal=self._on_fatal
         )
         self._active = await activate(self.journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
+        SnapshotFolder(self._folder.active).prune({*named, self._active.digest})
         accuracy_us = strictest_accuracy_us(snapshot)
         self.switchboard = Switchboard(
             self._folder,
@@ -117,7 +133,7 @@ class Keeper:
             self.journal,
             snapshot=snapshot,
             active=self._active,
-            guarded_us=accuracy_us,
+            guarded_us=accuracy_us if serving else 0,
             on_active=self._activated,
             on_act=self._record_act,
         )

@@ -66,11 +66,15 @@ class WorkerLink:
 
     async def prepare(self, digest: str) -> str:
         """Let the worker load a snapshot's units; see `WorkerPort.prepare`."""
-        self._number += 1
+        number = self._number = self._number + 1
+        if not self._link.send({"op": "prepare", "id": number, "cfg": digest}):
+            return ""  # gone, see `_lost`
         answer: asyncio.Future[str] = self._loop.create_future()
-        self._preparing[self._number] = answer
-        self._send({"op": "prepare", "id": self._number, "cfg": digest})
-        return await answer
+        self._preparing[number] = answer
+        try:
+            return await answer
+        finally:
+            del self._preparing[number]
 
     def abandon(self, digest: str) -> None:
         """See `WorkerPort.abandon`."""
@@ -89,7 +93,7 @@ class WorkerLink:
                 report = WorkerReport(header["counters"], refusals, header["probe"], header["key_ends"])
                 self._keeper.report(self._name, report)
             case "prepared":
-                answer = self._preparing.pop(header["id"], None)
+                answer = self._preparing.get(header["id"])
                 if answer is not None and not answer.done():
                     answer.set_result(header["problem"])
             case "ask":

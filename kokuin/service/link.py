@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 5.0
 """How long a worker waits for the keeper's answer to a question."""
+SWITCH_SECONDS = 120.0
+"""The same for profiles: keys are made, and every worker loads them."""
 
 
 class RemotePort:
@@ -81,7 +83,7 @@ class RemotePort:
         question: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._questions[number] = question
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with asyncio.timeout(SWITCH_SECONDS if operation.startswith("profile.") else ASK_SECONDS):
                 return await question
         except TimeoutError:
             return {"ok": False, "code": KEEPER_UNAVAILABLE}
@@ -133,6 +135,9 @@ class RemotePort:
             self._refuse_all()
 
     def _refuse_all(self) -> None:
+        for question in self._questions.values():
+            if not question.done():
+                question.set_result({"ok": False, "code": KEEPER_UNAVAILABLE})
         waiting, self._waiting = self._waiting, {}
         for future, _ in waiting.values():
             future.set_result(Refused(AppendRefusal.UNAVAILABLE, "the keeper is gone"))

@@ -10,6 +10,8 @@ from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.owner import OWNER, OwnerUnavailableError, ask_owner
+from kokuin.service.profile_operations import APPROVE, CHANGES
+from kokuin.service.profile_view import READS, read_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,18 +35,22 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
     try:
         return ask_owner(folder.owner_socket, operation, arguments, OPERATE_SECONDS)
     except OwnerUnavailableError:
+        config = load_config(folder.root, dict(os.environ))
+        if operation in READS:
+            return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
+        if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:
+            # A proposal lives with the owner that took it, and this one ends at once.
+            return {"ok": False, "code": "APPROVAL_NEEDS_SERVICE", "detail": "start `tsa serve` first"}
         # Whoever holds the lock and does not answer is starting or stopping: the lock says so.
         with FolderLock(folder):
-            return asyncio.run(
-                _as_owner(folder, load_config(folder.root, dict(os.environ)), operation, arguments)
-            )
+            return asyncio.run(_as_owner(folder, config, operation, arguments))
 
 
 async def _as_owner(
     folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     keeper = make_keeper(folder, config)
-    await keeper.start()
+    await keeper.start(serving=False)
     try:
         return await keeper.ask(operation, {**arguments, "actor": OWNER})
     finally:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     _Operate: TypeAlias = Callable[..., Awaitable[Response]]
 
 
+_STATUS = {KEEPER_UNAVAILABLE: 503, "PROFILE_UNKNOWN": 404}
+"""Of answers that say no for another reason than the present state."""
+
+
 def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
     """Add the operator's routes."""
 
@@ -33,7 +37,7 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
         answer: dict[str, Any] = await keeper.ask(operation, {**(arguments or {}), "actor": principal.actor})
         if not answer.pop("ok"):
             code = answer.pop("code")
-            return problem_response(503 if code == KEEPER_UNAVAILABLE else 409, code, more=answer)
+            return problem_response(_STATUS.get(code, 409), code, answer.pop("detail", ""), more=answer)
         return JSONResponse(answer)
 
     _add_state(app, operate)

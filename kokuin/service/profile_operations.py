@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kokuin.service.activation import newest
-from kokuin.service.switching import Blocker, SwitchRefusedError
+from kokuin.service.profile_view import READS, ProfileView, Schedule
+from kokuin.service.switching import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError
 from kokuin.trust.records import CFG_PROPOSED, CFG_REFUSED, CFG_SCHEDULED, CFG_UNSCHEDULED
-from pqc.profiles import ProfileError, available, load_profile
+from pqc.profiles import ProfileError, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kokuin.ledger.reader import LedgerReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.issuing import ActiveConfiguration
@@ -34,34 +33,13 @@ PROPOSAL_SECONDS = 3600.0
 FARTHEST_US = 366 * 24 * 3600 * 1_000_000
 """How far ahead a switch may be scheduled, microseconds."""
 
+MAX_PROPOSALS = 32
+"""How many may wait at a time."""
+CHANGES = frozenset(f"profile.{act}" for act in ("use", "disable", "rollback", "unschedule"))
+"""Operations that change what is in force or to come."""
+APPROVE = "profile.approve"
+
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A switch that is to come.
-
-    Attributes:
-        profile: what to use.
-        at_us: when, microseconds since 1970 UTC.
-        actor: who asked.
-    """
-
-    profile: str
-    at_us: int
-    actor: str
-
-    @staticmethod
-    def pending(reader: LedgerReader) -> Schedule | None:
-        """Return what the ledger says is still to come.
-
-        Raises:
-            ActivationError: the leaf cannot be read.
-        """
-        leaf = newest(reader, CFG_SCHEDULED, CFG_UNSCHEDULED)
-        if leaf is None or leaf["kind"] != CFG_SCHEDULED:
-            return None
-        return Schedule(str(leaf["profile"]), int(str(leaf["due"])), str(leaf["actor"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +72,20 @@ class ProfileOperations:
         name = str(arguments.get("name", ""))
         try:
             match operation:
-                case "profile.list":
-                    answer = self._list()
-                case "profile.show":
-                    answer = {"ok": True, "profile": self._describe(name), "toml": self._text(name)}
-                case "profile.approve":
+                case _ if operation == APPROVE:
                     answer = await self._approve(str(arguments.get("proposal", "")), actor)
-                case "profile.use" | "profile.disable" | "profile.rollback" | "profile.unschedule":
+                case _ if operation in CHANGES:
                     if self._config.switch.approvals > 1:
                         answer = self._propose(operation, arguments, actor)
                     else:
                         answer = await self._act(operation, arguments, actor)
+                case _ if operation in READS:
+                    view = ProfileView(self._folder, self._config, self._switchboard.snapshot, self._schedule)
+                    answer = view.answer(operation, name)
                 case _:
                     answer = {"ok": False, "code": "OPERATION_UNKNOWN"}
         except SwitchRefusedError as error:
             return self._refused(operation, name, actor, error)
-        except ProfileError as error:
-            return {"ok": False, "code": "PROFILE_UNFIT", "detail": str(error)}
         return answer
 
     async def tick(self, now_us: int) -> None:
@@ -121,33 +96,38 @@ class ProfileOperations:
         try:
             await self._switchboard.use(due.profile, due.actor)
         except SwitchRefusedError as error:
+            if [blocker.code for blocker in error.blockers] == [LEDGER_REFUSED]:
+                return  # no leaf can be written either: the next tick tries again
             self._refused("profile.use", due.profile, due.actor, error)
-        self._unschedule(due.actor)
+        if self._schedule is due:  # else somebody asked for another meanwhile
+            self._unschedule(due.actor)
 
     async def _act(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
         name = str(arguments.get("name", ""))
+        before = self._switchboard.snapshot.enabled
         match operation:
             case "profile.use":
                 at_us = arguments.get("at_us")
                 if at_us is not None:
                     return self._scheduled(Schedule(name, int(at_us), actor))
-                return self._active(await self._switchboard.use(name, actor))
+                return self._active(await self._switchboard.use(name, actor), before)
             case "profile.disable":
-                return self._active(await self._switchboard.disable(name, actor))
+                return self._active(await self._switchboard.disable(name, actor), before)
             case "profile.rollback":
-                return self._active(await self._switchboard.rollback(actor))
+                return self._active(await self._switchboard.rollback(actor), before)
         if self._schedule is None:
             return {"ok": False, "code": "SCHEDULE_NONE"}
         self._unschedule(actor)
         return {"ok": True, "state": "unscheduled"}
 
-    def _active(self, active: ActiveConfiguration) -> dict[str, Any]:
+    def _active(self, active: ActiveConfiguration, before: frozenset[str]) -> dict[str, Any]:
         snapshot = self._switchboard.snapshot
         return {
             "ok": True,
             "state": "active",
             "default": snapshot.default,
             "enabled": sorted(snapshot.enabled),
+            "turned_off": sorted(before - snapshot.enabled),
             "epoch": active.epoch,
             "cfg": active.digest,
         }
@@ -156,7 +136,7 @@ class ProfileOperations:
         now_us = time.time_ns() // 1_000
         if not now_us < schedule.at_us < now_us + FARTHEST_US:
             return {"ok": False, "code": "SCHEDULE_OUT_OF_RANGE"}
-        load_profile(schedule.profile, self._folder.profiles)
+        self._check_name("profile.use", schedule.profile)
         self._record(
             CFG_SCHEDULED, {"actor": schedule.actor, "profile": schedule.profile, "due": schedule.at_us}
         )
@@ -173,9 +153,12 @@ class ProfileOperations:
         self._proposals = {
             key: item for key, item in self._proposals.items() if now - item.since < PROPOSAL_SECONDS
         }
+        if len(self._proposals) >= MAX_PROPOSALS:
+            return {"ok": False, "code": "PROPOSALS_TOO_MANY"}
+        name = str(arguments.get("name", ""))
+        self._check_name(operation, name)
         proposal = secrets.token_hex(8)
         self._proposals[proposal] = _Proposal(operation, arguments, actor, now)
-        name = str(arguments.get("name", ""))
         act = operation.removeprefix("profile.")
         self._record(CFG_PROPOSED, {"actor": actor, "act": act, "profile": name, "proposal": proposal})
         return {"ok": True, "state": "proposed", "proposal": proposal}
@@ -183,68 +166,36 @@ class ProfileOperations:
     async def _approve(self, proposal: str, actor: str) -> dict[str, Any]:
         found = self._proposals.get(proposal)
         if found is None or time.monotonic() - found.since >= PROPOSAL_SECONDS:
-            return {"ok": False, "code": "PROPOSAL_UNKNOWN"}
+            detail = "it has expired, was approved, or the service was started again since: propose it again"
+            return {"ok": False, "code": "PROPOSAL_UNKNOWN", "detail": detail}
         if found.actor == actor:
             # Attack: one stolen key must not be enough.
             return {"ok": False, "code": "PROPOSAL_OWN"}
         del self._proposals[proposal]
+        both = f"{found.actor}+{actor}"
         try:
-            return await self._act(found.operation, found.arguments, f"{found.actor}+{actor}")
+            return await self._act(found.operation, found.arguments, both)
         except SwitchRefusedError as error:
-            return self._refused(found.operation, str(found.arguments.get("name", "")), actor, error)
+            return self._refused(found.operation, str(found.arguments.get("name", "")), both, error)
+
+    def _check_name(self, operation: str, name: str) -> None:
+        """Refuse what cannot come to anything, before anybody is asked to wait for it or to approve it."""
+        try:
+            if operation == "profile.use":
+                load_profile(name, self._folder.profiles)
+        except ProfileError as error:
+            raise SwitchRefusedError(Blocker("PROFILE_UNFIT", name[:MAX_NAME], str(error))) from None
+        if operation == "profile.disable" and name not in self._switchboard.snapshot.enabled:
+            raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
 
     def _refused(self, operation: str, name: str, actor: str, error: SwitchRefusedError) -> dict[str, Any]:
         codes = sorted({blocker.code for blocker in error.blockers})
         act = operation.removeprefix("profile.")
         # Of a name that a caller made up nothing but its start is written.
-        self._record(CFG_REFUSED, {"actor": actor, "act": act, "profile": name[:64], "reasons": codes})
-        _log.warning("cfg.refused", act=act, profile=name[:64], reasons=codes)
+        self._record(CFG_REFUSED, {"actor": actor, "act": act, "profile": name[:MAX_NAME], "reasons": codes})
+        _log.warning("cfg.refused", act=act, profile=name[:MAX_NAME], reasons=codes)
         blockers = [_blocker(blocker) for blocker in error.blockers]
         return {"ok": False, "code": "SWITCH_BLOCKED", "blockers": blockers}
-
-    def _list(self) -> dict[str, Any]:
-        names = sorted({*available(self._folder.profiles), *self._switchboard.snapshot.profiles})
-        schedule = self._schedule
-        return {
-            "ok": True,
-            "profiles": [self._describe(name) for name in names],
-            "scheduled": None
-            if schedule is None
-            else {"profile": schedule.profile, "at_us": schedule.at_us, "actor": schedule.actor},
-        }
-
-    def _text(self, name: str) -> str:
-        snapshot = self._switchboard.snapshot
-        if name in snapshot.profiles:
-            return snapshot.profiles[name]
-        return load_profile(name, self._folder.profiles).text
-
-    def _describe(self, name: str) -> dict[str, Any]:
-        snapshot = self._switchboard.snapshot
-        state = "default" if name == snapshot.default else "enabled" if name in snapshot.enabled else "off"
-        try:
-            profile = (
-                snapshot.profile(name)
-                if name in snapshot.profiles
-                else load_profile(name, self._folder.profiles)
-            )
-            suites = [self._suite_of(owner) for owner in profile.units]
-        except ProfileError as error:
-            return {"name": name, "state": state, "unfit": str(error)}
-        return {
-            "name": name,
-            "state": state,
-            "policy": profile.policy(self._config.arc),
-            "suites": suites,
-            "imprints": list(profile.imprints),
-            "accuracy_us": profile.accuracy_us,
-            "envelope": profile.envelope,
-        }
-
-    def _suite_of(self, owner: str) -> str:
-        snapshot = self._switchboard.snapshot
-        profile = snapshot.profile(owner) if owner in snapshot.profiles else None
-        return (profile or load_profile(owner, self._folder.profiles)).tst.id
 
 
 def _blocker(blocker: Blocker) -> dict[str, str]:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.files import write_durably
-from kokuin.service.units import UnitError, key_path, read_passphrase
+from kokuin.service.keystore import generate, has_key, open_signer
+from kokuin.service.units import UnitError, read_passphrase
 from kokuin.trust.anchors import TrustError, read_certificates
 from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.records import ANCHOR_ADDED, CERTIFICATE_ISSUED, KEY_GENERATED
-from pqc.keyfiles import KeyFileError, read_key, write_key
-from pqc.signing import KeyMismatchError, SoftwareSigner, generate_key
+from pqc.keyfiles import KeyFileError
+from pqc.signing import KeyMismatchError, SignerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from kokuin.service.config import Config
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kokuin.service.snapshot import Snapshot
     from kokuin.trust.records import LeafValue
     from pqc.profiles import Profile
+    from pqc.signing import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +48,72 @@ def units_of(snapshot: Snapshot) -> tuple[Profile, ...]:
     return tuple(sorted(profiles, key=lambda profile: (profile.tst.quantum_category, profile.name)))
 
 
-def provide_units(folder: DataFolder, config: Config, snapshot: Snapshot) -> tuple[Act, ...]:
+class UnitsMissingError(Exception):
+    """Units that cannot be provided: `missing` holds each one's profile, and a line that says what to do."""
+
+    def __init__(self, missing: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in missing))
+        self.missing = missing
+
+
+def provide_units(
+    folder: DataFolder, config: Config, snapshot: Snapshot, on_act: Callable[[Act], None]
+) -> None:
     """Make the keys and certificates that a snapshot's units lack.
 
+    Args:
+        folder: the data folder.
+        config: its settings.
+        snapshot: whose units.
+        on_act: told what was made as soon as it is, also when something else is missing then.
+
     Raises:
-        UnitError: something is missing that only an operator or their CA can make.
+        UnitsMissingError: something is missing that only an operator or their CA can make, or cannot be made.
         ProfileError: a profile cannot be used.
-        OSError: a file cannot be written.
     """
-    passphrase = read_passphrase(config, dict(os.environ))
-    acts: list[Act] = []
+    missing = []
     classical: bytes | None = None
     for profile in units_of(snapshot):
-        signer = _signer(config, profile, passphrase, acts)
-        certificate = _certificate_of(signer.public_key, folder.units)
-        if certificate is None:
-            certificate = _certify(folder, config, profile, signer, classical, acts)
-        if profile.tst.quantum_category == 0:
-            classical = classical or certificate
-    return tuple(acts)
+        try:
+            certificate = _provide(folder, config, profile, classical, on_act)
+        except UnitError as error:
+            missing.append((profile.name, str(error)))
+        except (KeyFileError, KeyMismatchError, SignerError) as error:
+            missing.append((profile.name, f"unit key of profile {profile.name}: {error}"))
+        except OSError as error:
+            missing.append((profile.name, f"{error.filename}: {error.strerror}"))
+        else:
+            if profile.tst.quantum_category == 0:
+                classical = classical or certificate
+    if missing:
+        raise UnitsMissingError(tuple(missing))
 
 
-def _signer(config: Config, profile: Profile, passphrase: bytes | None, acts: list[Act]) -> SoftwareSigner:
-    path = key_path(config, profile)
-    try:
-        if not path.exists():
-            if config.pki != "development":
-                raise UnitError(
-                    f"profile {profile.name} has no key; run `tsa keys generate {profile.name}`,"
-                    f" then `tsa keys csr {profile.name}`"
-                )
-            write_key(path, generate_key(profile.tst), passphrase)
-            acts.append(Act(KEY_GENERATED, {"unit_of": profile.name, "suites": [profile.tst.id]}))
-        return SoftwareSigner(profile.tst, read_key(path, passphrase))
-    except (KeyFileError, KeyMismatchError) as error:
-        raise UnitError(f"unit key of profile {profile.name}: {error}") from None
+def _provide(
+    folder: DataFolder,
+    config: Config,
+    profile: Profile,
+    classical: bytes | None,
+    on_act: Callable[[Act], None],
+) -> bytes:
+    """Return the certificate (DER) of a profile's unit, made where it may be."""
+    signer = _signer(config, profile, on_act)
+    certificate = _certificate_of(signer.public_key, folder.units)
+    return certificate or _certify(folder, config, profile, signer.public_key, classical, on_act)
+
+
+def _signer(config: Config, profile: Profile, on_act: Callable[[Act], None]) -> Signer:
+    passphrase = read_passphrase(config, dict(os.environ))
+    if has_key(config, profile.name):
+        return open_signer(config, profile.name, profile.tst, passphrase)
+    if config.pki != "development":
+        raise UnitError(
+            f"profile {profile.name} has no key; run `tsa keys generate {profile.name}`,"
+            f" then `tsa keys csr {profile.name}`"
+        )
+    signer = generate(config, profile.name, profile.tst, passphrase)
+    on_act(Act(KEY_GENERATED, {"unit_of": profile.name, "suites": [profile.tst.id]}))
+    return signer
 
 
 def _certificate_of(public_key: bytes, path: Path) -> bytes | None:
@@ -99,9 +132,9 @@ def _certify(  # noqa: PLR0913, PLR0917  # what a certificate depends on, named 
     folder: DataFolder,
     config: Config,
     profile: Profile,
-    signer: SoftwareSigner,
+    public_key: bytes,
     classical: bytes | None,
-    acts: list[Act],
+    on_act: Callable[[Act], None],
 ) -> bytes:
     """Issue a unit's certificate under a new development root, bound to the classical unit's (RFC 9763)."""
     if config.pki != "development":
@@ -111,7 +144,7 @@ def _certify(  # noqa: PLR0913, PLR0917  # what a certificate depends on, named 
         )
     made = make_development_hierarchy(
         profile.certificate,
-        signer.public_key,
+        public_key,
         now=dt.datetime.now(dt.UTC).replace(microsecond=0),
         days=profile.certificate_days,
         key_days=profile.key_days,
@@ -119,14 +152,14 @@ def _certify(  # noqa: PLR0913, PLR0917  # what a certificate depends on, named 
     )
     # The anchor first: a unit whose anchor is missing would make the next start fail.
     append_pem(folder.anchors, made.anchor_pem)
+    on_act(Act(ANCHOR_ADDED, {"certificate": _sha256(made.anchor.der)}))
     append_pem(folder.units, made.unit_pem + made.intermediates_pem)
-    acts.append(Act(ANCHOR_ADDED, {"certificate": _sha256(made.anchor.der)}))
     issued: dict[str, LeafValue] = {
         "unit_of": profile.name,
         "suites": [profile.tst.id],
         "certificate": _sha256(made.unit.der),
     }
-    acts.append(Act(CERTIFICATE_ISSUED, issued))
+    on_act(Act(CERTIFICATE_ISSUED, issued))
     return made.unit.der
 
 

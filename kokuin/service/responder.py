@@ -211,7 +211,9 @@ class Responder:
         """Append what is ready; what is tried again goes alone, so that no neighbour can spoil it."""
         first = [item for item in drafts if not item[0].again]
         if first:
-            self._append_together(first)
+            # Those of the former configuration would have the others refused with them.
+            for epoch in {draft.records[0].cfg_epoch for _, draft in first}:
+                self._append_together([item for item in first if item[1].records[0].cfg_epoch == epoch])
         if len(first) < len(drafts):
             for item in drafts:
                 if item[0].again:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +18,7 @@ from kokuin.wire import strictjson
 from pqc.profiles import Profile, ProfileError, parse_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 MAX_SNAPSHOT = 256 * 1024
@@ -26,7 +26,7 @@ _VERSION = 1
 
 
 class SnapshotError(Exception):
-    """A snapshot that cannot be read; the message names the file and what to do."""
+    """A snapshot that cannot be read or kept; the message names the file and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,15 @@ class Snapshot:
         """SHA-256, hex, of `octets`."""
         return hashlib.sha256(self.octets()).hexdigest()
 
+    def pruned(self) -> Snapshot:
+        """Return it without the profiles that are off and whose units nobody uses.
+
+        Raises:
+            ProfileError: this release cannot use one that is on.
+        """
+        needed = {owner for name in self.enabled for owner in (name, *self.profile(name).units)}
+        return replace(self, profiles={name: text for name, text in self.profiles.items() if name in needed})
+
     def profile(self, name: str) -> Profile:
         """Return a profile as it was when this snapshot was made.
 
@@ -112,14 +121,24 @@ class SnapshotFolder:
         """Make a snapshot durable; return its digest.
 
         Raises:
-            OSError: it cannot be written.
+            SnapshotError: it cannot be written, or could not be read again.
         """
         octets = snapshot.octets()
+        if len(octets) > MAX_SNAPSHOT:
+            raise SnapshotError(f"a snapshot has room for {MAX_SNAPSHOT} octets; turn off what nobody uses")
         digest = hashlib.sha256(octets).hexdigest()
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        # Also over an existing file: it may be cut short, and must be right before a leaf names it.
-        write_durably(self._path(digest), octets)
+        path = self._path(digest)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            # Also over an existing file: it may be cut short, and must be right before a leaf names it.
+            write_durably(path, octets)
+        except OSError as error:
+            raise SnapshotError(f"{path}: {error.strerror}") from None
         return digest
+
+    def holds(self, digest: str) -> bool:
+        """Say whether a file of this name is there, whatever it holds."""
+        return self._path(digest).exists()
 
     def load(self, digest: str) -> Snapshot:
         """Return the snapshot of this digest.
@@ -142,6 +161,13 @@ class SnapshotFolder:
         """Forget a snapshot that was prepared and never activated."""
         with contextlib.suppress(OSError):
             self._path(digest).unlink()
+
+    def prune(self, named: Collection[str]) -> None:
+        """Forget what no leaf names: a switch that a crash or a refusal ended."""
+        for path in self._folder.iterdir() if self._folder.exists() else ():
+            if path.suffix == ".json" and path.stem not in named:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"

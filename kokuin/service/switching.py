@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import (
     ActivationError,
@@ -21,8 +22,9 @@ from kokuin.service.activation import (
     activations,
     with_units,
     with_units_found,
+    without_ended,
 )
-from kokuin.service.provisioning import provide_units
+from kokuin.service.provisioning import UnitsMissingError, provide_units
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
 from kokuin.service.units import UnitError
 from pqc.profiles import ProfileError, load_profile
@@ -35,10 +37,16 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.provisioning import Act
-    from pqc.profiles import Profile
 
 PREPARE_SECONDS = 30.0
 """How long a worker may take to load and try the units; a worker that is silent stops the switch."""
+
+ROLLBACK = "rollback"
+"""Act of the leaf."""
+LEDGER_REFUSED = "LEDGER_REFUSED"
+"""The blocker that may pass by itself."""
+MAX_NAME = 64
+"""Characters that are written of a name which a caller made up."""
 
 _log = structlog.get_logger()
 
@@ -101,9 +109,9 @@ class Switchboard:
             journal: the ledger's writer.
             snapshot: what is in force.
             active: its digest and epoch.
-            guarded_us: the accuracy that the clock guard keeps, microseconds.
+            guarded_us: the accuracy that the clock guard keeps, microseconds; 0: nobody issues meanwhile.
             on_active: told each new configuration once it is durable.
-            on_act: told each key, certificate and anchor that was made on the way.
+            on_act: told, from any thread, each key, certificate and anchor that was made on the way.
         """
         self._folder, self._config, self._journal = folder, config, journal
         self._snapshots = SnapshotFolder(folder.active)
@@ -131,18 +139,9 @@ class Switchboard:
             SwitchRefusedError: with every blocker; nothing was activated.
         """
         async with self._one:
-            profile = self._profile(name)
-            texts = {item.name: item.text for item in with_units(self._folder, profile)}
-            candidate = replace(
-                self.snapshot,
-                default=name,
-                enabled=self.snapshot.enabled | {name},
-                profiles={**self.snapshot.profiles, **texts},
-                units={},
-            )
-            _refuse(self._contradictions(candidate))
-            for act in await self._provided(candidate):
-                self._on_act(act)
+            candidate = self._with(name)
+            self._refuse_contradictions(candidate)
+            await self._provide(candidate, actor)
             return await self._switch(candidate, "use", actor)
 
     async def disable(self, name: str, actor: str) -> ActiveConfiguration:
@@ -153,16 +152,17 @@ class Switchboard:
         """
         async with self._one:
             if name not in self.snapshot.enabled:
-                raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name))
+                raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
             if name == self.snapshot.default:
                 raise SwitchRefusedError(Blocker("PROFILE_IS_DEFAULT", name, "use another profile first"))
-            candidate = _pruned(replace(self.snapshot, enabled=self.snapshot.enabled - {name}, units={}))
+            candidate = replace(self.snapshot, enabled=self.snapshot.enabled - {name}, units={})
             return await self._switch(candidate, "disable", actor)
 
     async def rollback(self, actor: str) -> ActiveConfiguration:
         """Undo the last switch: the profiles and the default of before, with the units of today.
 
-        A key that was replaced since stays replaced, and one that is unfit by now stops the rollback.
+        A key that was replaced since stays replaced; one that is unfit by now stops the rollback. A second
+        rollback undoes the first.
 
         Raises:
             SwitchRefusedError: there is nothing to go back to, or its units are unfit.
@@ -172,73 +172,109 @@ class Switchboard:
             if before is None:
                 raise SwitchRefusedError(Blocker("ROLLBACK_NOTHING", self.snapshot.default))
             candidate = replace(before, settings=self.snapshot.settings, units={})
-            _refuse(self._contradictions(candidate))
-            return await self._switch(candidate, "rollback", actor)
+            self._refuse_contradictions(candidate)
+            return await self._switch(candidate, ROLLBACK, actor)
 
-    def _profile(self, name: str) -> Profile:
+    def _with(self, name: str) -> Snapshot:
+        """Return what is in force with a profile added and made the default."""
         try:
-            return load_profile(name, self._folder.profiles)
+            profile = load_profile(name, self._folder.profiles)
+            texts = {item.name: item.text for item in with_units(self._folder, profile)}
         except ProfileError as error:
-            raise SwitchRefusedError(Blocker("PROFILE_UNFIT", name, str(error))) from None
+            raise SwitchRefusedError(Blocker("PROFILE_UNFIT", name[:MAX_NAME], str(error))) from None
+        # A file that was changed since counts for the profile that is used, not for others that are on.
+        profiles = {**texts, **self.snapshot.profiles, name: profile.text}
+        enabled = self.snapshot.enabled | {name}
+        return replace(self.snapshot, default=name, enabled=enabled, profiles=profiles, units={})
 
-    def _contradictions(self, candidate: Snapshot) -> list[Blocker]:
+    def _refuse_contradictions(self, candidate: Snapshot) -> None:
         """Find what is wrong with a snapshot before any key is touched."""
         found = []
         arcs: dict[int, str] = {}
         for name in sorted(candidate.enabled):
-            profile = candidate.profile(name)
+            try:
+                profile = candidate.profile(name)
+            except ProfileError as error:
+                found.append(Blocker("PROFILE_UNFIT", name, str(error)))
+                continue
             if arcs.setdefault(profile.arc, name) != name:
                 detail = f"{arcs[profile.arc]} has arc {profile.arc} too"
                 found.append(Blocker("POLICY_OID_TAKEN", name, detail))
             if profile.accuracy_us < self._guarded_us:
-                detail = "the clock guard is laxer; restart the service with this profile on"
+                detail = "the clock guard is laxer; stop the service, use the profile, and start it again"
                 found.append(Blocker("ACCURACY_NOT_GUARDED", name, detail))
-        return found
+        _refuse(found)
 
-    async def _provided(self, candidate: Snapshot) -> Iterable[Act]:
+    async def _provide(self, candidate: Snapshot, actor: str) -> None:
+        def made(act: Act) -> None:
+            self._on_act(replace(act, fields={**act.fields, "actor": actor}))
+
         try:
-            return await asyncio.to_thread(provide_units, self._folder, self._config, candidate)
-        except (UnitError, ProfileError) as error:
-            raise SwitchRefusedError(Blocker("UNIT_MISSING", candidate.default, str(error))) from None
+            await asyncio.to_thread(provide_units, self._folder, self._config, candidate, made)
+        except UnitsMissingError as error:
+            raise SwitchRefusedError(*(Blocker("UNIT_MISSING", *item) for item in error.missing)) from None
+        except ProfileError as error:
+            raise SwitchRefusedError(Blocker("PROFILE_UNFIT", candidate.default, str(error))) from None
 
     def _before(self) -> Snapshot | None:
         """Return the snapshot before the last switch of profiles or default; None: there is none."""
         current = self.snapshot
-        with LedgerReader(self._folder.ledger) as reader:
-            for leaf in activations(reader):
-                digest = str(leaf["cfg"])
-                try:
-                    snapshot = self._snapshots.load(digest)
-                except SnapshotError as error:
-                    raise SwitchRefusedError(Blocker("SNAPSHOT_UNFIT", digest, str(error))) from None
-                if (snapshot.default, snapshot.enabled) != (current.default, current.enabled):
-                    return snapshot
+        try:
+            with LedgerReader(self._folder.ledger) as reader:
+                for leaf in activations(reader):
+                    snapshot = self._snapshots.load(str(leaf["cfg"]))
+                    if (snapshot.default, snapshot.enabled) != (current.default, current.enabled):
+                        return snapshot
+        except (SnapshotError, ActivationError, OpenRefusedError) as error:
+            raise SwitchRefusedError(Blocker("SNAPSHOT_UNFIT", current.default, str(error))) from None
         return None
 
     async def _switch(self, candidate: Snapshot, act: str, actor: str) -> ActiveConfiguration:
-        try:
-            candidate = await asyncio.to_thread(with_units_found, self._folder, self._config, candidate)
-        except (UnitError, ProfileError) as error:
-            raise SwitchRefusedError(Blocker("UNIT_UNFIT", candidate.default, str(error))) from None
+        candidate = await self._tried(candidate, act)
         if candidate == self.snapshot:
             return self.active
-        digest = await asyncio.to_thread(self._snapshots.save, candidate)
+        digest = candidate.digest()
+        known = self._snapshots.holds(digest)
         try:
+            await asyncio.to_thread(self._snapshots.save, candidate)
             _refuse(await self._prepared(digest))
-            fields = {"act": act, "actor": actor}
-            # A crash before the leaf is durable leaves the old snapshot in force, and a file nobody names.
-            self.active = await activate(self._journal, candidate, self.active.digest, fields)
-        except (SwitchRefusedError, ActivationError) as error:
-            for worker in tuple(self._workers.values()):
-                worker.abandon(digest)
-            self._snapshots.discard(digest)
-            if isinstance(error, ActivationError):
-                raise SwitchRefusedError(Blocker("LEDGER_REFUSED", candidate.default, str(error))) from None
+        except SnapshotError as error:
+            raise SwitchRefusedError(Blocker("SNAPSHOT_UNFIT", candidate.default, str(error))) from None
+        except SwitchRefusedError:
+            self._abandon(digest)
+            if not known:  # else an older leaf may name it
+                self._snapshots.discard(digest)
             raise
+        fields = {"act": act, "actor": actor}
+        try:
+            # A crash before the leaf is durable leaves the old snapshot in force, and a file without a leaf
+            # that the next start removes.
+            self.active = await activate(self._journal, candidate, self.active.digest, fields)
+        except ActivationError as error:
+            # The file stays: what the ledger could not confirm may be durable after all.
+            self._abandon(digest)
+            raise SwitchRefusedError(Blocker(LEDGER_REFUSED, candidate.default, str(error))) from None
         self.snapshot = candidate
         _log.info("cfg.activated", act=act, profile=candidate.default, cfg=digest, epoch=self.active.epoch)
         self._on_active(self.active)
         return self.active
+
+    async def _tried(self, candidate: Snapshot, act: str) -> Snapshot:
+        """Load and try every unit; see `without_ended`. A rollback brings all back or none."""
+        find = with_units_found if act == ROLLBACK else without_ended
+        added = candidate.enabled - self.snapshot.enabled
+        moved = {candidate.default} - {self.snapshot.default}
+        try:
+            return await asyncio.to_thread(
+                find, self._folder, self._config, candidate.pruned(), must_sign=added | moved
+            )
+        except (UnitError, ProfileError) as error:
+            owner = error.owner if isinstance(error, UnitError) else ""
+            raise SwitchRefusedError(Blocker("UNIT_UNFIT", owner or candidate.default, str(error))) from None
+
+    def _abandon(self, digest: str) -> None:
+        for worker in tuple(self._workers.values()):
+            worker.abandon(digest)
 
     async def _prepared(self, digest: str) -> list[Blocker]:
         """Let every worker prepare; return what is missing."""
@@ -259,11 +295,3 @@ def _refuse(blockers: Iterable[Blocker]) -> None:
     found = tuple(blockers)
     if found:
         raise SwitchRefusedError(*found)
-
-
-def _pruned(snapshot: Snapshot) -> Snapshot:
-    """Forget the profiles that are off and whose units nobody uses."""
-    needed = {owner for name in snapshot.enabled for owner in (name, *snapshot.profile(name).units)}
-    return replace(
-        snapshot, profiles={name: text for name, text in snapshot.profiles.items() if name in needed}
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from kokuin.service.issuing import CANARY
 from kokuin.service.issuing_policy import fit_period, unit_blockers
 from kokuin.service.keystore import key_file, open_signer
+from kokuin.service.revoked import RevocationListError, find_revoked
 from kokuin.trust.anchors import TrustError, load_trust, read_certificates
 from kokuin.trust.judge import Context, judge_token
 from kokuin.trust.name import attribute_types, display, same_name
@@ -42,7 +44,17 @@ SLOW_SIGNATURE_SECONDS = 0.0003
 
 
 class UnitError(Exception):
-    """The unit cannot serve; the message is one line that names the file and what to do."""
+    """The unit cannot serve; the message is one line that names the file and what to do.
+
+    Attributes:
+        owner: the profile that the unit belongs to; empty where that does not matter.
+    """
+
+    owner: str = ""
+
+
+class UnitEndedError(UnitError):
+    """The unit's certificate has expired or was revoked: nothing that is done to the files brings it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +111,33 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     rules: IssuingRules,
     passphrase: bytes | None,
     now: dt.datetime,
+    activated: str = "",
 ) -> LoadedUnit:
     """Load and check the unit of `profile` (EN 319 421 TIS-7.6.4: certificate before the first token).
 
+    Args:
+        folder: the data folder.
+        config: its settings.
+        profile: whose unit it is.
+        rules: what it grants.
+        passphrase: of the key files.
+        now: the present moment.
+        activated: SHA-256 (hex) of the certificate that was activated; empty: the newest of the key.
+
     Raises:
         UnitError: key, certificate, chain or configuration do not fit.
+        UnitEndedError: the certificate has expired, or a list in the folder revokes it.
     """
     try:
         signer = open_signer(config, profile.name, profile.tst, passphrase)
     except (KeyFileError, KeyMismatchError, SignerError) as error:
         raise UnitError(f"unit key of profile {profile.name}: {error}") from None
     bag = _read_certificates(folder.units)
-    certificate = _certificate_of(signer, bag, folder.units)
-    chain = _chain(certificate, bag, _read_certificates(folder.anchors))
+    certificate = _certificate_of(signer, bag, folder.units, activated)
+    anchors = _read_certificates(folder.anchors)
+    chain = _chain(certificate, bag, anchors)
     _check_certificate(certificate, now)
+    _check_revocation(folder, [certificate, *chain], anchors)
     facts, period = _facts(certificate)
     policy = issuing_policy(config)
     blockers = unit_blockers(profile, certificate, policy, now)
@@ -147,11 +172,17 @@ def _read_certificates(path: Path) -> list[Certificate]:
     return found
 
 
-def _certificate_of(signer: Signer, bag: Sequence[Certificate], path: Path) -> Certificate:
-    for certificate in bag:
-        if certificate.public_key == signer.public_key:
+def _certificate_of(signer: Signer, bag: Sequence[Certificate], path: Path, activated: str) -> Certificate:
+    own = [certificate for certificate in bag if certificate.public_key == signer.public_key]
+    if not own:
+        raise UnitError(f"no certificate in {path} belongs to the unit's key; have its request signed")
+    if not activated:
+        return max(own, key=lambda certificate: certificate.not_before)
+    # One that was added since is not in force before it is activated.
+    for certificate in own:
+        if hashlib.sha256(certificate.der).hexdigest() == activated:
             return certificate
-    raise UnitError(f"no certificate in {path} belongs to the unit's key; have its request signed")
+    raise UnitError(f"the certificate that was activated is not in {path}")
 
 
 def _chain(
@@ -182,11 +213,23 @@ def _issued(issuer: Certificate, subject: Certificate) -> bool:
 def _check_certificate(certificate: Certificate, now: dt.datetime) -> None:
     name = display(certificate.subject)
     if certificate.not_after < _microseconds(now):
-        raise UnitError(f"the certificate of {name} has expired")
+        raise UnitEndedError(f"the certificate of {name} has expired")
     usage = certificate.ext_key_usage
     # RFC 3161 §2.3: only timeStamping, and critical; else verifiers refuse every token of this unit.
     if usage is None or not usage.critical or usage.purposes != (oids.ID_KP_TIME_STAMPING,):
         raise UnitError(f"{name} lacks extendedKeyUsage timeStamping, critical and alone (RFC 3161 §2.3)")
+
+
+def _check_revocation(
+    folder: DataFolder, chain: Sequence[Certificate], anchors: Sequence[Certificate]
+) -> None:
+    """Consult the lists that the operator put beside the anchors (EN 319 421 TIS-7.6.4)."""
+    try:
+        revoked = find_revoked(folder.anchors.parent, chain, (*chain, *anchors))
+    except RevocationListError as error:
+        raise UnitError(str(error)) from None
+    if revoked is not None:
+        raise UnitEndedError(revoked)
 
 
 def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime, policy: Policy) -> None:
