@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LANGUAGES = ("en", "ja")
 
@@ -26,6 +31,13 @@ def text(lang: str, key: str, /, **params: object) -> str:
     """
     section, _, code = key.partition(".")
     return _sentences(lang)[section][code].format(**params)
+
+
+def write(lines: Iterable[str]) -> None:
+    """Print; characters that the terminal's encoding lacks (a name out of a certificate) are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 @cache

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text
+from kokuin.cli.messages import text, write
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.trust.report import Check, Report
-    from pqc.policies import Policy
 
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
 _SHOWN = frozenset({"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer"})
@@ -43,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
+    from kokuin.cli.policy import read_policy
     from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
 
     at, content = _moment(arguments.at), _content(arguments)
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
         ) from None
     lines = [report.to_json()] if arguments.json else list(sentences(report, arguments.lang))
-    _write(lines)
+    write(lines)
     return _EXITS[report.indication.value]
 
 
@@ -110,20 +109,6 @@ def _trust(path: Path | None) -> TrustStore:
         raise CommandError("verify.bad_trust", path=error.path, code=error.code.value) from None
 
 
-def read_policy(name: str) -> Policy:
-    """Load a policy by name or path.
-
-    Raises:
-        CommandError: there is none, or it cannot be read.
-    """
-    from pqc.policies import PolicyError, load_policy
-
-    try:
-        return load_policy(name)
-    except PolicyError as error:
-        raise CommandError("policy.unusable", reason=error) from None
-
-
 def sentences(report: Report, lang: str) -> Iterator[str]:
     """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
     verdict = report.indication.value
@@ -147,10 +132,3 @@ def _check_sentence(check: Check, lang: str) -> str:
     if check.reason is not None:
         line += ": " + text(lang, f"reason.{check.reason}", **check.params)
     return f"{line} ({check.clause})"
-
-
-def _write(lines: list[str]) -> None:
-    """Print; characters that the terminal's encoding lacks (a name out of a certificate) are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
