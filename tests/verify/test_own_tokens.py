@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -77,6 +78,27 @@ def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
     assert report.subject["gen_time"] == "2026-06-01T00:00:00.123000Z"
     wrong = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(b"other"))
     assert wrong.sub_indication == "HASH_FAILURE"
+
+
+@pytest.mark.parametrize(
+    ("suite_id", "digest"),
+    [
+        ("ml-dsa-65", "sha256"),
+        ("ml-dsa-87", "sha384"),
+        ("slh-dsa-sha2-192s", "sha256"),
+        ("mldsa65-ecdsa-p256-sha512", "sha256"),
+        # As strong, but not the pre-hash of the algorithm.
+        ("mldsa65-ed25519-sha512", "sha3_512"),
+    ],
+)
+def test_a_message_digest_that_weakens_or_contradicts_the_signature_is_refused(
+    suite_id: str, digest: str
+) -> None:
+    lax = dataclasses.replace(suite(suite_id), digest=digest)
+    token, trust = token_of(lax, key_of(suite_id), certificates=True)
+    report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    assert (report.indication, report.sub_indication) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
+    assert {check.id for check in report.checks if check.status == "failed"} == {"digest-algorithm"}
 
 
 def test_a_toy_suite_issues_and_is_verified_like_any_other() -> None:
