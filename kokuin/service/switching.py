@@ -140,7 +140,7 @@ class Switchboard:
         """
         async with self._one:
             candidate = self._with(name)
-            self._refuse_contradictions(candidate)
+            _refuse(contradictions(candidate, self._guarded_us))
             await self._provide(candidate, actor)
             return await self._switch(candidate, "use", actor)
 
@@ -172,7 +172,7 @@ class Switchboard:
             if before is None:
                 raise SwitchRefusedError(Blocker("ROLLBACK_NOTHING", self.snapshot.default))
             candidate = replace(before, settings=self.snapshot.settings, units={})
-            self._refuse_contradictions(candidate)
+            _refuse(contradictions(candidate, self._guarded_us))
             return await self._switch(candidate, ROLLBACK, actor)
 
     def _with(self, name: str) -> Snapshot:
@@ -186,24 +186,6 @@ class Switchboard:
         profiles = {**texts, **self.snapshot.profiles, name: profile.text}
         enabled = self.snapshot.enabled | {name}
         return replace(self.snapshot, default=name, enabled=enabled, profiles=profiles, units={})
-
-    def _refuse_contradictions(self, candidate: Snapshot) -> None:
-        """Find what is wrong with a snapshot before any key is touched."""
-        found = []
-        arcs: dict[int, str] = {}
-        for name in sorted(candidate.enabled):
-            try:
-                profile = candidate.profile(name)
-            except ProfileError as error:
-                found.append(Blocker("PROFILE_UNFIT", name, str(error)))
-                continue
-            if arcs.setdefault(profile.arc, name) != name:
-                detail = f"{arcs[profile.arc]} has arc {profile.arc} too"
-                found.append(Blocker("POLICY_OID_TAKEN", name, detail))
-            if profile.accuracy_us < self._guarded_us:
-                detail = "the clock guard is laxer; stop the service, use the profile, and start it again"
-                found.append(Blocker("ACCURACY_NOT_GUARDED", name, detail))
-        _refuse(found)
 
     async def _provide(self, candidate: Snapshot, actor: str) -> None:
         def made(act: Act) -> None:
@@ -289,6 +271,30 @@ class Switchboard:
 
         found = await asyncio.gather(*(ask(number, worker) for number, worker in self._workers.items()))
         return [blocker for blocker in found if blocker is not None]
+
+
+def contradictions(candidate: Snapshot, guarded_us: int) -> list[Blocker]:
+    """Find what is wrong with a snapshot before any key is touched.
+
+    Args:
+        candidate: what is to be in force.
+        guarded_us: the accuracy that the clock guard keeps, microseconds; 0: nobody issues meanwhile.
+    """
+    found = []
+    arcs: dict[int, str] = {}
+    for name in sorted(candidate.enabled):
+        try:
+            profile = candidate.profile(name)
+        except ProfileError as error:
+            found.append(Blocker("PROFILE_UNFIT", name, str(error)))
+            continue
+        if arcs.setdefault(profile.arc, name) != name:
+            detail = f"{arcs[profile.arc]} has arc {profile.arc} too"
+            found.append(Blocker("POLICY_OID_TAKEN", name, detail))
+        if profile.accuracy_us < guarded_us:
+            detail = "the clock guard is laxer; stop the service, use the profile, and start it again"
+            found.append(Blocker("ACCURACY_NOT_GUARDED", name, detail))
+    return found
 
 
 def _refuse(blockers: Iterable[Blocker]) -> None:
