@@ -28,6 +28,7 @@ _BEFORE = _SELECT + (  # noqa: S608 - constants only
     "= (SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL AND idx < ?)"
 )
 _FROM = _SELECT + ">= ? AND entry.idx < ? ORDER BY entry.idx LIMIT ?"
+_FROM_LEAVES = "SELECT idx, leaf, leaf_hash, NULL FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,15 @@ class LedgerReader:
             yield Stored(*row)
             before = row[0]
 
-    def walk(self, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
-        """Yield leaves in order from `start` to before `stop` (None: the size when the walk began)."""
+    def walk(self, start: int = 0, stop: int | None = None, *, tokens: bool = True) -> Iterator[Stored]:
+        """Yield leaves in order from `start` to before `stop` (None: the size when the walk began).
+
+        Without `tokens` their octets, most of the file, are not read.
+        """
         end = self.size() if stop is None else stop
+        query = _FROM if tokens else _FROM_LEAVES
         while start < end:
-            page = self._connection.execute(_FROM, (start, end, _PAGE)).fetchall()
+            page = self._connection.execute(query, (start, end, _PAGE)).fetchall()
             if not page:
                 return
             for row in page:

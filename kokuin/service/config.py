@@ -184,6 +184,7 @@ class Config(_Table):
     pki: Literal["development", "operator"] = "operator"
     keys: PlainPath = Path("keys")
     passphrase_file: PlainPath | None = None
+    retention_years: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
     server: Server = Server()
     unit: Unit = Unit()
     requests: Requests = Requests()

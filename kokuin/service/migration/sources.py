@@ -1,0 +1,170 @@
+"""What an inventory is made of, and its keys: where each is, and which certificate is its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.service.config import LiboqsKey, Pkcs11Key
+from kokuin.service.migration.assets import AssetKind, Facts, Note, State
+from kokuin.service.migration.mechanisms import of_suite
+from pqc.profiles import ProfileError, available, load_profile
+from pqc.scheme import Provider
+from pqc.suites import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.migration.certificates import Found
+    from kokuin.service.migration.counting import TokenCounts
+    from kokuin.service.migration.mechanisms import Mechanism
+    from kokuin.service.migration.tls import TlsFacts
+    from kokuin.service.snapshot import Snapshot
+    from pqc.profiles import Profile
+
+_MECHANISMS = {
+    Family.ECDSA: "CKM_ECDSA",
+    Family.RSA_PKCS1: "CKM_RSA_PKCS",
+    Family.RSA_PSS: "CKM_RSA_PKCS_PSS",
+}
+"""What a device is asked for; the message is hashed before (see `pqc.pkcs11`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an inventory is made of.
+
+    Attributes:
+        folder: where keys and certificates lie.
+        config: which backend holds a key.
+        snapshot: the profiles in force.
+        certificates: those of the folder.
+        counts: the ledger's tokens.
+        tls: what this process's library offers.
+    """
+
+    folder: DataFolder
+    config: Config
+    snapshot: Snapshot
+    certificates: tuple[Found, ...]
+    counts: TokenCounts
+    tls: TlsFacts
+
+    def profiles(self) -> tuple[dict[str, Profile], dict[str, Profile]]:
+        """Return the profiles that are on, and those that could be turned on; unusable ones are neither."""
+        on = {name: self.snapshot.profile(name) for name in sorted(self.snapshot.enabled)}
+        off: dict[str, Profile] = {}
+        for name in available(self.folder.profiles):
+            if name not in on:
+                try:
+                    off[name] = load_profile(name, self.folder.profiles)
+                except ProfileError:
+                    continue
+        return on, off
+
+    def unit(self, name: str) -> Profile:
+        """Return the profile that a unit belongs to, as in force, else as in the files.
+
+        Raises:
+            ProfileError: there is none, or it cannot be used.
+        """
+        if name in self.snapshot.profiles:
+            return self.snapshot.profile(name)
+        return load_profile(name, self.folder.profiles)
+
+
+def owners(profiles: Iterable[Profile]) -> dict[str, list[str]]:
+    """Return the names of the profiles that use each unit, by the name of the profile it belongs to."""
+    found: dict[str, list[str]] = {}
+    for profile in profiles:
+        for unit in profile.units:
+            found.setdefault(unit, []).append(profile.name)
+    return found
+
+
+def keys_of(source: Source) -> list[Facts]:
+    """Describe every key: those of the units in force, and what else lies in the folder of keys."""
+    on, _ = source.profiles()
+    using = owners(on.values())
+    facts = [_key(source, unit, State.IN_USE, tuple(names)) for unit, names in sorted(using.items())]
+    for path in sorted(source.config.keys.glob("*.pem")):
+        unit = path.stem.removeprefix("unit-")
+        if unit in using and path.stem != unit:
+            continue
+        if path.stem != unit and unit in available(source.folder.profiles):
+            facts.append(_key(source, unit, State.POSSIBLE, ()))
+        else:
+            facts.append(
+                Facts(
+                    f"key:{path.stem}", AssetKind.KEY, path.name, State.UNKNOWN, notes=(Note.NOT_A_UNIT_KEY,)
+                )
+            )
+    return facts
+
+
+def _key(source: Source, unit: str, state: State, profiles: tuple[str, ...]) -> Facts:
+    try:
+        mechanisms: tuple[Mechanism, ...] = (of_suite(source.unit(unit).tst),)
+    except ProfileError:
+        mechanisms = ()
+    table = source.config.signers.get(unit)
+    provider, details = Provider.SOFTWARE, {}
+    if isinstance(table, Pkcs11Key):
+        provider = Provider.PKCS11
+        details = {"token": table.token, "module": table.module.name, "label": table.label or table.id or ""}
+    elif isinstance(table, LiboqsKey):
+        provider, details = Provider.LIBOQS, {"module": table.library.name}
+    reference = source.snapshot.units.get(unit)
+    digest = "" if reference is None else reference.certificate
+    certificate = next((each for each in source.certificates if each.digest == digest), None)
+    if certificate is not None:
+        details["certificate_sha256"] = digest
+    return Facts(
+        id=f"key:unit-{unit}",
+        kind=AssetKind.KEY,
+        name=f"unit-{unit}",
+        state=state,
+        mechanisms=mechanisms,
+        subjects=tuple(subject for each in mechanisms for subject in each.subjects),
+        uses=tuple(f"profile:{name}" for name in profiles),
+        provider=provider.value,
+        experimental=provider is Provider.LIBOQS,
+        since_us=None if certificate is None else certificate.key_since_us,
+        until_us=None if certificate is None else certificate.key_until_us,
+        tokens=sum(group.count for group in source.counts.groups if digest and group.signer == digest),
+        details=details,
+        notes=(Note.CERTIFICATE_UNKNOWN,) if certificate is None else (),
+    )
+
+
+def devices_of(source: Source) -> list[Facts]:
+    """Describe what devices behind PKCS#11 are asked to do."""
+    on, _ = source.profiles()
+    used = owners(on.values())
+    facts: list[Facts] = []
+    for unit, table in sorted(source.config.signers.items()):
+        if not isinstance(table, Pkcs11Key):
+            continue
+        try:
+            suite = source.unit(unit).tst
+        except ProfileError:
+            continue
+        name = _MECHANISMS.get(suite.family, suite.id)
+        mechanism = of_suite(suite)
+        facts.append(
+            Facts(
+                f"device:{table.token}:{unit}",
+                AssetKind.DEVICE,
+                f"{table.token} {name}",
+                State.IN_USE if unit in used else State.POSSIBLE,
+                (mechanism,),
+                mechanism.subjects,
+                tuple(f"profile:{each}" for each in used.get(unit, (unit,))),
+                provider=Provider.PKCS11.value,
+                details={"token": table.token, "module": table.module.name, "mechanism": name},
+                notes=(Note.DEVICE_NOT_ASKED,),
+            )
+        )
+    return facts
