@@ -7,9 +7,9 @@
   `*-48-*.der` as below;
 - `ml-dsa/`: `examples/` of https://github.com/lamps-wg/dilithium-certificates (RFC 9881) and of
   https://github.com/lamps-wg/cms-ml-dsa (RFC 9882);
-- `slh-dsa/`: self-signed certificates (`*-22-ta.der`, `*-24-ta.der`) and their keys (`*-priv.der`) out of
-  `providers/*/artifacts_certs_r5.zip` of https://github.com/IETF-Hackathon/pqc-certificates; the number is
-  the last arc of the algorithm.
+- `slh-dsa/`: self-signed certificates (`*-22-ta.der`, `*-24-ta.der`), their keys (`*-priv.der`) and messages
+  (`*-signed-attrs.der`) out of `providers/*/artifacts_certs_r5.zip` and `artifacts_cms_v3.zip` of
+  https://github.com/IETF-Hackathon/pqc-certificates; the number is the last arc of the algorithm.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pytest
 from kokuin.trust.certificate import read_certificate
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_OID, AlgorithmIdentifier
+from kokuin.wire.ber import to_definite
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.pem import read_blocks, write_block
 from pqc.composite import CompositeVerifier
@@ -150,6 +151,18 @@ def test_the_examples_of_rfc_9882_verify(number: int) -> None:
     certificate = read_certificate(block_of(file_of("ml-dsa", f"ML-DSA-{number}.crt")))
     assert certificate.signed_by(certificate.public_key).outcome is SignatureOutcome.VALID
     assert check_cms(cms, certificate).parameters is None
+
+
+def test_slh_dsa_messages_of_other_implementations_verify_under_sha_512() -> None:
+    for path in files_of("slh-dsa", "*-signed-attrs.der"):
+        cms = to_definite(path.read_bytes())
+        (certificate,) = (
+            read
+            for read in map(read_certificate, read_signed_data(cms).certificates)
+            if read.signature_algorithm.oid in BY_OID
+        )
+        # RFC 9814 §4: what our suites write too.
+        assert check_cms(cms, certificate) == BY_OID[certificate.signature_algorithm.oid].digest_algorithm
 
 
 def private_key_file(path: Path, folder: Path) -> Path:
