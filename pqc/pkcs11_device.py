@@ -167,7 +167,8 @@ def device(path: Path) -> Device:
         SignerError: it cannot be loaded.
     """
     with _loading:
-        return _device(path)
+        # One library by two names would be initialised twice, which it refuses.
+        return _device(path.resolve())
 
 
 @functools.cache

@@ -1,9 +1,29 @@
-"""What holds for every test."""
+"""What holds for every test, and the PKCS#11 device that several rooms use."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.softhsm import make_softhsm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.softhsm import SoftHsm
 
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
 settings.register_profile("kokuin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kokuin")
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
+    """SoftHSM2 for this process: its library reads the variable whenever it is started."""
+    made = make_softhsm(tmp_path_factory.mktemp("softhsm") / "hsm")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.settings.items():
+            patch.setenv(name, value)
+        yield made

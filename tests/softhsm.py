@@ -56,6 +56,11 @@ class SoftHsm:
         copied.put()
         return copied
 
+    def empty(self) -> None:
+        """Remove every token."""
+        shutil.rmtree(self.tokens)
+        self.tokens.mkdir()
+
     def initialise(self, label: str = TOKEN, pin: str = PIN) -> None:
         """Make a token."""
         words = ["--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", OFFICER_PIN]

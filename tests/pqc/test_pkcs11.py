@@ -166,6 +166,12 @@ def test_a_library_or_a_token_that_is_not_there_is_named(softhsm: SoftHsm, tmp_p
     assert problem(lambda: Pkcs11Signer(P256, no_token, PIN)) is SignerProblem.TOKEN_MISSING
 
 
+def test_a_library_with_two_names_is_loaded_once(softhsm: SoftHsm, tmp_path: Path) -> None:
+    alias = tmp_path / "alias.so"
+    alias.symlink_to(library())
+    assert device(alias) is device(library())
+
+
 def test_a_refused_pin_is_not_tried_again(forgetting: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
     name = in_token(P256)
     device(library())._reopen()
