@@ -79,7 +79,7 @@ def written(default: object) -> object:
     """Turn a default into what the tables can say."""
     if default == KNOWN_SMEARERS:
         return BUILT_IN
-    if default is None or default == ():
+    if default in (None, (), {}):
         return NOTHING
     return str(default) if isinstance(default, str | Path) else default
 
