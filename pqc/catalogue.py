@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from kokuin.wire import strictjson
 from pqc.catalogue_table import BY_NAME, BY_OID, Entry, Kind, plain_name
 from pqc.policies import Pattern, Policy, Role, Row, Suitability, Usage, Weakness
-from pqc.policy_rows import MAX_BITS, read_text
+from pqc.policy_rows import MAX_BITS, MAX_ROWS, read_text
 from pqc.subjects import HASH_ROLES, KEY_ROLES
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def read_catalogue(name: str, octets: bytes) -> Imported:
     rows = tuple(_rows(evaluated, source, edition))
     if not rows:
         raise CatalogueError("no algorithm of it is in our table")
+    if len(rows) > MAX_ROWS:
+        raise CatalogueError(f"it makes more than {MAX_ROWS} rows")
     return Imported(Policy(name, edition, publisher, rows), tuple(refused))
 
 

@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pqc.policy_rows import Pattern, Row, Suitability, Usage, Weakness, read_rows, read_text
+from pqc.policy_rows import MAX_ROWS, Pattern, Row, Suitability, Usage, Weakness, read_rows, read_text
 from pqc.subjects import Role, Subject
 
 __all__ = [
@@ -37,9 +37,8 @@ __all__ = [
 
 BASELINE = "baseline"
 """The policy without dates: what is broken is refused, what is weak is named."""
-MAX_OCTETS = 256 * 1024
+MAX_OCTETS = 1 << 20
 """Octets of a policy's file."""
-MAX_ROWS = 2000
 NEVER = dt.date.min
 """`Policy.last_fit` of what the policy does not accept on any day, or does not know."""
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pqc.subjects import Subject
 
+MAX_ROWS = 2000
+"""Rows of one policy."""
 MAX_BITS = 1 << 20
 """Longest key that a row can name."""
 

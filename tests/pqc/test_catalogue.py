@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from asn1crypto import algos, keys  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pqc.catalogue import MAX_OCTETS, CatalogueError, Imported, read_catalogue
+from pqc.catalogue import ISSUE_URI, MAX_OCTETS, VERIFY_URI, CatalogueError, Imported, read_catalogue
 from pqc.catalogue_table import ENTRIES, Entry, Kind
 from pqc.catalogue_writing import write_catalogue
 from pqc.policies import (
@@ -341,3 +343,44 @@ def test_a_policy_written_as_toml_reads_back_the_same(name: str) -> None:
 def test_an_imported_policy_is_written_as_toml_and_reads_back_the_same() -> None:
     policy = read().policy
     assert parse_policy("theirs", write_policy(policy)) == policy
+
+
+EVALUATIONS = st.lists(
+    st.builds(
+        lambda end, mark, usage, least: {
+            "Validity": {} if end is None else {"End": str(end)},
+            **({} if mark is None else {"Recommendation": mark}),
+            **({} if usage is None else {"AlgorithmUsage": usage}),
+            "Parameter": [{"name": least[0], "Min": least[1]}],
+        },
+        st.none() | st.dates(dt.date(1990, 1, 1), dt.date(2090, 1, 1)),
+        st.sampled_from([None, "R", "L"]),
+        st.sampled_from([None, ISSUE_URI, VERIFY_URI]),
+        st.tuples(st.sampled_from(["moduluslength", "plength"]), st.integers(0, 5000)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(ENTRIES), EVALUATIONS), min_size=1, max_size=12))
+def test_whatever_a_catalogue_says_the_policy_made_of_it_can_be_written_and_read(
+    said: list[tuple[Entry, list[dict[str, Any]]]],
+) -> None:
+    algorithms = [algorithm(entry.name, entry.oid, *evaluations) for entry, evaluations in said]
+    try:
+        policy = read(algorithms).policy
+    except CatalogueError:
+        return
+    assert parse_policy("theirs", write_policy(policy)) == policy
+
+
+def test_a_catalogue_that_makes_too_many_rows_is_refused() -> None:
+    evaluations = [until(f"{2000 + year}-01-01") for year in range(64)]
+    many = [
+        algorithm(entry.name, entry.oid, *evaluations)
+        for entry in ENTRIES
+        if entry.kind in {Kind.HASH, Kind.KEY}
+    ]
+    with pytest.raises(CatalogueError, match="rows"):
+        read(many)
