@@ -138,7 +138,7 @@ class Keeper:
             on_act=self._record_act,
         )
         self._operations = ProfileOperations(
-            self._folder, self._config, self.switchboard, self._record, pending
+            self._folder, self._config, self.switchboard, self._recorded, pending
         )
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=stopped_before)
@@ -182,6 +182,11 @@ class Keeper:
     def _activated(self, active: ActiveConfiguration) -> None:
         self._active = active
         self._publish()
+
+    async def _recorded(self, kind: str, fields: Mapping[str, LeafValue]) -> bool:
+        """Append what whoever asked waits for; False when the ledger refused it."""
+        outcome: AppendOutcome = await asyncio.wrap_future(self._record(kind, fields))
+        return not isinstance(outcome, Refused)
 
     def _record_act(self, act: Act) -> None:
         self._record(act.kind, act.fields)
@@ -292,10 +297,12 @@ class Keeper:
             await self._operations.tick(time.time_ns() // 1_000)
             self._publish()
 
-    def _record(self, kind: str, fields: Mapping[str, LeafValue]) -> None:
-        """Append what no caller waits for; what the ledger refuses is at least in the log."""
+    def _record(self, kind: str, fields: Mapping[str, LeafValue]) -> Future[AppendOutcome]:
+        """Append what needs no answer; what the ledger refuses is at least in the log."""
         common = {"id": new_id(), "tenant": "service", "actor": "keeper", "cfg": self._active.digest}
-        self.journal.append(Record(kind, {**common, **fields})).add_done_callback(_log_refused)
+        future = self.journal.append(Record(kind, {**common, **fields}))
+        future.add_done_callback(_log_refused)
+        return future
 
     def _record_counted(self, counts: tuple[Record, ...]) -> None:
         for count in counts:

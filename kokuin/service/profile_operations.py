@@ -20,7 +20,7 @@ from kokuin.trust.records import CFG_PROPOSED, CFG_REFUSED, CFG_SCHEDULED, CFG_U
 from pqc.profiles import ProfileError, load_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -58,10 +58,10 @@ class ProfileOperations:
         folder: DataFolder,
         config: Config,
         switchboard: Switchboard,
-        record: Callable[[str, Mapping[str, LeafValue]], None],
+        record: Callable[[str, Mapping[str, LeafValue]], Awaitable[bool]],
         schedule: Schedule | None,
     ) -> None:
-        """Args: folder and settings; who switches; how to write a leaf; what the ledger says is to come."""
+        """Args: folder and settings; who switches; what writes a leaf, True once durable; what is to come."""
         self._folder, self._config, self._switchboard = folder, config, switchboard
         self._record, self._schedule = record, schedule
         self._proposals: dict[str, _Proposal] = {}
@@ -76,7 +76,7 @@ class ProfileOperations:
                     answer = await self._approve(str(arguments.get("proposal", "")), actor)
                 case _ if operation in CHANGES:
                     if self._config.switch.approvals > 1:
-                        answer = self._propose(operation, arguments, actor)
+                        answer = await self._propose(operation, arguments, actor)
                     else:
                         answer = await self._act(operation, arguments, actor)
                 case _ if operation in READS:
@@ -85,7 +85,7 @@ class ProfileOperations:
                 case _:
                     answer = {"ok": False, "code": "OPERATION_UNKNOWN"}
         except SwitchRefusedError as error:
-            return self._refused(operation, name, actor, error)
+            return await self._refused(operation, name, actor, error)
         return answer
 
     async def tick(self, now_us: int) -> None:
@@ -98,9 +98,9 @@ class ProfileOperations:
         except SwitchRefusedError as error:
             if [blocker.code for blocker in error.blockers] == [LEDGER_REFUSED]:
                 return  # no leaf can be written either: the next tick tries again
-            self._refused("profile.use", due.profile, due.actor, error)
+            await self._refused("profile.use", due.profile, due.actor, error)
         if self._schedule is due:  # else somebody asked for another meanwhile
-            self._unschedule(due.actor)
+            await self._unschedule(due.actor)
 
     async def _act(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
         name = str(arguments.get("name", ""))
@@ -109,7 +109,7 @@ class ProfileOperations:
             case "profile.use":
                 at_us = arguments.get("at_us")
                 if at_us is not None:
-                    return self._scheduled(Schedule(name, int(at_us), actor))
+                    return await self._scheduled(Schedule(name, int(at_us), actor))
                 return self._active(await self._switchboard.use(name, actor), before)
             case "profile.disable":
                 return self._active(await self._switchboard.disable(name, actor), before)
@@ -117,8 +117,7 @@ class ProfileOperations:
                 return self._active(await self._switchboard.rollback(actor), before)
         if self._schedule is None:
             return {"ok": False, "code": "SCHEDULE_NONE"}
-        self._unschedule(actor)
-        return {"ok": True, "state": "unscheduled"}
+        return {"ok": True, "state": "unscheduled"} if await self._unschedule(actor) else _not_recorded()
 
     def _active(self, active: ActiveConfiguration, before: frozenset[str]) -> dict[str, Any]:
         snapshot = self._switchboard.snapshot
@@ -132,23 +131,28 @@ class ProfileOperations:
             "cfg": active.digest,
         }
 
-    def _scheduled(self, schedule: Schedule) -> dict[str, Any]:
+    async def _scheduled(self, schedule: Schedule) -> dict[str, Any]:
         now_us = time.time_ns() // 1_000
         if not now_us < schedule.at_us < now_us + FARTHEST_US:
             return {"ok": False, "code": "SCHEDULE_OUT_OF_RANGE"}
         self._check_name("profile.use", schedule.profile)
-        self._record(
-            CFG_SCHEDULED, {"actor": schedule.actor, "profile": schedule.profile, "due": schedule.at_us}
-        )
+        fields = {"actor": schedule.actor, "profile": schedule.profile, "due": schedule.at_us}
+        if not await self._record(CFG_SCHEDULED, fields):
+            return _not_recorded()
         self._schedule = schedule
         return {"ok": True, "state": "scheduled", "default": schedule.profile, "at_us": schedule.at_us}
 
-    def _unschedule(self, actor: str) -> None:
-        if self._schedule is not None:
-            self._record(CFG_UNSCHEDULED, {"actor": actor, "profile": self._schedule.profile})
+    async def _unschedule(self, actor: str) -> bool:
+        """Drop what is to come; False when that could not be recorded: a restart would bring it back."""
+        due = self._schedule
+        if due is not None and not await self._record(
+            CFG_UNSCHEDULED, {"actor": actor, "profile": due.profile}
+        ):
+            return False
         self._schedule = None
+        return True
 
-    def _propose(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
+    async def _propose(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
         now = time.monotonic()
         self._proposals = {
             key: item for key, item in self._proposals.items() if now - item.since < PROPOSAL_SECONDS
@@ -158,9 +162,11 @@ class ProfileOperations:
         name = str(arguments.get("name", ""))
         self._check_name(operation, name)
         proposal = secrets.token_hex(8)
-        self._proposals[proposal] = _Proposal(operation, arguments, actor, now)
         act = operation.removeprefix("profile.")
-        self._record(CFG_PROPOSED, {"actor": actor, "act": act, "profile": name, "proposal": proposal})
+        fields = {"actor": actor, "act": act, "profile": name, "proposal": proposal}
+        if not await self._record(CFG_PROPOSED, fields):
+            return _not_recorded()
+        self._proposals[proposal] = _Proposal(operation, arguments, actor, now)
         return {"ok": True, "state": "proposed", "proposal": proposal}
 
     async def _approve(self, proposal: str, actor: str) -> dict[str, Any]:
@@ -176,7 +182,7 @@ class ProfileOperations:
         try:
             return await self._act(found.operation, found.arguments, both)
         except SwitchRefusedError as error:
-            return self._refused(found.operation, str(found.arguments.get("name", "")), both, error)
+            return await self._refused(found.operation, str(found.arguments.get("name", "")), both, error)
 
     def _check_name(self, operation: str, name: str) -> None:
         """Refuse what cannot come to anything, before anybody is asked to wait for it or to approve it."""
@@ -188,14 +194,22 @@ class ProfileOperations:
         if operation == "profile.disable" and name not in self._switchboard.snapshot.enabled:
             raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
 
-    def _refused(self, operation: str, name: str, actor: str, error: SwitchRefusedError) -> dict[str, Any]:
+    async def _refused(
+        self, operation: str, name: str, actor: str, error: SwitchRefusedError
+    ) -> dict[str, Any]:
         codes = sorted({blocker.code for blocker in error.blockers})
         act = operation.removeprefix("profile.")
         # Of a name that a caller made up nothing but its start is written.
-        self._record(CFG_REFUSED, {"actor": actor, "act": act, "profile": name[:MAX_NAME], "reasons": codes})
+        await self._record(
+            CFG_REFUSED, {"actor": actor, "act": act, "profile": name[:MAX_NAME], "reasons": codes}
+        )
         _log.warning("cfg.refused", act=act, profile=name[:MAX_NAME], reasons=codes)
         blockers = [_blocker(blocker) for blocker in error.blockers]
         return {"ok": False, "code": "SWITCH_BLOCKED", "blockers": blockers}
+
+
+def _not_recorded() -> dict[str, Any]:
+    return {"ok": False, "code": LEDGER_REFUSED, "detail": "what was asked for could not be recorded"}
 
 
 def _blocker(blocker: Blocker) -> dict[str, str]:
