@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.keeper import Keeper
 
 _log = structlog.get_logger()
 
@@ -38,14 +39,20 @@ def run_single(folder: DataFolder, config: Config, sock: socket.socket) -> None:
 
 
 async def _serve(folder: DataFolder, config: Config, sock: socket.socket) -> None:
-    keeper, worker = make_keeper(folder, config), Worker(folder, config)
+    keeper = make_keeper(folder, config)
     await keeper.start()
-    loop = asyncio.get_running_loop()
+    try:
+        await _answer(folder, config, keeper, sock)
+    finally:
+        await keeper.stop()
+
+
+async def _answer(folder: DataFolder, config: Config, keeper: Keeper, sock: socket.socket) -> None:
+    worker, loop = Worker(folder, config), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     server = await owner.listen(keeper, folder.owner_socket)
-    unsubscribe = keeper.subscribe(worker.on_push)
-    leave = keeper.enlist(worker)
+    unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(worker)
     _log.info("serving", host=sock.getsockname()[0], port=sock.getsockname()[1], workers=1)
     try:
         await worker.serve(LocalPort(keeper, "worker-1"), sock)
@@ -53,5 +60,4 @@ async def _serve(folder: DataFolder, config: Config, sock: socket.socket) -> Non
         unsubscribe()
         leave()
         server.close()
-        await keeper.stop()
         folder.owner_socket.unlink(missing_ok=True)

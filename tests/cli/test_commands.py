@@ -44,7 +44,7 @@ def _not_serving(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> NoReturn:
         raise AssertionError("it serves")
 
-    monkeypatch.setattr(single, "_serve", started)
+    monkeypatch.setattr(single, "_answer", started)
     monkeypatch.setattr(serving, "configure_logs", lambda _role: None)  # this process is pytest's
 
 
