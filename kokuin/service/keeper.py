@@ -175,9 +175,9 @@ class Keeper:
 
         return unsubscribe
 
-    def enlist(self, worker: Preparing) -> Callable[[], None]:
+    def enlist(self, name: str, worker: Preparing) -> Callable[[], None]:
         """Ask a worker at every switch; see `Switchboard.enlist`."""
-        return self.switchboard.enlist(worker)
+        return self.switchboard.enlist(name, worker)
 
     def _activated(self, active: ActiveConfiguration) -> None:
         self._active = active

@@ -62,7 +62,7 @@ class WorkerLink:
         """Serve the worker at the other end of this socket."""
         await self._loop.create_connection(lambda: self._link, sock=sock)
         self._unsubscribe = self._keeper.subscribe(lambda push: self._send(pack_push(push)))
-        self._leave = self._keeper.enlist(self)
+        self._leave = self._keeper.enlist(self._name, self)
 
     async def prepare(self, digest: str) -> str:
         """Let the worker load a snapshot's units; see `WorkerPort.prepare`."""

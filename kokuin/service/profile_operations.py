@@ -136,7 +136,11 @@ class ProfileOperations:
         if not now_us < schedule.at_us < now_us + FARTHEST_US:
             return {"ok": False, "code": "SCHEDULE_OUT_OF_RANGE"}
         self._check_name("profile.use", schedule.profile)
-        fields = {"actor": schedule.actor, "profile": schedule.profile, "due": schedule.at_us}
+        fields: dict[str, LeafValue] = {
+            "actor": schedule.actor,
+            "profile": schedule.profile,
+            "due": schedule.at_us,
+        }
         if not await self._record(CFG_SCHEDULED, fields):
             return _not_recorded()
         self._schedule = schedule

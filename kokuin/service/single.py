@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.keeper import Keeper
 
+NAME = "worker-1"
+"""Of the one worker."""
+
 _log = structlog.get_logger()
 
 
@@ -52,10 +55,10 @@ async def _answer(folder: DataFolder, config: Config, keeper: Keeper, sock: sock
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     server = await owner.listen(keeper, folder.owner_socket)
-    unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(worker)
+    unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(NAME, worker)
     _log.info("serving", host=sock.getsockname()[0], port=sock.getsockname()[1], workers=1)
     try:
-        await worker.serve(LocalPort(keeper, "worker-1"), sock)
+        await worker.serve(LocalPort(keeper, NAME), sock)
     finally:
         unsubscribe()
         leave()

@@ -118,14 +118,14 @@ class Switchboard:
         self.snapshot, self.active = snapshot, active
         self._guarded_us = guarded_us
         self._on_active, self._on_act = on_active, on_act
-        self._workers: dict[int, Preparing] = {}
+        self._workers: dict[int, tuple[str, Preparing]] = {}
         self._next = 0
         self._one = asyncio.Lock()
 
-    def enlist(self, worker: Preparing) -> Callable[[], None]:
-        """Ask `worker` at every switch from now on; the result ends that."""
-        number = self._next = self._next + 1
-        self._workers[number] = worker
+    def enlist(self, name: str, worker: Preparing) -> Callable[[], None]:
+        """Ask `worker` at every switch from now on; the result ends that. Blockers name it by `name`."""
+        number = self._next = self._next + 1  # a name may come back before its former bearer has left
+        self._workers[number] = (name, worker)
 
         def leave() -> None:
             self._workers.pop(number, None)
@@ -255,21 +255,21 @@ class Switchboard:
             raise SwitchRefusedError(Blocker("UNIT_UNFIT", owner or candidate.default, str(error))) from None
 
     def _abandon(self, digest: str) -> None:
-        for worker in tuple(self._workers.values()):
+        for _, worker in tuple(self._workers.values()):
             worker.abandon(digest)
 
     async def _prepared(self, digest: str) -> list[Blocker]:
         """Let every worker prepare; return what is missing."""
 
-        async def ask(number: int, worker: Preparing) -> Blocker | None:
+        async def ask(name: str, worker: Preparing) -> Blocker | None:
             try:
                 async with asyncio.timeout(PREPARE_SECONDS):
                     problem = await worker.prepare(digest)
             except TimeoutError:
                 problem = f"no answer within {PREPARE_SECONDS:.0f} s"
-            return Blocker("WORKER_NOT_READY", f"worker-{number}", problem) if problem else None
+            return Blocker("WORKER_NOT_READY", name, problem) if problem else None
 
-        found = await asyncio.gather(*(ask(number, worker) for number, worker in self._workers.items()))
+        found = await asyncio.gather(*(ask(name, worker) for name, worker in self._workers.values()))
         return [blocker for blocker in found if blocker is not None]
 
 
