@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import time
 from dataclasses import replace
@@ -14,10 +15,12 @@ from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.service.installation import install, strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration, new_id
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
-from kokuin.service.units import UnitEndedError, UnitError, read_passphrase
+from kokuin.service.units import UnitEndedError, UnitError, issuing_policy, read_passphrase
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import CFG_ACTIVATED, CLOCK_FIT, CLOCK_RESUMED, CLOCK_UNFIT, Record
+from pqc.policy_text import write_policy
 from pqc.profiles import load_profile
+from pqc.selftest import self_test
 from tsa.clock.reader import ClockReader
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ def first_snapshot(folder: DataFolder, config: Config) -> Snapshot:
     """
     profile = load_profile(config.profile, folder.profiles)
     return Snapshot(
-        settings=config.digest(),
+        settings=settings_digest(config),
         default=profile.name,
         enabled=frozenset({profile.name}),
         profiles={item.name: item.text for item in with_units(folder, profile)},
@@ -80,12 +83,38 @@ def starting_snapshot(folder: DataFolder, config: Config, previous: str | None) 
     """
     if previous is None:
         return with_units_found(folder, config, first_snapshot(folder, config))
-    now = replace(last_snapshot(folder, previous), settings=config.digest(), units={})
+    last = last_snapshot(folder, previous)
+    now = replace(last, settings=settings_digest(config), units=last.keys())
     try:
         return without_ended(folder, config, now)
     except UnitEndedError as error:
         remedy = "`tsa profile use NAME` makes another profile the default"
         raise UnitEndedError(f"{error}; {remedy}") from None
+
+
+def opening_snapshot(
+    folder: DataFolder, config: Config, previous: str | None, *, serving: bool
+) -> tuple[Snapshot, bool]:
+    """Return what a keeper opens a folder with, and whether it may be brought into force.
+
+    Args:
+        folder: the data folder.
+        config: what the files say now.
+        previous: digest of the snapshot last in force, None for a new ledger.
+        serving: False for one operation on a folder that nobody serves: what was in force stays so, untried,
+            and the unit of a new folder may still lack the certificate that the operation brings.
+
+    Raises:
+        ActivationError, UnitError, ProfileError: as of `starting_snapshot`.
+    """
+    if previous is not None and not serving:
+        return last_snapshot(folder, previous), True
+    try:
+        return starting_snapshot(folder, config, previous), True
+    except UnitError:
+        if serving:
+            raise
+        return first_snapshot(folder, config), False
 
 
 def last_snapshot(folder: DataFolder, digest: str) -> Snapshot:
@@ -122,7 +151,7 @@ def with_units_found(
             error = UnitError(f"the key of profile {owner} may not sign now: its period is over, or to come")
             error.owner = owner
             raise error
-    return replace(snapshot, units=found.units)
+    return replace(snapshot, units={**snapshot.units, **found.units})
 
 
 def without_ended(
@@ -153,10 +182,36 @@ def load_installation(
     """Load and try every unit of a snapshot; without a clock only to see whether they are fit.
 
     Raises:
-        UnitError, ProfileError: one cannot be used.
+        UnitError, ProfileError: one cannot be used, a self-test fails, or settings or policy are not those of
+            the snapshot.
     """
+    if settings_digest(config) != snapshot.settings:
+        # A policy's file may be edited while the service runs: a worker that starts then must not follow it.
+        raise UnitError("settings or issuing policy are not what was activated; restart the service")
+    _self_test(snapshot)
     reader = clock or ClockReader(config.clock_settings(strictest_accuracy_us(snapshot)))
     return install(folder, config, snapshot, reader, read_passphrase(config, dict(os.environ)))
+
+
+def settings_digest(config: Config) -> str:
+    """SHA-256, hex, of the settings and of the issuing policy that they name.
+
+    Raises:
+        UnitError: the policy cannot be read.
+    """
+    policy = write_policy(issuing_policy(config))
+    return hashlib.sha256(f"{config.digest()}\n{policy}".encode()).hexdigest()
+
+
+def _self_test(snapshot: Snapshot) -> None:
+    """Try known answers of every suite in use: what a library computes wrongly is found before it signs."""
+    owners = {owner for name in snapshot.enabled for owner in snapshot.profile(name).units}
+    profiles = [snapshot.profile(owner) for owner in sorted(owners)]
+    suites = {suite.id: suite for profile in profiles for suite in (profile.tst, profile.certificate)}
+    failures = self_test(suites.values())
+    if failures:
+        named = ", ".join(f"{failure.suite} {failure.problem}" for failure in failures)
+        raise UnitError(f"known answers fail: {named}; this machine's libraries must not be used for them")
 
 
 async def activate(
