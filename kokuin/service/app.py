@@ -15,6 +15,7 @@ import kokuin
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service import operator_api
 from kokuin.service.body_limit import BodyLimitMiddleware
+from kokuin.service.migration.desk import InventoryDesk
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
@@ -66,7 +67,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     _add_health(app, readiness, keeper)
     _add_trust(app, folder)
     _add_tokens(app, folder, doorkeeper)
-    operator_api.add(app, doorkeeper, keeper)
+    operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
     return app
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from fastapi import Request  # noqa: TC002  # FastAPI reads the routes' annotations when they are added
+from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
+from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
@@ -16,33 +17,62 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from kokuin.service.migration.desk import InventoryDesk
     from kokuin.service.ports import KeeperPort
     from kokuin.service.principal import Doorkeeper
 
     _Operate: TypeAlias = Callable[..., Awaitable[Response]]
 
 
-_STATUS = {KEEPER_UNAVAILABLE: 503, "PROFILE_UNKNOWN": 404}
+_STATUS = {
+    KEEPER_UNAVAILABLE: 503,
+    "PROFILE_UNKNOWN": 404,
+    POLICY_UNKNOWN: 404,
+    INVENTORY_BUSY: 503,
+    INVENTORY_TOO_LONG: 503,
+    INVENTORY_FAILED: 500,
+}
 """Of answers that say no for another reason than the present state."""
+_MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+json"}
 
 
-def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort) -> None:
+def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: InventoryDesk) -> None:
     """Add the operator's routes."""
 
     async def operate(request: Request, operation: str, arguments: dict[str, Any] | None = None) -> Response:
         principal = doorkeeper.principal(request.scope["headers"])
         if not principal.may(Role.OPERATE):
-            headers = {"WWW-Authenticate": "Bearer"}
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers=headers)
+            return _key_wanted()
         answer: dict[str, Any] = await keeper.ask(operation, {**(arguments or {}), "actor": principal.actor})
+        return JSONResponse(answer) if answer.pop("ok") else _problem(answer)
+
+    @app.get("/api/v1/inventory", tags=["inventory"])
+    async def inventory(  # the query's words are the parameters' names
+        request: Request,
+        format: Literal["json", "cbom"] = "json",  # noqa: A002
+        policy: str | None = None,
+        years: Annotated[float | None, Query(gt=0, le=200)] = None,
+    ) -> Response:
+        """What cryptography is in use and how long it serves, or its CBOM; needs the operator key."""
+        if not doorkeeper.principal(request.scope["headers"]).may(Role.OPERATE):
+            return _key_wanted()
+        answer = await desk.take(format, policy, years)
         if not answer.pop("ok"):
-            code = answer.pop("code")
-            return problem_response(_STATUS.get(code, 409), code, answer.pop("detail", ""), more=answer)
-        return JSONResponse(answer)
+            return _problem(answer)
+        return JSONResponse(answer["document"], media_type=_MEDIA_TYPES[format])
 
     _add_state(app, operate)
     _add_profiles(app, operate)
     _add_switches(app, operate)
+
+
+def _key_wanted() -> Response:
+    return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _problem(answer: dict[str, Any]) -> Response:
+    code = answer.pop("code")
+    return problem_response(_STATUS.get(code, 409), code, answer.pop("detail", ""), more=answer)
 
 
 def _add_state(app: FastAPI, operate: _Operate) -> None:

@@ -7,8 +7,6 @@ ledger holds up no time-stamp.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import datetime as dt
 import os
 import sys
@@ -23,6 +21,7 @@ from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.errors import START_ERRORS
 from kokuin.service.migration.cbom import cbom
+from kokuin.service.migration.desk import INVENTORY_FAILED, POLICY_UNKNOWN
 from kokuin.service.migration.inventory import document, inventory
 from kokuin.service.snapshot import SnapshotFolder
 from pqc.policies import PolicyError, load_policy, shipped_policies
@@ -31,13 +30,7 @@ if TYPE_CHECKING:
     from kokuin.service.migration.inventory import Inventory
     from kokuin.service.snapshot import Snapshot
 
-FORMATS = ("json", "cbom")
-CHILD_SECONDS = 300.0
-"""How long a child may count; a ledger of ten million tokens takes about half of it."""
 NICENESS = 15
-GATHERING_FAILED = "INVENTORY_FAILED"
-GATHERING_TOO_LONG = "INVENTORY_TOO_LONG"
-GATHERING_BUSY = "INVENTORY_BUSY"
 
 
 def gather(
@@ -81,54 +74,8 @@ def snapshot_in_force(folder: DataFolder, config: Config, reader: LedgerReader) 
     return SnapshotFolder(folder.active).load(str(last["cfg"]))
 
 
-class InventoryDesk:
-    """Takes inventories in children of this process, one at a time."""
-
-    def __init__(self, folder: DataFolder, config: Config) -> None:
-        """Args: the folder that is served, and the configuration in force."""
-        self._folder, self._config = folder, config
-        self._busy = False
-
-    async def take(self, form: str, policy: str | None = None, years: float | None = None) -> dict[str, Any]:
-        """Return `{"ok": True, "document": ...}` in one of `FORMATS`, else `ok` False and `code`."""
-        if self._busy:
-            return {"ok": False, "code": GATHERING_BUSY}
-        self._busy = True
-        try:
-            return await self._ask({"form": form, "policy": policy, "years": years})
-        finally:
-            self._busy = False
-
-    async def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
-        question = {**task, "folder": str(self._folder.root), "config": self._config.model_dump(mode="json")}
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            __name__,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            async with asyncio.timeout(CHILD_SECONDS):
-                answer, _ = await child.communicate(orjson.dumps(question))
-        except TimeoutError:
-            return {"ok": False, "code": GATHERING_TOO_LONG}
-        finally:
-            # Also when the one who asked has gone: nobody would read what the child still counts.
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                await child.wait()
-        try:
-            found: dict[str, Any] = orjson.loads(answer)
-        except orjson.JSONDecodeError:
-            return {"ok": False, "code": GATHERING_FAILED}
-        return found
-
-
 def main() -> int:
-    """Be the child of an `InventoryDesk`."""
+    """Be the child of an `InventoryDesk`: a task of JSON in, an answer out."""
     os.nice(NICENESS)
     task = orjson.loads(sys.stdin.buffer.read())
     sys.stdout.buffer.write(orjson.dumps(_answer(task)))
@@ -140,9 +87,9 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     try:
         made = gather(folder, config, task["policy"], task["years"])
     except PolicyError as error:
-        return {"ok": False, "code": "POLICY_UNKNOWN", "detail": str(error)}
+        return {"ok": False, "code": POLICY_UNKNOWN, "detail": str(error)}
     except START_ERRORS as error:
-        return {"ok": False, "code": GATHERING_FAILED, "detail": str(error)}
+        return {"ok": False, "code": INVENTORY_FAILED, "detail": str(error)}
     return {"ok": True, "document": cbom(made) if task["form"] == "cbom" else document(made)}
 
 

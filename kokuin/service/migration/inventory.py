@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ class Inventory:
     @property
     def needed_until(self) -> dt.date:
         """Until when what is made today must stay verifiable."""
-        return self.made.date() + dt.timedelta(days=self.years_needed * DAYS_A_YEAR)
+        return self.made.date() + dt.timedelta(days=math.ceil(self.years_needed * DAYS_A_YEAR))
 
 
 def inventory(  # noqa: PLR0913, PLR0917  # all that an inventory depends on, named once

@@ -31,7 +31,9 @@ class Act(StrEnum):
     """What a milestone asks for."""
 
     SWITCH = "SWITCH"
-    """Use another profile by then: nothing new may be made with this any more."""
+    """Use another profile by then: nothing new may be signed with this any more."""
+    DROP = "DROP"
+    """Take it out of the profiles by then: nothing new may be hashed or enveloped with it any more."""
     RENEW = "RENEW"
     """Give tokens a newer proof of existence by then: they may not be relied on without one any more."""
     REPLACE_CERTIFICATE = "REPLACE_CERTIFICATE"
@@ -137,25 +139,25 @@ def _unready(made: Inventory, profiles: Iterable[str]) -> tuple[str, ...]:
 
 def _issuing(made: Inventory) -> Iterator[Milestone]:
     """What profiles in force use, and nothing new may be made with after a day."""
-    kinds = {AssetKind.SUITE, AssetKind.HASH, AssetKind.ENVELOPE}
-    working = [each for each in made.assets if each.facts.state is State.IN_USE and each.facts.kind in kinds]
-    grouped: dict[tuple[str, dt.date, str, bool], set[str]] = defaultdict(set)
-    for asset in working:
-        for limit in _ending(asset.limits, Usage.ISSUE):
-            grouped[_key(limit, made)].add(asset.facts.name)
     policies = {policy.name: policy for policy in made.policies}
-    for (name, last, source, draft), names in grouped.items():
+    suites = _grouped(made, {AssetKind.SUITE})
+    for (name, last, source, draft), names in suites.items():
         profiles = fit_profiles(made, policies[name], last)
         yield Milestone(
-            last,
-            Act.SWITCH,
-            tuple(sorted(names)),
-            name,
-            source,
-            draft,
-            profiles=profiles,
-            unready=_unready(made, profiles),
+            last, Act.SWITCH, names, name, source, draft, profiles=profiles, unready=_unready(made, profiles)
         )
+    for (name, last, source, draft), names in _grouped(made, {AssetKind.HASH, AssetKind.ENVELOPE}).items():
+        yield Milestone(last, Act.DROP, names, name, source, draft)
+
+
+def _grouped(made: Inventory, kinds: set[AssetKind]) -> dict[tuple[str, dt.date, str, bool], tuple[str, ...]]:
+    """Return the names of what is in use and may not be used for anything new, by the row that ends it."""
+    grouped: dict[tuple[str, dt.date, str, bool], set[str]] = defaultdict(set)
+    for asset in made.assets:
+        if asset.facts.state is State.IN_USE and asset.facts.kind in kinds:
+            for limit in _ending(asset.limits, Usage.ISSUE):
+                grouped[_key(limit, made)].add(asset.facts.name)
+    return {key: tuple(sorted(names)) for key, names in grouped.items()}
 
 
 def _tokens(made: Inventory) -> Iterator[Milestone]:
