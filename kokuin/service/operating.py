@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderLock
@@ -49,9 +52,16 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
 async def _as_owner(
     folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
+    _log_aside()
     keeper = make_keeper(folder, config)
     await keeper.start(serving=False)
     try:
         return await keeper.ask(operation, {**arguments, "actor": OWNER})
     finally:
         await keeper.stop()
+
+
+def _log_aside() -> None:
+    """Let what the keeper logs not mix with the answer, which programs read from standard output."""
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -1,0 +1,262 @@
+"""Switches that come at their time, and switches that two must want."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.service import profile_operations
+from kokuin.service.config import load_config
+from kokuin.service.keeper_process import make_keeper
+from kokuin.trust.journal import AppendRefusal, Refused
+from kokuin.trust.records import CFG_ACTIVATED
+from tests.service.switching_load import activations, do, entries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.keeper import Keeper
+    from tests.service.running import Prepared
+
+AHEAD_US = 1_000_000
+TWO = {"TSA_SWITCH__APPROVALS": "2"}
+
+
+@pytest.fixture
+def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
+    return folder_of("classical").folder
+
+
+@contextlib.asynccontextmanager
+async def keeping(folder: DataFolder, settings: Mapping[str, str] | None = None) -> AsyncIterator[Keeper]:
+    """Run a keeper without workers, as a service does."""
+    keeper = make_keeper(folder, load_config(folder.root, dict(settings or {})))
+    await keeper.start()
+    try:
+        yield keeper
+    finally:
+        await keeper.stop()
+
+
+async def ask(keeper: Keeper, act: str, actor: str = "owner", **arguments: object) -> dict[str, Any]:
+    return await keeper.ask(f"profile.{act}", {**arguments, "actor": actor})
+
+
+async def becomes(keeper: Keeper, default: str) -> None:
+    async with asyncio.timeout(20):
+        while keeper.switchboard.snapshot.default != default:  # noqa: ASYNC110  # it is the service that is watched, from outside
+            await asyncio.sleep(0.05)
+
+
+async def nothing_to_come(keeper: Keeper) -> None:
+    async with asyncio.timeout(20):
+        while (await ask(keeper, "list"))["scheduled"]:  # noqa: ASYNC110  # likewise
+            await asyncio.sleep(0.05)
+
+
+def soon() -> int:
+    return time.time_ns() // 1_000 + AHEAD_US
+
+
+def kinds(root: Path) -> list[str]:
+    return [entry.leaf["kind"] for entry in entries(root) if entry.leaf["kind"].startswith("cfg.")]
+
+
+def test_a_scheduled_switch_comes_by_itself_and_in_time(folder: DataFolder) -> None:
+    async def run() -> None:
+        async with keeping(folder) as keeper:
+            at_us = soon()
+            assert (await ask(keeper, "use", name="pq", at_us=at_us))["state"] == "scheduled"
+            listed = await ask(keeper, "list")
+            assert listed["scheduled"].items() >= {"profile": "pq", "at_us": at_us, "actor": "owner"}.items()
+            await becomes(keeper, "pq")
+            assert time.time_ns() // 1_000 >= at_us
+            await nothing_to_come(keeper)
+
+    asyncio.run(run())
+    found = kinds(folder.root)
+    assert found == ["cfg.activated", "cfg.scheduled", "cfg.activated", "cfg.unscheduled"]
+    assert activations(entries(folder.root))[-1]["actor"] == "owner"
+
+
+def test_a_scheduled_switch_survives_a_restart_and_comes_late_rather_than_never(folder: DataFolder) -> None:
+    async def schedule() -> None:
+        async with keeping(folder) as keeper:
+            assert (await ask(keeper, "use", name="pq", at_us=soon()))["ok"]
+
+    async def wait() -> None:
+        async with keeping(folder) as keeper:
+            await becomes(keeper, "pq")
+            await nothing_to_come(keeper)
+
+    asyncio.run(schedule())
+    assert do(folder.root, "list")["scheduled"]["profile"] == "pq"
+    time.sleep(AHEAD_US / 1e6)
+    asyncio.run(wait())
+    assert do(folder.root, "list")["scheduled"] is None
+
+
+def test_a_scheduled_switch_that_is_refused_is_dropped_and_says_so(folder: DataFolder) -> None:
+    own = folder.profiles / "mine.toml"
+    folder.profiles.mkdir()
+    own.write_text("arc = 9\n")
+
+    async def run() -> None:
+        async with keeping(folder) as keeper:
+            refused = await ask(keeper, "use", name="mine", at_us=soon())
+            assert [item["code"] for item in refused["blockers"]] == ["PROFILE_UNFIT"]
+            shipped = (await ask(keeper, "show", name="pq"))["toml"]
+            own.write_text(shipped.replace("arc = 3", "arc = 9"))
+            assert (await ask(keeper, "use", name="mine", at_us=soon()))["ok"]
+            own.write_text('unit = "mine"\n')
+            await nothing_to_come(keeper)
+            assert keeper.switchboard.snapshot.default == "classical"
+
+    asyncio.run(run())
+    found = kinds(folder.root)
+    assert found == ["cfg.activated", "cfg.refused", "cfg.scheduled", "cfg.refused", "cfg.unscheduled"]
+
+
+@pytest.mark.parametrize("offset_us", [-1, 0, 367 * 86_400_000_000, 2**70])
+def test_a_time_that_is_past_or_too_far_is_refused(folder: DataFolder, offset_us: int) -> None:
+    answer = do(folder.root, "use", name="pq", at_us=time.time_ns() // 1_000 + offset_us)
+    assert (answer["ok"], answer["code"]) == (False, "SCHEDULE_OUT_OF_RANGE")
+    assert "cfg.scheduled" not in kinds(folder.root)
+
+
+def test_what_is_to_come_can_be_dropped_once(folder: DataFolder) -> None:
+    assert do(folder.root, "use", name="pq", at_us=time.time_ns() // 1_000 + 10**9)["ok"]
+    assert do(folder.root, "unschedule") == {"ok": True, "state": "unscheduled"}
+    assert do(folder.root, "unschedule")["code"] == "SCHEDULE_NONE"
+    assert kinds(folder.root)[-1] == "cfg.unscheduled"
+
+
+def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with keeping(folder) as keeper:
+            real, full = keeper.journal.append_epoch, asyncio.Event()
+
+            def refuse(*_: object) -> Any:
+                full.set()
+                future = keeper.journal.append()
+                monkeypatch.setattr(future, "result", lambda *_: Refused(AppendRefusal.FULL))
+                return future
+
+            monkeypatch.setattr(keeper.journal, "append_epoch", refuse)
+            assert (await ask(keeper, "use", name="pq", at_us=soon()))["ok"]
+            async with asyncio.timeout(20):
+                await full.wait()
+            assert keeper.switchboard.snapshot.default == "classical"
+            monkeypatch.setattr(keeper.journal, "append_epoch", real)
+            await becomes(keeper, "pq")
+            await nothing_to_come(keeper)
+
+    asyncio.run(run())
+
+
+# Two approvals.
+
+
+def proposal_of(answer: Mapping[str, Any]) -> str:
+    assert (answer["ok"], answer["state"]) == (True, "proposed"), answer
+    return str(answer["proposal"])
+
+
+def test_one_actor_alone_changes_nothing_and_two_stand_in_the_leaf(folder: DataFolder) -> None:
+    async def run() -> None:
+        async with keeping(folder, TWO) as keeper:
+            proposal = proposal_of(await ask(keeper, "use", name="pq"))
+            assert (await ask(keeper, "approve", proposal=proposal))["code"] == "PROPOSAL_OWN"
+            assert keeper.switchboard.snapshot.default == "classical"
+            done = await ask(keeper, "approve", "operator-key", proposal=proposal)
+            assert done["default"] == "pq"
+            again = await ask(keeper, "approve", "operator-key", proposal=proposal)
+            assert again["code"] == "PROPOSAL_UNKNOWN"
+
+    asyncio.run(run())
+    found = [entry.leaf for entry in entries(folder.root) if entry.leaf["kind"].startswith(("cfg.", "key."))]
+    assert [leaf["kind"] for leaf in found][1:] == ["cfg.proposed", "key.generated", CFG_ACTIVATED]
+    assert [leaf["actor"] for leaf in found][1:] == ["owner", "owner+operator-key", "owner+operator-key"]
+
+
+@pytest.mark.parametrize("act", ["disable", "rollback", "unschedule"])
+def test_every_act_that_changes_something_needs_both(folder: DataFolder, act: str) -> None:
+    async def run() -> None:
+        async with keeping(folder) as keeper:
+            assert (await ask(keeper, "use", name="pq"))["ok"]
+            assert (await ask(keeper, "use", name="bundle", at_us=soon() + 10**9))["ok"]
+        async with keeping(folder, TWO) as keeper:
+            before = keeper.switchboard.snapshot
+            proposal = proposal_of(await ask(keeper, act, name="classical"))
+            assert keeper.switchboard.snapshot == before
+            assert (await ask(keeper, "list"))["scheduled"]
+            assert (await ask(keeper, "approve", "operator-key", proposal=proposal))["ok"]
+
+    asyncio.run(run())
+
+
+def test_a_refused_act_that_two_wanted_names_both(folder: DataFolder) -> None:
+    async def run() -> None:
+        async with keeping(folder, TWO) as keeper:
+            proposal = proposal_of(await ask(keeper, "rollback"))
+            done = await ask(keeper, "approve", "operator-key", proposal=proposal)
+            assert done["code"] == "SWITCH_BLOCKED"
+
+    asyncio.run(run())
+    (refused,) = [entry.leaf for entry in entries(folder.root) if entry.leaf["kind"] == "cfg.refused"]
+    assert refused["actor"] == "owner+operator-key"
+
+
+def test_a_proposal_expires_and_a_restart_forgets_it_and_says_so(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def propose() -> str:
+        async with keeping(folder, TWO) as keeper:
+            return proposal_of(await ask(keeper, "use", name="pq"))
+
+    async def approve(proposal: str, life_s: float) -> dict[str, Any]:
+        async with keeping(folder, TWO) as keeper:
+            fresh = proposal or proposal_of(await ask(keeper, "use", name="pq"))
+            monkeypatch.setattr(profile_operations, "PROPOSAL_SECONDS", life_s)
+            return await ask(keeper, "approve", "operator-key", proposal=fresh)
+
+    for proposal, life_s in ((asyncio.run(propose()), 3600.0), ("", 0.0)):
+        answer = asyncio.run(approve(proposal, life_s))
+        assert answer["code"] == "PROPOSAL_UNKNOWN"
+        assert "expired" in answer["detail"]
+        assert "started again" in answer["detail"]
+
+
+def test_proposals_are_bounded_and_only_of_what_can_be(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profile_operations, "MAX_PROPOSALS", 3)
+
+    async def run() -> None:
+        async with keeping(folder, TWO) as keeper:
+            for name in ("nonsense", "x" * 50_000):
+                assert (await ask(keeper, "use", name=name))["code"] == "SWITCH_BLOCKED"
+            assert (await ask(keeper, "disable", name="pq"))["code"] == "SWITCH_BLOCKED"
+            for _ in range(3):
+                proposal_of(await ask(keeper, "use", name="pq"))
+            assert (await ask(keeper, "use", name="pq"))["code"] == "PROPOSALS_TOO_MANY"
+
+    asyncio.run(run())
+
+
+def test_without_a_running_service_a_proposal_has_nowhere_to_live(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSA_SWITCH__APPROVALS", "2")
+    assert do(folder.root, "use", name="pq")["code"] == "APPROVAL_NEEDS_SERVICE"
+    assert do(folder.root, "approve", proposal="x")["code"] == "APPROVAL_NEEDS_SERVICE"
+    assert do(folder.root, "list")["ok"]
+    assert entries(folder.root) == []
