@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli import dryrun
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
     import argparse
 
-ACTS = ("list", "show", "use", "disable", "rollback", "unschedule", "approve")
+ACTS = ("list", "show", "dry-run", "use", "disable", "rollback", "unschedule", "approve")
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -22,10 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     for act in ACTS:
         about = text(lang, f"profile.{act}_help")
         command = acts.add_parser(act, help=about, description=about)
-        if act in {"show", "use", "disable"}:
+        if act in {"show", "dry-run", "use", "disable"}:
             command.add_argument("name", metavar="NAME", help=text(lang, "profile.name_help"))
         if act == "use":
             command.add_argument("--at", type=_moment, metavar="TIME", help=text(lang, "profile.at_help"))
+        if act == "dry-run":
+            dryrun.add_arguments(command, lang)
         if act == "approve":
             command.add_argument("proposal", metavar="ID", help=text(lang, "profile.proposal_help"))
         command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
@@ -39,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from kokuin.service.errors import START_ERRORS
     from kokuin.service.operating import operate
 
+    if arguments.act == "dry-run":
+        return dryrun.run(arguments)
     at: dt.datetime | None = getattr(arguments, "at", None)
     question = {
         "name": getattr(arguments, "name", ""),

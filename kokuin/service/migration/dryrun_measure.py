@@ -1,0 +1,65 @@
+"""From what a trial summed up to what issuing and renewing cost on this host."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+from kokuin.service.migration.dryrun_status import RenewalCost
+from kokuin.service.migration.report import Cost, Count
+
+if TYPE_CHECKING:
+    from kokuin.service.migration.trial import Sums
+
+YEAR_SECONDS = 31_557_600
+"""A Julian year."""
+_HASHES = 2_000
+
+
+def cost_of(profile: str, sums: Sums, rate: float | None) -> Cost:
+    """Return what one profile costs.
+
+    Args:
+        profile: its name.
+        sums: of its trial.
+        rate: observed requests in a second; None: none was observed.
+    """
+    granted = len(sums.latencies)
+    latencies = sorted(sums.latencies) or [0.0]
+    token_octets = sums.token_octets / granted if granted else 0.0
+    leaf_octets = sums.leaf_octets / granted if granted else 0.0
+    return Cost(
+        profile=profile,
+        asked=sums.asked,
+        granted=granted,
+        refused=tuple(Count(*item) for item in sorted(sums.refused.items())),
+        per_second=granted / sums.seconds if sums.seconds else 0.0,
+        p50_ms=latencies[len(latencies) // 2] * 1e3,
+        p99_ms=latencies[len(latencies) * 99 // 100] * 1e3,
+        token_octets=token_octets,
+        largest=sums.largest,
+        leaf_octets=leaf_octets,
+        verify_ms=sums.verify_seconds / sums.verified * 1e3 if sums.verified else 0.0,
+        octets_a_year=None if rate is None else round((token_octets + leaf_octets) * rate * YEAR_SECONDS),
+        shortened=sums.shortened,
+    )
+
+
+def renewal_cost(cost: Cost, token_octets: float) -> RenewalCost | None:
+    """Measure what hashing the ledger's tokens takes; None where no token could be made.
+
+    Args:
+        cost: of the profile that would make the archive time-stamps.
+        token_octets: mean size of the tokens to be renewed.
+    """
+    if not cost.granted:
+        return None
+    token, pair = bytes(round(token_octets)), bytes(128)
+    start = time.perf_counter()
+    for _ in range(_HASHES):
+        # A leaf, and the one node of the tree that comes with it.
+        hashlib.sha512(token).digest()
+        hashlib.sha512(pair).digest()
+    hash_seconds = (time.perf_counter() - start) / _HASHES
+    return RenewalCost(hash_seconds, 1 / cost.per_second, round(cost.token_octets))
