@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.wire import oids
-from pqc.envelope_cms import open_cms, seal_cms
+from pqc.envelope_cms import open_cms, seal_cms, stated_by_cms
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
-from pqc.envelope_hpke import MAGIC, open_hpke, seal_hpke
+from pqc.envelope_hpke import MAGIC, open_hpke, seal_hpke, stated_by_hpke
 from pqc.envelope_suites import Container, EnvelopeSuite
 from pqc.envelope_syntax import MAX_PLAINTEXT
 
@@ -60,3 +60,12 @@ def open_envelope(key: RecipientKey, octets: bytes, *, content_type_oid: str = o
     if octets.startswith(MAGIC[:1]):
         return open_hpke(key, octets, content_type_oid)
     return open_cms(key, octets, content_type_oid)
+
+
+def stated_content_type(octets: bytes) -> str:
+    """Return what an envelope says that it holds, dotted; anybody can say that until it was opened as such.
+
+    Raises:
+        EnvelopeError: it cannot be read.
+    """
+    return stated_by_hpke(octets) if octets.startswith(MAGIC[:1]) else stated_by_cms(octets)

@@ -108,6 +108,15 @@ def open_cms(key: RecipientKey, octets: bytes, content_type_oid: str) -> bytes:
     return plaintext
 
 
+def stated_by_cms(octets: bytes) -> str:
+    """Return the content type outside, which nothing protects yet.
+
+    Raises:
+        EnvelopeError: it cannot be read.
+    """
+    return read_auth_enveloped_data(octets).content_type
+
+
 def derive_kek(shared_secret: bytes, wrap: AlgorithmIdentifier, size: int, ukm: bytes | None) -> bytes:
     """Derive the key-encryption key of `size` octets (RFC 9629 §5, RFC 9936 §2.2.1).
 

@@ -28,7 +28,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem
 
-from kokuin.wire import encode
+from kokuin.wire import asn1, encode
+from kokuin.wire.der import read_whole
+from kokuin.wire.errors import WireError
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
 from pqc.envelope_syntax import MAX_ENVELOPE
 
@@ -82,6 +84,19 @@ def open_hpke(key: RecipientKey, octets: bytes, content_type_oid: str) -> bytes:
     if kind != _content_type(content_type_oid):
         raise EnvelopeError(EnvelopeProblem.WRONG_CONTENT)
     return plaintext
+
+
+def stated_by_hpke(octets: bytes) -> str:
+    """Return the content type of the header, which nothing protects yet.
+
+    Raises:
+        EnvelopeError: it cannot be read.
+    """
+    _, kind = _read_header(octets)
+    try:
+        return asn1.oid(read_whole(encode.tlv(asn1.OBJECT_IDENTIFIER, kind), asn1.OBJECT_IDENTIFIER))
+    except WireError:
+        raise EnvelopeError(EnvelopeProblem.MALFORMED) from None
 
 
 def _read_header(octets: bytes) -> tuple[bytes, bytes]:

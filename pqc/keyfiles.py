@@ -113,6 +113,20 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
         raise KeyFileError(problem, path) from None
 
 
+def clear_pem(key: PrivateKey) -> bytes:
+    """Return PKCS#8 PEM, in the clear: only for what goes into an envelope."""
+    return write_block(_CLEAR, private_info(key))
+
+
+def read_clear_pem(pem: bytes) -> PrivateKey:
+    """Read what `clear_pem` wrote.
+
+    Raises:
+        ValueError, TypeError, UnsupportedAlgorithm: it is something else.
+    """
+    return _load(pem, None)
+
+
 def _load(pem: bytes, passphrase: bytes | None) -> PrivateKey:
     blocks = read_blocks(pem, _MAX_BLOCKS)
     label, der = next((block for block in blocks if block[0] in {_CLEAR, _CLOSED}), ("", b""))

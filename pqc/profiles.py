@@ -15,6 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from kokuin.wire.algorithms import DIGEST_BY_NAME
+from pqc.envelope_suites import envelope_suite
 from pqc.suites import Suite, UnknownSuiteError, suite
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def parse_profile(name: str, text: str) -> Profile:
             arc=_positive(table.pop("arc"), 2**31 - 1),
             tst=suite(str(table.pop("tst"))),
             certificate=suite(str(table.pop("certificate"))),
-            envelope=str(table.pop("envelope")),
+            envelope=envelope_suite(str(table.pop("envelope"))).id,
             unit=str(table.pop("unit", name)),
             twin=_optional_name(table.pop("twin", None)),
             imprints=_names(table.pop("imprints")),

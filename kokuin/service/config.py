@@ -30,7 +30,7 @@ from pqc.profiles import DEVELOPMENT_ARC, available
 from tsa.clock.settings import ClockSettings
 
 ENVIRONMENT_PREFIX = "TSA_"
-_NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE", "TSA_PIN"})
+_NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE"})
 """Variables that other parts of the command read; they are no part of the configuration."""
 
 MAX_ARC = 2**31 - 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.service.issuing import Issuer
 from kokuin.service.issuing_policy import accepted_imprints
+from kokuin.service.keystore import key_name
 from kokuin.service.snapshot import UnitReference
 from kokuin.service.units import UnitError, issuing_policy, load_unit
 from tsa.decide import IssuingRules
@@ -103,6 +104,7 @@ def install(
     now = dt.datetime.now(dt.UTC)
     issuers: dict[str, Issuer] = {}
     loaded: dict[str, LoadedUnit] = {}
+    units: dict[str, UnitReference] = {}
     slow = set()
     for name in sorted(snapshot.enabled):
         profile = snapshot.profile(name)
@@ -110,12 +112,13 @@ def install(
         issuer: Issuer | None = None
         for owner in reversed(profile.units):
             unit_profile = replace(snapshot.profile(owner), accuracy_us=profile.accuracy_us)
-            activated = snapshot.units[owner].certificate if owner in snapshot.units else ""
+            reference = snapshot.units.get(owner, UnitReference(key_name(owner), ""))
             try:
-                loaded[owner] = load_unit(folder, config, unit_profile, rules, passphrase, now, activated)
+                loaded[owner] = load_unit(folder, config, unit_profile, rules, passphrase, now, reference)
             except UnitError as error:
                 error.owner = owner
                 raise
+            units[owner] = replace(reference, certificate=_digest(loaded[owner]))
             issuer = Issuer(name, rules, loaded[owner].unit, clock, issuer)
             if loaded[owner].slow:
                 slow.add(name)
@@ -126,11 +129,11 @@ def install(
         issuers=issuers,
         accuracy_us={name: snapshot.profile(name).accuracy_us for name in issuers},
         slow=frozenset(slow),
-        units={owner: _reference(owner, unit) for owner, unit in loaded.items()},
+        units=units,
         periods={owner: unit.unit.period for owner, unit in loaded.items()},
         key_ends={unit.unit.id: unit.unit.period.end_us for unit in loaded.values()},
     )
 
 
-def _reference(owner: str, loaded: LoadedUnit) -> UnitReference:
-    return UnitReference(f"unit-{owner}", hashlib.sha256(loaded.unit.certificate).hexdigest())
+def _digest(loaded: LoadedUnit) -> str:
+    return hashlib.sha256(loaded.unit.certificate).hexdigest()

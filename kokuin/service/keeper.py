@@ -22,15 +22,15 @@ from kokuin.service.activation import (
     ACT_START,
     activate,
     activations,
-    last_snapshot,
-    starting_snapshot,
+    opening_snapshot,
     stopped_by_clock,
 )
 from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.installation import strictest_accuracy_us
-from kokuin.service.issuing import new_id
+from kokuin.service.issuing import ActiveConfiguration, new_id
+from kokuin.service.keys_operations import KeyOperations
 from kokuin.service.ports import Push, Readiness, WorkerReport
-from kokuin.service.profile_operations import ProfileOperations
+from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.profile_view import Schedule
 from kokuin.service.snapshot import SnapshotFolder
 from kokuin.service.switching import Switchboard
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.metrics import MetricName
     from kokuin.service.provisioning import Act
     from kokuin.service.switching import Preparing
@@ -116,15 +115,18 @@ class Keeper:
             stopped_before = stopped_by_clock(reader)
             pending = Schedule.pending(reader)
         previous = named[0] if named else None
-        if serving or previous is None:
-            snapshot = await asyncio.to_thread(starting_snapshot, self._folder, self._config, previous)
-        else:
-            snapshot = last_snapshot(self._folder, previous)
-        await asyncio.to_thread(SnapshotFolder(self._folder.active).save, snapshot)
+        snapshot, fit = await asyncio.to_thread(
+            opening_snapshot, self._folder, self._config, previous, serving=serving
+        )
+        if fit:
+            await asyncio.to_thread(SnapshotFolder(self._folder.active).save, snapshot)
         self.journal = Committer(
             store, capacity=self._config.ledger.queue, clock_ns=time.time_ns, on_fatal=self._on_fatal
         )
-        self._active = await activate(self.journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
+        self._active = ActiveConfiguration(self.journal.cfg_epoch, "")
+        if fit:
+            fields = {"act": ACT_START, "actor": "keeper"}
+            self._active = await activate(self.journal, snapshot, previous, fields)
         SnapshotFolder(self._folder.active).prune({*named, self._active.digest})
         accuracy_us = strictest_accuracy_us(snapshot)
         self.switchboard = Switchboard(
@@ -137,9 +139,9 @@ class Keeper:
             on_active=self._activated,
             on_act=self._record_act,
         )
-        self._operations = ProfileOperations(
-            self._folder, self._config, self.switchboard, self._recorded, pending
-        )
+        shared = (self._folder, self._config, self.switchboard, self._recorded)
+        self._operations = ProfileOperations(*shared, pending)
+        self._keys = KeyOperations(*shared)
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=stopped_before)
         self._record(SERVICE_STARTED, {"profile": snapshot.default})
@@ -216,8 +218,10 @@ class Keeper:
 
         Who asks stands in `arguments["actor"]`, set by whoever let the question in.
         """
-        if operation.startswith("profile."):
+        if operation.startswith("profile.") or operation == ROTATION:
             return await self._operations.ask(operation, arguments)
+        if operation.startswith("keys."):
+            return await self._keys.ask(operation, arguments)
         match operation:
             case "metrics":
                 return {"ok": True, "text": self._metrics.render(self._gauges()).decode()}

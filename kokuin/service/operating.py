@@ -12,6 +12,8 @@ import structlog
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.keeper_process import make_keeper
+from kokuin.service.keys_operations import read_keys
+from kokuin.service.keys_view import LIST as LIST_KEYS
 from kokuin.service.owner import OWNER, OwnerUnavailableError, ask_owner
 from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
@@ -41,6 +43,8 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
         config = load_config(folder.root, dict(os.environ))
         if operation in READS:
             return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
+        if operation == LIST_KEYS:
+            return read_keys(folder, config)
         if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:
             # A proposal lives with the owner that took it, and this one ends at once.
             return {"ok": False, "code": "APPROVAL_NEEDS_SERVICE", "detail": "start `tsa serve` first"}

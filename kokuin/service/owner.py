@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from kokuin.service.keeper import Keeper
 
-MAX_LINE = 64 * 1024
+MAX_LINE = 1024 * 1024
+"""Octets of a question: certificates of the largest suites come with their chain."""
+MAX_ANSWER = 16 * MAX_LINE
+"""Octets of an answer: a sealed backup."""
 ASK_SECONDS = 10.0
 OWNER = "owner"
 """The actor of whoever may open the socket."""
@@ -77,7 +80,7 @@ def ask_owner(
                 orjson.dumps({"operation": operation, "arguments": dict(arguments or {})}) + b"\n"
             )
             with connection.makefile("rb") as file:
-                answer: dict[str, Any] = orjson.loads(file.readline(16 * MAX_LINE))
+                answer: dict[str, Any] = orjson.loads(file.readline(MAX_ANSWER))
                 return answer
     except (OSError, orjson.JSONDecodeError) as error:
         raise OwnerUnavailableError(str(path)) from error

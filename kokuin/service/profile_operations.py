@@ -1,4 +1,4 @@
-"""What operators may do with profiles while the service runs.
+"""What operators may change in what is in force while the service runs: profiles, and which key signs.
 
 The questions come from the owner socket or from a worker that checked the
 operator key; who asked stands in every leaf. Where the configuration wants two
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from kokuin.service.profile_view import READS, ProfileView, Schedule
-from kokuin.service.switching import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError
+from kokuin.service.switching import LEDGER_REFUSED, MAX_NAME, ROTATE, Blocker, SwitchRefusedError
 from kokuin.trust.records import CFG_PROPOSED, CFG_REFUSED, CFG_SCHEDULED, CFG_UNSCHEDULED
 from pqc.profiles import ProfileError, load_profile
 
@@ -35,7 +35,8 @@ FARTHEST_US = 366 * 24 * 3600 * 1_000_000
 
 MAX_PROPOSALS = 32
 """How many may wait at a time."""
-CHANGES = frozenset(f"profile.{act}" for act in ("use", "disable", "rollback", "unschedule"))
+ROTATION = "keys.rotate"
+CHANGES = frozenset({*(f"profile.{act}" for act in ("use", "disable", "rollback", "unschedule")), ROTATION})
 """Operations that change what is in force or to come."""
 APPROVE = "profile.approve"
 
@@ -51,7 +52,7 @@ class _Proposal:
 
 
 class ProfileOperations:
-    """The operations `profile.*` of the keeper; on its loop."""
+    """The operations `profile.*` and `keys.rotate` of the keeper; on its loop."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class ProfileOperations:
                 case _:
                     answer = {"ok": False, "code": "OPERATION_UNKNOWN"}
         except SwitchRefusedError as error:
-            return await self._refused(operation, name, actor, error)
+            return await self._refused(_act_of(operation), name, actor, error)
         return answer
 
     async def tick(self, now_us: int) -> None:
@@ -94,11 +95,12 @@ class ProfileOperations:
         if due is None or now_us < due.at_us:
             return
         try:
-            await self._switchboard.use(due.profile, due.actor)
+            switch = self._switchboard.rotate if due.act == ROTATE else self._switchboard.use
+            await switch(due.profile, due.actor)
         except SwitchRefusedError as error:
             if [blocker.code for blocker in error.blockers] == [LEDGER_REFUSED]:
                 return  # no leaf can be written either: the next tick tries again
-            await self._refused("profile.use", due.profile, due.actor, error)
+            await self._refused(due.act, due.profile, due.actor, error)
         if self._schedule is due:  # else somebody asked for another meanwhile
             await self._unschedule(due.actor)
 
@@ -106,18 +108,24 @@ class ProfileOperations:
         name = str(arguments.get("name", ""))
         before = self._switchboard.snapshot.enabled
         match operation:
+            case "profile.use" | "keys.rotate" if arguments.get("at_us") is not None:
+                return await self._scheduled(
+                    Schedule(name, int(arguments["at_us"]), actor, _act_of(operation))
+                )
             case "profile.use":
-                at_us = arguments.get("at_us")
-                if at_us is not None:
-                    return await self._scheduled(Schedule(name, int(at_us), actor))
-                return self._active(await self._switchboard.use(name, actor), before)
+                active = await self._switchboard.use(name, actor)
+            case "keys.rotate":
+                active = await self._switchboard.rotate(name, actor)
             case "profile.disable":
-                return self._active(await self._switchboard.disable(name, actor), before)
+                active = await self._switchboard.disable(name, actor)
             case "profile.rollback":
-                return self._active(await self._switchboard.rollback(actor), before)
-        if self._schedule is None:
-            return {"ok": False, "code": "SCHEDULE_NONE"}
-        return {"ok": True, "state": "unscheduled"} if await self._unschedule(actor) else _not_recorded()
+                active = await self._switchboard.rollback(actor)
+            case _ if self._schedule is None:
+                return {"ok": False, "code": "SCHEDULE_NONE"}
+            case _:
+                dropped = await self._unschedule(actor)
+                return {"ok": True, "state": "unscheduled"} if dropped else _not_recorded()
+        return self._active(active, before)
 
     def _active(self, active: ActiveConfiguration, before: frozenset[str]) -> dict[str, Any]:
         snapshot = self._switchboard.snapshot
@@ -135,16 +143,28 @@ class ProfileOperations:
         now_us = time.time_ns() // 1_000
         if not now_us < schedule.at_us < now_us + FARTHEST_US:
             return {"ok": False, "code": "SCHEDULE_OUT_OF_RANGE"}
-        self._check_name("profile.use", schedule.profile)
+        self._check_name(schedule.act, schedule.profile)
+        due = self._schedule
+        if due is not None and ROTATE in {due.act, schedule.act} and due.subject != schedule.subject:
+            # There is one place: what an operator counts on is not dropped without a word.
+            detail = f"{due.act} {due.profile} is to come; `tsa profile unschedule` drops it"
+            return {"ok": False, "code": "SCHEDULE_TAKEN", "detail": detail}
         fields: dict[str, LeafValue] = {
             "actor": schedule.actor,
+            "act": schedule.act,
             "profile": schedule.profile,
             "due": schedule.at_us,
         }
         if not await self._record(CFG_SCHEDULED, fields):
             return _not_recorded()
         self._schedule = schedule
-        return {"ok": True, "state": "scheduled", "default": schedule.profile, "at_us": schedule.at_us}
+        return {
+            "ok": True,
+            "state": "scheduled",
+            "act": schedule.act,
+            "profile": schedule.profile,
+            "at_us": schedule.at_us,
+        }
 
     async def _unschedule(self, actor: str) -> bool:
         """Drop what is to come; False when that could not be recorded: a restart would bring it back."""
@@ -164,9 +184,9 @@ class ProfileOperations:
         if len(self._proposals) >= MAX_PROPOSALS:
             return {"ok": False, "code": "PROPOSALS_TOO_MANY"}
         name = str(arguments.get("name", ""))
-        self._check_name(operation, name)
+        act = _act_of(operation)
+        self._check_name(act, name)
         proposal = secrets.token_hex(8)
-        act = operation.removeprefix("profile.")
         fields = {"actor": actor, "act": act, "profile": name, "proposal": proposal}
         if not await self._record(CFG_PROPOSED, fields):
             return _not_recorded()
@@ -186,23 +206,23 @@ class ProfileOperations:
         try:
             return await self._act(found.operation, found.arguments, both)
         except SwitchRefusedError as error:
-            return await self._refused(found.operation, str(found.arguments.get("name", "")), both, error)
+            name = str(found.arguments.get("name", ""))
+            return await self._refused(_act_of(found.operation), name, both, error)
 
-    def _check_name(self, operation: str, name: str) -> None:
+    def _check_name(self, act: str, name: str) -> None:
         """Refuse what cannot come to anything, before anybody is asked to wait for it or to approve it."""
         try:
-            if operation == "profile.use":
+            if act == "use":
                 load_profile(name, self._folder.profiles)
         except ProfileError as error:
             raise SwitchRefusedError(Blocker("PROFILE_UNFIT", name[:MAX_NAME], str(error))) from None
-        if operation == "profile.disable" and name not in self._switchboard.snapshot.enabled:
+        if act == "disable" and name not in self._switchboard.snapshot.enabled:
             raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
+        if act == ROTATE:
+            self._switchboard.next_key(name)
 
-    async def _refused(
-        self, operation: str, name: str, actor: str, error: SwitchRefusedError
-    ) -> dict[str, Any]:
+    async def _refused(self, act: str, name: str, actor: str, error: SwitchRefusedError) -> dict[str, Any]:
         codes = sorted({blocker.code for blocker in error.blockers})
-        act = operation.removeprefix("profile.")
         # Of a name that a caller made up nothing but its start is written.
         await self._record(
             CFG_REFUSED, {"actor": actor, "act": act, "profile": name[:MAX_NAME], "reasons": codes}
@@ -210,6 +230,10 @@ class ProfileOperations:
         _log.warning("cfg.refused", act=act, profile=name[:MAX_NAME], reasons=codes)
         blockers = [_blocker(blocker) for blocker in error.blockers]
         return {"ok": False, "code": "SWITCH_BLOCKED", "blockers": blockers}
+
+
+def _act_of(operation: str) -> str:
+    return operation.rpartition(".")[2]
 
 
 def _not_recorded() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.reader import LedgerReader
@@ -26,14 +26,21 @@ class Schedule:
     """A switch that is to come.
 
     Attributes:
-        profile: what to use.
+        profile: what to use, or whose key to rotate.
         at_us: when, microseconds since 1970 UTC.
         actor: who asked.
+        act: `use` or `rotate`.
     """
 
     profile: str
     at_us: int
     actor: str
+    act: str
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What is to be done to which profile."""
+        return self.act, self.profile
 
     @staticmethod
     def pending(reader: LedgerReader) -> Schedule | None:
@@ -45,7 +52,7 @@ class Schedule:
         leaf = newest(reader, CFG_SCHEDULED, CFG_UNSCHEDULED)
         if leaf is None or leaf["kind"] != CFG_SCHEDULED:
             return None
-        return Schedule(str(leaf["profile"]), int(str(leaf["due"])), str(leaf["actor"]))
+        return Schedule(str(leaf["profile"]), int(str(leaf["due"])), str(leaf["actor"]), str(leaf["act"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class ProfileView:
     def _list(self) -> dict[str, Any]:
         names = sorted({*available(self.folder.profiles), *self.snapshot.profiles})
         due = self.schedule
-        scheduled = None if due is None else {"profile": due.profile, "at_us": due.at_us, "actor": due.actor}
+        scheduled = None if due is None else asdict(due)
         return {"ok": True, "profiles": [self._describe(name) for name in names], "scheduled": scheduled}
 
     def _describe(self, name: str) -> dict[str, Any]:

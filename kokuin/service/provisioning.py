@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.files import write_durably
-from kokuin.service.keystore import generate, has_key, open_signer
+from kokuin.service.keystore import generate, has_key, key_name, key_number, open_signer
 from kokuin.service.units import UnitError, read_passphrase
 from kokuin.trust.anchors import TrustError, read_certificates
 from kokuin.trust.hierarchy import make_development_hierarchy
@@ -80,7 +80,8 @@ def provide_units(
     classical: bytes | None = None
     for profile in units_of(snapshot):
         try:
-            certificate = _provide(folder, config, profile, classical, on_act)
+            number = number_of(snapshot, profile.name)
+            certificate = _provide(folder, config, profile, number, classical, on_act)
         except UnitError as error:
             missing.append((profile.name, str(error)))
         except (KeyFileError, KeyMismatchError, SignerError) as error:
@@ -94,30 +95,62 @@ def provide_units(
         raise UnitsMissingError(tuple(missing))
 
 
-def _provide(
+def number_of(snapshot: Snapshot, profile: str) -> int:
+    """Return the number of the key that signs for a profile's unit, 1 before any did."""
+    unit = snapshot.units.get(profile)
+    return 1 if unit is None else key_number(profile, unit.key) or 1
+
+
+def _provide(  # noqa: PLR0913, PLR0917  # what a unit depends on, named once
     folder: DataFolder,
     config: Config,
     profile: Profile,
+    number: int,
     classical: bytes | None,
     on_act: Callable[[Act], None],
 ) -> bytes:
     """Return the certificate (DER) of a profile's unit, made where it may be."""
-    signer = _signer(config, profile, on_act)
+    signer = _signer(config, profile, number, on_act)
     certificate = _certificate_of(signer.public_key, folder.units)
-    return certificate or _certify(folder, config, profile, signer.public_key, classical, on_act)
-
-
-def _signer(config: Config, profile: Profile, on_act: Callable[[Act], None]) -> Signer:
-    passphrase = read_passphrase(config, dict(os.environ))
-    if has_key(config, profile.name):
-        return open_signer(config, profile.name, profile.tst, passphrase)
-    if config.pki != "development":
+    if certificate is None and config.pki != "development":
+        key = "" if number == 1 else f" --key {key_name(profile.name, number)}"
         raise UnitError(
-            f"profile {profile.name} has no key; run `tsa keys generate {profile.name}`,"
-            f" then `tsa keys csr {profile.name}`"
+            f"{key_name(profile.name, number)} has no certificate in {folder.units}; run"
+            f" `tsa keys csr {profile.name}{key}`, have the request signed and import the certificate"
+            f" with `tsa keys import {profile.name}`"
         )
-    signer = generate(config, profile.name, profile.tst, passphrase)
-    on_act(Act(KEY_GENERATED, {"unit_of": profile.name, "suites": [profile.tst.id]}))
+    return certificate or _certify(folder, profile, signer.public_key, classical, on_act)
+
+
+def _signer(config: Config, profile: Profile, number: int, on_act: Callable[[Act], None]) -> Signer:
+    passphrase = read_passphrase(config, dict(os.environ))
+    if has_key(config, profile.name, number):
+        return open_signer(config, profile.name, profile.tst, passphrase, number)
+    if config.pki != "development":
+        following = "" if number == 1 else " --next"
+        raise UnitError(
+            f"there is no {key_name(profile.name, number)};"
+            f" run `tsa keys generate {profile.name}{following}`, then `tsa keys csr {profile.name}`"
+        )
+    return make_key(config, profile, number, passphrase, on_act)
+
+
+def make_key(
+    config: Config,
+    profile: Profile,
+    number: int,
+    passphrase: bytes | None,
+    on_act: Callable[[Act], None],
+) -> Signer:
+    """Make a key of a profile's unit.
+
+    Raises:
+        FileExistsError: there is a key file already.
+        KeyMismatchError, SignerError, OSError: as of `keystore.generate`.
+    """
+    signer = generate(config, profile.name, profile.tst, passphrase, number)
+    key = key_name(profile.name, number)
+    on_act(Act(KEY_GENERATED, {"unit_of": profile.name, "key": key, "suites": [profile.tst.id]}))
     return signer
 
 
@@ -133,20 +166,14 @@ def _certificate_of(public_key: bytes, path: Path) -> bytes | None:
     return max(own, key=lambda item: item.not_before).der if own else None
 
 
-def _certify(  # noqa: PLR0913, PLR0917  # what a certificate depends on, named once
+def _certify(
     folder: DataFolder,
-    config: Config,
     profile: Profile,
     public_key: bytes,
     classical: bytes | None,
     on_act: Callable[[Act], None],
 ) -> bytes:
     """Issue a unit's certificate under a new development root, bound to the classical unit's (RFC 9763)."""
-    if config.pki != "development":
-        raise UnitError(
-            f"profile {profile.name} has no certificate in {folder.units}; run `tsa keys csr {profile.name}`,"
-            " have the request signed and import the certificate with `tsa keys import`"
-        )
     made = make_development_hierarchy(
         profile.certificate,
         public_key,
@@ -175,7 +202,9 @@ def append_pem(path: Path, pem: bytes) -> None:
         OSError: nothing was added.
     """
     before = path.read_bytes() if path.exists() else b""
-    write_durably(path, before + pem, mode=0o644)
+    # What a person edited may lack its last line end, and two lines in one are no PEM.
+    between = b"" if before.endswith(b"\n") or not before else b"\n"
+    write_durably(path, before + between + pem, mode=0o644)
 
 
 def _sha256(octets: bytes) -> str:

@@ -31,7 +31,12 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UnitReference:
-    """Which key signs for a profile: the key's name in the key store, SHA-256 (hex) of its certificate."""
+    """Which key signs for a profile.
+
+    Attributes:
+        key: its name in the key store.
+        certificate: SHA-256 (hex) of its certificate; empty before one was found: the newest.
+    """
 
     key: str
     certificate: str
@@ -46,7 +51,8 @@ class Snapshot:
         default: the profile that answers requests which name none.
         enabled: names of the profiles that are on, the default among them.
         profiles: TOML by name, of the profiles that are on and of those whose units they use.
-        units: by name of the profile that the unit belongs to.
+        units: by name of the profile that the unit belongs to; also of profiles that are off by now, so that
+            a key which was replaced stays so.
     """
 
     settings: str
@@ -79,6 +85,10 @@ class Snapshot:
         """
         needed = {owner for name in self.enabled for owner in (name, *self.profile(name).units)}
         return replace(self, profiles={name: text for name, text in self.profiles.items() if name in needed})
+
+    def keys(self) -> Mapping[str, UnitReference]:
+        """Return the units' keys, each with its newest certificate, whichever that is by then."""
+        return {owner: replace(unit, certificate="") for owner, unit in self.units.items()}
 
     def profile(self, name: str) -> Profile:
         """Return a profile as it was when this snapshot was made.

@@ -20,12 +20,14 @@ from kokuin.service.activation import (
     ActivationError,
     activate,
     activations,
+    settings_digest,
     with_units,
     with_units_found,
     without_ended,
 )
-from kokuin.service.provisioning import UnitsMissingError, provide_units
-from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
+from kokuin.service.keystore import key_name, key_number
+from kokuin.service.provisioning import UnitsMissingError, provide_units, units_of
+from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder, UnitReference
 from kokuin.service.units import UnitError
 from pqc.profiles import ProfileError, load_profile
 
@@ -43,6 +45,7 @@ PREPARE_SECONDS = 30.0
 
 ROLLBACK = "rollback"
 """Act of the leaf."""
+ROTATE = "rotate"
 LEDGER_REFUSED = "LEDGER_REFUSED"
 """The blocker that may pass by itself."""
 MAX_NAME = 64
@@ -116,6 +119,8 @@ class Switchboard:
         self._folder, self._config, self._journal = folder, config, journal
         self._snapshots = SnapshotFolder(folder.active)
         self.snapshot, self.active = snapshot, active
+        # Those of the command that owns a stopped folder may differ from those of the last service.
+        self._settings = settings_digest(config)
         self._guarded_us = guarded_us
         self._on_active, self._on_act = on_active, on_act
         self._workers: dict[int, tuple[str, Preparing]] = {}
@@ -155,7 +160,8 @@ class Switchboard:
                 raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
             if name == self.snapshot.default:
                 raise SwitchRefusedError(Blocker("PROFILE_IS_DEFAULT", name, "use another profile first"))
-            candidate = replace(self.snapshot, enabled=self.snapshot.enabled - {name}, units={})
+            rest = self.snapshot.enabled - {name}
+            candidate = replace(self._present(), enabled=rest, units=self.snapshot.keys())
             return await self._switch(candidate, "disable", actor)
 
     async def rollback(self, actor: str) -> ActiveConfiguration:
@@ -171,9 +177,49 @@ class Switchboard:
             before = await asyncio.to_thread(self._before)
             if before is None:
                 raise SwitchRefusedError(Blocker("ROLLBACK_NOTHING", self.snapshot.default))
-            candidate = replace(before, settings=self.snapshot.settings, units={})
+            candidate = replace(before, settings=self._settings, units=self.snapshot.keys())
             _refuse(contradictions(candidate, self._guarded_us))
             return await self._switch(candidate, ROLLBACK, actor)
+
+    async def rotate(self, name: str, actor: str) -> ActiveConfiguration:
+        """Let the next key of a profile's unit sign from now on; the one before signs nothing any more.
+
+        The next key and its certificate are tried with the profile on, also when it is off.
+
+        Raises:
+            SwitchRefusedError: with every blocker; nothing was activated.
+        """
+        async with self._one:
+            units = {**self.snapshot.keys(), name: self.next_key(name)}
+            candidate = replace(self._present(), units=units)
+            if name not in {profile.name for profile in units_of(self.snapshot)}:
+                trial = replace(self._with(name), default=candidate.default, units=candidate.units)
+                await self._provide(trial, actor)
+                candidate = replace(candidate, units=(await self._tried(trial, ROTATE)).units)
+            else:
+                await self._provide(candidate, actor)
+            return await self._switch(candidate, ROTATE, actor)
+
+    def next_key(self, name: str) -> UnitReference:
+        """Name the key that would be the next of a profile's unit.
+
+        Raises:
+            SwitchRefusedError: no key of it was ever in use.
+        """
+        unit = self.snapshot.units.get(name)
+        number = None if unit is None else key_number(name, unit.key)
+        if number is None:
+            detail = "no key of it was ever in use; `tsa profile use` takes the first"
+            raise SwitchRefusedError(Blocker("KEY_NOT_IN_USE", name[:MAX_NAME], detail))
+        return UnitReference(key_name(name, number + 1), "")
+
+    @property
+    def undisturbed(self) -> asyncio.Lock:
+        """Held during every switch: whoever changes keys or certificates holds it meanwhile."""
+        return self._one
+
+    def _present(self) -> Snapshot:
+        return replace(self.snapshot, settings=self._settings)
 
     def _with(self, name: str) -> Snapshot:
         """Return what is in force with a profile added and made the default."""
@@ -185,7 +231,9 @@ class Switchboard:
         # A file that was changed since counts for the profile that is used, not for others that are on.
         profiles = {**texts, **self.snapshot.profiles, name: profile.text}
         enabled = self.snapshot.enabled | {name}
-        return replace(self.snapshot, default=name, enabled=enabled, profiles=profiles, units={})
+        return replace(
+            self._present(), default=name, enabled=enabled, profiles=profiles, units=self.snapshot.keys()
+        )
 
     async def _provide(self, candidate: Snapshot, actor: str) -> None:
         def made(act: Act) -> None:
@@ -247,12 +295,19 @@ class Switchboard:
         added = candidate.enabled - self.snapshot.enabled
         moved = {candidate.default} - {self.snapshot.default}
         try:
+            rotated = {unit.name for unit in units_of(candidate) if self._is_new(unit.name, candidate)}
+            must_sign = added | moved | rotated
             return await asyncio.to_thread(
-                find, self._folder, self._config, candidate.pruned(), must_sign=added | moved
+                find, self._folder, self._config, candidate.pruned(), must_sign=must_sign
             )
         except (UnitError, ProfileError) as error:
             owner = error.owner if isinstance(error, UnitError) else ""
             raise SwitchRefusedError(Blocker("UNIT_UNFIT", owner or candidate.default, str(error))) from None
+
+    def _is_new(self, owner: str, candidate: Snapshot) -> bool:
+        """Say whether another key than before is to sign for a unit."""
+        before, after = self.snapshot.units.get(owner), candidate.units.get(owner)
+        return before is not None and after is not None and before.key != after.key
 
     def _abandon(self, digest: str) -> None:
         for _, worker in tuple(self._workers.values()):

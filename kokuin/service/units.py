@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from kokuin.service.issuing import CANARY
 from kokuin.service.issuing_policy import fit_period, unit_blockers
-from kokuin.service.keystore import key_file, open_signer
+from kokuin.service.keystore import key_file, key_name, key_number, open_signer
 from kokuin.service.revoked import RevocationListError, find_revoked
+from kokuin.service.snapshot import UnitReference
 from kokuin.trust.anchors import TrustError, load_trust, read_certificates
 from kokuin.trust.judge import Context, judge_token
 from kokuin.trust.name import attribute_types, display, same_name
@@ -111,7 +112,7 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     rules: IssuingRules,
     passphrase: bytes | None,
     now: dt.datetime,
-    activated: str = "",
+    reference: UnitReference | None = None,
 ) -> LoadedUnit:
     """Load and check the unit of `profile` (EN 319 421 TIS-7.6.4: certificate before the first token).
 
@@ -122,21 +123,25 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
         rules: what it grants.
         passphrase: of the key files.
         now: the present moment.
-        activated: SHA-256 (hex) of the certificate that was activated; empty: the newest of the key.
+        reference: which key and certificate; None: the first key, with its newest certificate.
 
     Raises:
         UnitError: key, certificate, chain or configuration do not fit.
         UnitEndedError: the certificate has expired, or a list in the folder revokes it.
     """
+    wanted = reference or UnitReference(key_name(profile.name), "")
+    number = key_number(profile.name, wanted.key)
+    if number is None:
+        raise UnitError(f"{wanted.key[:64]} is no key of profile {profile.name}")
     try:
-        signer = open_signer(config, profile.name, profile.tst, passphrase)
+        signer = open_signer(config, profile.name, profile.tst, passphrase, number)
     except (KeyFileError, KeyMismatchError, SignerError) as error:
         raise UnitError(f"unit key of profile {profile.name}: {error}") from None
     bag = _read_certificates(folder.units)
-    certificate = _certificate_of(signer, bag, folder.units, activated)
+    certificate = _certificate_of(signer, bag, folder.units, wanted.certificate)
     anchors = _read_certificates(folder.anchors)
     chain = _chain(certificate, bag, anchors)
-    _check_certificate(certificate, now)
+    check_certificate(certificate, now)
     _check_revocation(folder, [certificate, *chain], anchors)
     facts, period = _facts(certificate)
     policy = issuing_policy(config)
@@ -210,7 +215,13 @@ def _issued(issuer: Certificate, subject: Certificate) -> bool:
     )
 
 
-def _check_certificate(certificate: Certificate, now: dt.datetime) -> None:
+def check_certificate(certificate: Certificate, now: dt.datetime) -> None:
+    """Refuse a certificate under which no token would be accepted.
+
+    Raises:
+        UnitEndedError: it has expired.
+        UnitError: it is not for time-stamping, critical and alone (RFC 3161 §2.3).
+    """
     name = display(certificate.subject)
     if certificate.not_after < _microseconds(now):
         raise UnitEndedError(f"the certificate of {name} has expired")
@@ -250,22 +261,27 @@ def _check_tokens(unit: TimeStampUnit, folder: DataFolder, now: dt.datetime, pol
 
 
 def _facts(certificate: Certificate) -> tuple[UnitFacts, KeyPeriod]:
-    start, end = certificate.not_before, certificate.not_after
-    key_end = end
-    period = certificate.key_period
-    if period is not None:
-        start = start if period.not_before is None else max(start, period.not_before)
-        key_end = end if period.not_after is None else min(end, period.not_after)
+    period = key_period(certificate)
     try:
         attributes = attribute_types(certificate.subject)
     except WireError as error:
         raise UnitError(f"the subject of the unit's certificate cannot be read: {error.code}") from None
     facts = UnitFacts(
         time_stamping_alone=True,
-        key_ends_before_certificate=key_end < end,
+        key_ends_before_certificate=period.end_us < certificate.not_after,
         subject_attributes=attributes,
     )
-    return facts, KeyPeriod(start, key_end)
+    return facts, period
+
+
+def key_period(certificate: Certificate) -> KeyPeriod:
+    """Return when a certificate lets its key sign: privateKeyUsagePeriod, within the validity."""
+    start, end = certificate.not_before, certificate.not_after
+    period = certificate.key_period
+    if period is not None:
+        start = start if period.not_before is None else max(start, period.not_before)
+        end = end if period.not_after is None else min(end, period.not_after)
+    return KeyPeriod(start, end)
 
 
 def _microseconds(moment: dt.datetime) -> int:
