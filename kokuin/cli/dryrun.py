@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from kokuin.service.migration.dryrun import DryRunRequest
     from kokuin.service.migration.report import DryRunReport
 
-_OURS = frozenset({"DRY_RUN_ENDED", "DRY_RUN_TOO_LONG"})
-"""Ends that no other option would have avoided."""
-
 
 def add_arguments(command: argparse.ArgumentParser, lang: str) -> None:
     """Add what only this act knows."""
@@ -40,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kokuin.service.config import load_config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.errors import START_ERRORS
+    from kokuin.service.migration import dryrun_codes as codes
     from kokuin.service.migration.dryrun_process import DryRunChild, DryRunError
 
     request = _request(arguments)
@@ -53,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     except DryRunError as error:
         if arguments.json:
             print(json.dumps({"ok": False, "code": error.code, "detail": error.detail}))
-        if error.code not in _OURS:
+        if error.code not in {codes.DRY_RUN_ENDED, codes.DRY_RUN_TOO_LONG}:
             raise CommandError("dryrun.refused", code=error.code, detail=error.detail) from None
         print(text(arguments.lang, "dryrun.ended", code=error.code, detail=error.detail), file=sys.stderr)
         return Exit.OUR_FAULT

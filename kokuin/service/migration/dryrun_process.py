@@ -27,6 +27,7 @@ from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.errors import START_ERRORS
 from kokuin.service.lifeline import watch
+from kokuin.service.migration import dryrun_codes as codes
 from kokuin.service.migration.dryrun import DryRunRequest, rehearse
 from kokuin.service.migration.report import read_report
 from pqc.policies import PolicyError
@@ -41,14 +42,6 @@ NICENESS = 15
 MEMORY_OCTETS = 2 << 30
 SECONDS = 900.0
 """How long a dry run may take, and how many seconds of a processor it may use."""
-
-BUSY = "DRY_RUN_BUSY"
-ENDED = "DRY_RUN_ENDED"
-TOO_LONG = "DRY_RUN_TOO_LONG"
-STOPPED = "DRY_RUN_STOPPED"
-POLICY = "DRY_RUN_POLICY_UNUSABLE"
-FOLDER = "DRY_RUN_FOLDER_UNUSABLE"
-SCRATCH = "DRY_RUN_SCRATCH_UNUSABLE"
 
 
 class DryRunError(Exception):
@@ -99,7 +92,7 @@ class DryRunChild:
         """
         with _locked(self._folder) as descriptor, _scratch(self._folder) as scratch:
             process = self._start(descriptor)
-            timer = threading.Timer(SECONDS, self._kill, [TOO_LONG])
+            timer = threading.Timer(SECONDS, self._kill, [codes.DRY_RUN_TOO_LONG])
             timer.daemon = True
             timer.start()
             try:
@@ -112,7 +105,7 @@ class DryRunChild:
 
     def stop(self) -> None:
         """End it, from any thread; `run` raises `DRY_RUN_STOPPED`."""
-        self._kill(STOPPED)
+        self._kill(codes.DRY_RUN_STOPPED)
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -156,7 +149,7 @@ class DryRunChild:
                 raise DryRunError(said["error"], said["detail"])
             else:
                 return read_report(said["report"])
-        raise DryRunError(self._why or ENDED, _last_words(process.wait()))
+        raise DryRunError(self._why or codes.DRY_RUN_ENDED, _last_words(process.wait()))
 
 
 def _last_words(code: int) -> str:
@@ -168,12 +161,14 @@ def _locked(folder: DataFolder) -> Iterator[int]:
     try:
         descriptor = os.open(folder.ledger.parent, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise DryRunError(FOLDER, f"{folder.ledger.parent}: {error.strerror}") from None
+        raise DryRunError(
+            codes.DRY_RUN_FOLDER_UNUSABLE, f"{folder.ledger.parent}: {error.strerror}"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DryRunError(BUSY) from None
+            raise DryRunError(codes.DRY_RUN_BUSY) from None
         yield descriptor
     finally:
         os.close(descriptor)
@@ -188,7 +183,7 @@ def _scratch(folder: DataFolder) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(mode=0o700)
     except OSError as error:
-        raise DryRunError(SCRATCH, f"{path}: {error.strerror}") from None
+        raise DryRunError(codes.DRY_RUN_SCRATCH_UNUSABLE, f"{path}: {error.strerror}") from None
     try:
         yield path
     finally:
@@ -201,11 +196,11 @@ def _rehearsed(
     try:
         return rehearse(folder, config, request, scratch, progress)
     except PolicyError as error:
-        raise DryRunError(POLICY, str(error)) from None
+        raise DryRunError(codes.DRY_RUN_POLICY_UNUSABLE, str(error)) from None
     except START_ERRORS as error:
-        raise DryRunError(FOLDER, str(error)) from None
+        raise DryRunError(codes.DRY_RUN_FOLDER_UNUSABLE, str(error)) from None
     except OSError as error:
-        raise DryRunError(SCRATCH, f"{error.filename}: {error.strerror}") from None
+        raise DryRunError(codes.DRY_RUN_SCRATCH_UNUSABLE, f"{error.filename}: {error.strerror}") from None
 
 
 def main() -> int:
