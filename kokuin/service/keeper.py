@@ -29,6 +29,7 @@ from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration, new_id
 from kokuin.service.keys_operations import KeyOperations
+from kokuin.service.migration.dryrun_operations import DryRuns
 from kokuin.service.ports import Push, Readiness, WorkerReport
 from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.profile_view import Schedule
@@ -96,6 +97,7 @@ class Keeper:
         self._doubted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._push: Push | None = None
+        self._dry_runs = DryRuns(folder, config)
 
     async def start(self, *, serving: bool = True) -> None:
         """Open the ledger, activate the configuration, poll the clock once, and start the keeper's tasks.
@@ -156,6 +158,7 @@ class Keeper:
         """Write what is still counted, then close the ledger; the last of all to stop."""
         for task in self._tasks:
             task.cancel()
+        await self._dry_runs.close()
         self._record_counted(self._refusals.drain())
         self._record(SERVICE_STOPPED, {})
         await asyncio.to_thread(self.journal.close)
@@ -218,10 +221,9 @@ class Keeper:
 
         Who asks stands in `arguments["actor"]`, set by whoever let the question in.
         """
-        if operation.startswith("profile.") or operation == ROTATION:
-            return await self._operations.ask(operation, arguments)
-        if operation.startswith("keys."):
-            return await self._keys.ask(operation, arguments)
+        desk = self._desk(operation)
+        if desk is not None:
+            return await desk.ask(operation, arguments)
         match operation:
             case "metrics":
                 return {"ok": True, "text": self._metrics.render(self._gauges()).decode()}
@@ -230,6 +232,17 @@ class Keeper:
             case "clock.resume":
                 return await self._resume()
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
+
+    def _desk(self, operation: str) -> ProfileOperations | KeyOperations | DryRuns | None:
+        """Return who answers a group of operations."""
+        if operation == ROTATION:
+            return self._operations
+        desks: dict[str, ProfileOperations | KeyOperations | DryRuns] = {
+            "profile": self._operations,
+            "keys": self._keys,
+            "dryrun": self._dry_runs,
+        }
+        return desks.get(operation.partition(".")[0])
 
     def _state(self) -> Push:
         return Push(self._clock.verdict, self._active, dict(self.journal.highest_gen()), self._readiness())

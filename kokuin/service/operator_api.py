@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
+from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
+from kokuin.service.migration.dryrun_codes import DRY_RUN_MALFORMED, DRY_RUN_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
@@ -31,6 +32,8 @@ _STATUS = {
     INVENTORY_BUSY: 503,
     INVENTORY_TOO_LONG: 503,
     INVENTORY_FAILED: 500,
+    DRY_RUN_MALFORMED: 422,
+    DRY_RUN_UNKNOWN: 404,
 }
 """Of answers that say no for another reason than the present state."""
 _MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+json"}
@@ -39,17 +42,19 @@ _MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+j
 def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: InventoryDesk) -> None:
     """Add the operator's routes."""
 
-    async def operate(request: Request, operation: str, arguments: dict[str, Any] | None = None) -> Response:
+    async def operate(
+        request: Request, operation: str, arguments: dict[str, Any] | None = None, status: int = 200
+    ) -> Response:
         principal = doorkeeper.principal(request.scope["headers"])
         if not principal.may(Role.OPERATE):
             return _key_wanted()
         answer: dict[str, Any] = await keeper.ask(operation, {**(arguments or {}), "actor": principal.actor})
-        return JSONResponse(answer) if answer.pop("ok") else _problem(answer)
+        return JSONResponse(answer, status) if answer.pop("ok") else _problem(answer)
 
     @app.get("/api/v1/inventory", tags=["inventory"])
-    async def inventory(  # the query's words are the parameters' names
+    async def inventory(
         request: Request,
-        format: Literal["json", "cbom"] = "json",  # noqa: A002
+        format: Literal["json", "cbom"] = "json",  # noqa: A002  # the query's word
         policy: str | None = None,
         years: Annotated[float | None, Query(gt=0, le=200)] = None,
     ) -> Response:
@@ -64,6 +69,7 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: Inventor
     _add_state(app, operate)
     _add_profiles(app, operate)
     _add_switches(app, operate)
+    _add_dry_runs(app, operate)
 
 
 def _key_wanted() -> Response:
@@ -119,3 +125,22 @@ def _add_switches(app: FastAPI, operate: _Operate) -> None:
     async def approve(request: Request, proposal: str) -> Response:
         """Approve what another actor proposed; needs the operator key as bearer token."""
         return await operate(request, "profile.approve", {"proposal": proposal})
+
+
+def _add_dry_runs(app: FastAPI, operate: _Operate) -> None:
+    @app.post("/api/v1/dry-runs", tags=["profiles"], status_code=202)
+    async def start(
+        request: Request,
+        profile: Annotated[str, Body()],
+        requests: Annotated[int | None, Body()] = None,
+        from_ledger: Annotated[str | None, Body()] = None,
+        policy: Annotated[str | None, Body()] = None,
+    ) -> Response:
+        """Rehearse a switch in a child process; the answer holds an id. Needs the operator key."""
+        asked = {"profile": profile, "requests": requests, "from_ledger": from_ledger, "policy": policy}
+        return await operate(request, "dryrun.start", asked, 202)
+
+    @app.get("/api/v1/dry-runs/{run_id}", tags=["profiles"])
+    async def show(request: Request, run_id: str) -> Response:
+        """State of a rehearsal, its progress while it runs, then its report; needs the operator key."""
+        return await operate(request, "dryrun.show", {"id": run_id})

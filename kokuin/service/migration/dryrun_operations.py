@@ -11,8 +11,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kokuin.service.migration import dryrun_codes as codes
 from kokuin.service.migration.dryrun import MOST_REQUESTS, REQUESTS, DryRunRequest, read_period
-from kokuin.service.migration.dryrun_process import BUSY, ENDED, DryRunChild, DryRunError
+from kokuin.service.migration.dryrun_process import DryRunChild, DryRunError
 from pqc.policies import shipped_policies
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 KEPT = 8
 """Dry runs that are remembered, the last ones."""
-UNKNOWN = "DRY_RUN_UNKNOWN"
-MALFORMED = "DRY_RUN_MALFORMED"
 RUNNING, DONE, FAILED = "running", "done", "failed"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -74,9 +73,9 @@ class DryRuns:
         try:
             request = _read_request(arguments)
         except (TypeError, ValueError) as error:
-            return {"ok": False, "code": MALFORMED, "detail": f"{error} cannot be used"}
+            return {"ok": False, "code": codes.DRY_RUN_MALFORMED, "detail": f"{error} cannot be used"}
         if self._task is not None and not self._task.done():
-            return {"ok": False, "code": BUSY}
+            return {"ok": False, "code": codes.DRY_RUN_BUSY}
         run_id = secrets.token_hex(8)
         run = _Run(DryRunChild(self._folder, self._config, request), request.profile)
         while len(self._runs) >= KEPT:
@@ -92,14 +91,14 @@ class DryRuns:
             run.state, run.code, run.detail = FAILED, error.code, error.detail
         except OSError as error:
             # No process could be started.
-            run.state, run.code, run.detail = FAILED, ENDED, error.strerror or ""
+            run.state, run.code, run.detail = FAILED, codes.DRY_RUN_ENDED, error.strerror or ""
         else:
             run.state, run.report = DONE, report.to_dict()
 
     def _show(self, run_id: str) -> dict[str, Any]:
         run = self._runs.get(run_id)
         if run is None:
-            return {"ok": False, "code": UNKNOWN}
+            return {"ok": False, "code": codes.DRY_RUN_UNKNOWN}
         found: dict[str, Any] = {"ok": True, "id": run_id, "state": run.state, "profile": run.profile}
         if run.state == RUNNING:
             found["progress"] = {"phase": run.phase, "done": run.done, "total": run.total}
