@@ -245,7 +245,38 @@ def test_no_private_key_is_read(folder: DataFolder) -> None:
     (keys / "archive.pem").write_bytes(b"somebody's")
     made = take(folder)
     assert find(made, "key:unit-classical").facts.state is State.IN_USE
-    assert find(made, "key:archive").facts.notes == (Note.NOT_A_UNIT_KEY,)
+    assert find(made, "file:archive.pem").facts.notes == (Note.NOT_A_UNIT_KEY,)
+
+
+def test_keys_that_follow_each_other_are_told_apart(folder: DataFolder) -> None:
+    config = load_config(folder.root, {})
+    for name in ("unit-classical.2", "unit-classical.3", "unit-pq"):
+        (config.keys / f"{name}.pem").touch()
+    known = activated(folder, config)
+    units = {"classical": replace(known.units["classical"], key="unit-classical.2")}
+    made = take(folder, snapshot=replace(known, units=units))
+    states = {name: find(made, f"key:{name}").facts.state for name in ("unit-classical", "unit-pq")}
+    assert states == {"unit-classical": State.KEPT, "unit-pq": State.POSSIBLE}
+    assert find(made, "key:unit-classical.2").facts.state is State.IN_USE
+    assert find(made, "key:unit-classical.2").facts.until_us is not None
+    assert find(made, "key:unit-classical.3").facts.state is State.POSSIBLE
+    assert find(made, "key:unit-classical").facts.until_us is None
+
+
+def test_a_key_file_beside_the_device_that_has_the_key_is_listed(folder: DataFolder) -> None:
+    table = '{ backend = "pkcs11", module = "/no/such/hsm.so", token = "vault", label = "k" }'
+    made = take(folder, settings={"TSA_SIGNERS__CLASSICAL": table})
+    assert find(made, "key:unit-classical").facts.provider == "pkcs11"
+    assert find(made, "file:unit-classical.pem").facts.notes == (Note.NOT_A_UNIT_KEY,)
+
+
+def test_a_unit_of_a_profile_that_is_off_is_not_in_use(folder: DataFolder) -> None:
+    config = load_config(folder.root, {})
+    known = activated(folder, config)
+    units = {"pq": replace(known.units["classical"], key="unit-pq")}
+    made = take(folder, snapshot=replace(known, units=units))
+    facts = find(made, f"certificate:{unit_digest(folder)}").facts
+    assert facts.state is not State.IN_USE
 
 
 def test_a_unit_whose_certificate_is_gone_is_listed_with_a_note(folder: DataFolder) -> None:

@@ -179,9 +179,9 @@ def _key(asset: Asset) -> dict[str, Any]:
 def _certificate(asset: Asset, keys: set[str], made: Inventory) -> dict[str, Any]:
     facts = asset.facts
     related = [{"type": "algorithm", "ref": algorithm_ref(each.id)} for each in facts.mechanisms]
-    for profile, reference in made.source.snapshot.units.items():
-        if reference.certificate == facts.details["sha256"] and f"key:unit-{profile}" in keys:
-            related.append({"type": "private-key", "ref": f"key:unit-{profile}"})
+    units = made.source.snapshot.units.values()
+    signing = (f"key:{each.key}" for each in units if each.certificate == facts.details["sha256"])
+    related += [{"type": "private-key", "ref": ref} for ref in signing if ref in keys]
     state = _STATES.get(facts.state)
     certificate = {
         "serialNumber": facts.details["serial"],

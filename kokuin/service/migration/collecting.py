@@ -43,11 +43,10 @@ def collect(source: Source) -> list[Facts]:
 
 
 def _certificates(source: Source) -> list[Facts]:
-    in_force = {reference.certificate: name for name, reference in source.snapshot.units.items()}
     tokens: Counter[str] = Counter()
     for group in source.counts.groups:
         tokens[group.signer] += group.count
-    return certificate_facts(source.certificates, in_force, tokens)
+    return certificate_facts(source.certificates, source.in_force(), tokens)
 
 
 def _suites(source: Source) -> list[Facts]:

@@ -131,10 +131,9 @@ def fit_profiles(made: Inventory, policy: Policy, after: dt.date) -> tuple[str, 
 def _unready(made: Inventory, profiles: Iterable[str]) -> tuple[str, ...]:
     """Return those that have a unit without a certificate in force."""
     on, off = made.source.profiles()
-    every = {**on, **off}
-    return tuple(
-        name for name in profiles if any(unit not in made.source.snapshot.units for unit in every[name].units)
-    )
+    every, units = {**on, **off}, made.source.snapshot.units
+    ready = {unit for unit, reference in units.items() if reference.certificate}
+    return tuple(name for name in profiles if not ready.issuperset(every[name].units))
 
 
 def _issuing(made: Inventory) -> Iterator[Milestone]:

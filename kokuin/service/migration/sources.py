@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from pqc.scheme import Provider
 from pqc.suites import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from kokuin.service.snapshot import Snapshot
     from pqc.profiles import Profile
 
+_UNIT_KEY = re.compile(r"unit-([a-z][a-z0-9-]*)(?:\.[1-9][0-9]*)?")
 _MECHANISMS = {
     Family.ECDSA: "CKM_ECDSA",
     Family.RSA_PKCS1: "CKM_RSA_PKCS",
@@ -74,6 +77,21 @@ class Source:
             return self.snapshot.profile(name)
         return load_profile(name, self.folder.profiles)
 
+    def key_of(self, unit: str) -> str:
+        """Return the name of the key that a unit signs with; before the first start, of its first key."""
+        reference = self.snapshot.units.get(unit)
+        return f"unit-{unit}" if reference is None else reference.key
+
+    def in_force(self) -> dict[str, str]:
+        """Return the units that profiles in force use, by the digests of their certificates."""
+        on, _ = self.profiles()
+        units = {unit: self.snapshot.units.get(unit) for unit in owners(on.values())}
+        return {
+            reference.certificate: unit
+            for unit, reference in units.items()
+            if reference is not None and reference.certificate
+        }
+
 
 def owners(profiles: Iterable[Profile]) -> dict[str, list[str]]:
     """Return the names of the profiles that use each unit, by the name of the profile it belongs to."""
@@ -88,23 +106,35 @@ def keys_of(source: Source) -> list[Facts]:
     """Describe every key: those of the units in force, and what else lies in the folder of keys."""
     on, _ = source.profiles()
     using = owners(on.values())
-    facts = [_key(source, unit, State.IN_USE, tuple(names)) for unit, names in sorted(using.items())]
-    for path in sorted(source.config.keys.glob("*.pem")):
-        unit = path.stem.removeprefix("unit-")
-        if unit in using and path.stem != unit:
-            continue
-        if path.stem != unit and unit in available(source.folder.profiles):
-            facts.append(_key(source, unit, State.POSSIBLE, ()))
-        else:
-            facts.append(
-                Facts(
-                    f"key:{path.stem}", AssetKind.KEY, path.name, State.UNKNOWN, notes=(Note.NOT_A_UNIT_KEY,)
-                )
-            )
-    return facts
+    facts = [
+        _key(source, unit, source.key_of(unit), State.IN_USE, tuple(names))
+        for unit, names in sorted(using.items())
+    ]
+    known = {each.name for each in facts if each.provider != Provider.PKCS11}
+    others = (path for path in sorted(source.config.keys.glob("*.pem")) if path.stem not in known)
+    return [*facts, *(_file(source, path, using) for path in others)]
 
 
-def _key(source: Source, unit: str, state: State, profiles: tuple[str, ...]) -> Facts:
+def _file(source: Source, path: Path, using: Mapping[str, list[str]]) -> Facts:
+    """Describe a key file that no unit in force signs with."""
+    found = _UNIT_KEY.fullmatch(path.stem)
+    unit = "" if found is None else found[1]
+    if unit not in available(source.folder.profiles) or isinstance(
+        source.config.signers.get(unit), Pkcs11Key
+    ):
+        notes = (Note.NOT_A_UNIT_KEY,)
+        return Facts(f"file:{path.name}", AssetKind.KEY, path.name, State.UNKNOWN, notes=notes)
+    in_force = _UNIT_KEY.fullmatch(source.key_of(unit))
+    replaced = unit in using and in_force is not None and _number(path.stem) < _number(in_force[0])
+    return _key(source, unit, path.stem, State.KEPT if replaced else State.POSSIBLE, ())
+
+
+def _number(key: str) -> int:
+    """Of keys that follow each other: 1 for `unit-classical`, 2 for `unit-classical.2`."""
+    return int(key.partition(".")[2] or 1)
+
+
+def _key(source: Source, unit: str, name: str, state: State, profiles: tuple[str, ...]) -> Facts:
     try:
         mechanisms: tuple[Mechanism, ...] = (of_suite(source.unit(unit).tst),)
     except ProfileError:
@@ -117,14 +147,14 @@ def _key(source: Source, unit: str, state: State, profiles: tuple[str, ...]) -> 
     elif isinstance(table, LiboqsKey):
         provider, details = Provider.LIBOQS, {"module": table.library.name}
     reference = source.snapshot.units.get(unit)
-    digest = "" if reference is None else reference.certificate
+    digest = reference.certificate if reference is not None and reference.key == name else ""
     certificate = next((each for each in source.certificates if each.digest == digest), None)
     if certificate is not None:
         details["certificate_sha256"] = digest
     return Facts(
-        id=f"key:unit-{unit}",
+        id=f"key:{name}",
         kind=AssetKind.KEY,
-        name=f"unit-{unit}",
+        name=name,
         state=state,
         mechanisms=mechanisms,
         subjects=tuple(subject for each in mechanisms for subject in each.subjects),
