@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli import dryrun
-from kokuin.cli.messages import text
+from kokuin.cli.messages import text, write
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 ACTS = ("list", "show", "dry-run", "use", "disable", "rollback", "unschedule", "approve")
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
         if act in {"show", "dry-run", "use", "disable"}:
             command.add_argument("name", metavar="NAME", help=text(lang, "profile.name_help"))
         if act == "use":
-            command.add_argument("--at", type=_moment, metavar="TIME", help=text(lang, "profile.at_help"))
+            command.add_argument("--at", type=moment, metavar="TIME", help=text(lang, "profile.at_help"))
         if act == "dry-run":
             dryrun.add_arguments(command, lang)
         if act == "approve":
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if answer["ok"] else 1
 
 
-def _moment(word: str) -> dt.datetime:
+def moment(word: str) -> dt.datetime:
     """Read a moment of RFC 3339; without an offset it is of this machine's zone."""
     try:
         return dt.datetime.fromisoformat(word).astimezone(dt.UTC)
@@ -69,24 +70,32 @@ def _moment(word: str) -> dt.datetime:
         raise ValueError(word) from None
 
 
+def show_change(answer: dict[str, Any], lang: str) -> Iterator[str]:
+    """Yield what a change of what is in force came to."""
+    if not answer["ok"]:
+        yield text(lang, "profile.refused", code=answer["code"], detail=answer.get("detail", "")).rstrip()
+        for blocker in answer.get("blockers", ()):
+            yield text(lang, "profile.blocker", **blocker).rstrip()
+    elif answer["state"] == "scheduled":
+        yield _due(lang, answer)
+    else:
+        params = {**answer, "enabled": ", ".join(answer.get("enabled", ()))}
+        yield text(lang, f"profile.{answer['state']}", **params)
+
+
 def _show(answer: dict[str, Any], act: str, lang: str) -> None:
     if not answer["ok"]:
-        print(text(lang, "profile.refused", code=answer["code"], detail=answer.get("detail", "")).rstrip())
-        for blocker in answer.get("blockers", ()):
-            print(text(lang, "profile.blocker", **blocker).rstrip())
+        write(show_change(answer, lang))
     elif act == "list":
         for profile in answer["profiles"]:
             _show_profile(profile, lang)
         if answer["scheduled"]:
-            print(_due(lang, answer["scheduled"]["profile"], answer["scheduled"]["at_us"]))
+            print(_due(lang, answer["scheduled"]))
     elif act == "show":
         _show_profile(answer["profile"], lang)
         print(answer["toml"], end="")
-    elif answer["state"] == "scheduled":
-        print(_due(lang, answer["default"], answer["at_us"]))
     else:
-        params = {**answer, "enabled": ", ".join(answer.get("enabled", ()))}
-        print(text(lang, f"profile.{answer['state']}", **params))
+        write(show_change(answer, lang))
 
 
 def _show_profile(profile: dict[str, Any], lang: str) -> None:
@@ -97,6 +106,6 @@ def _show_profile(profile: dict[str, Any], lang: str) -> None:
         print(f"{profile['name']:14} {state:10} {profile['policy']:28} {' + '.join(profile['suites'])}")
 
 
-def _due(lang: str, profile: str, at_us: int) -> str:
-    moment = dt.datetime.fromtimestamp(at_us / 1e6, dt.UTC).isoformat(timespec="seconds")
-    return text(lang, "profile.scheduled", profile=profile, moment=moment)
+def _due(lang: str, scheduled: dict[str, Any]) -> str:
+    at = dt.datetime.fromtimestamp(scheduled["at_us"] / 1e6, dt.UTC).isoformat(timespec="seconds")
+    return text(lang, f"profile.scheduled_{scheduled['act']}", profile=scheduled["profile"], moment=at)
