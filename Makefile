@@ -24,7 +24,7 @@ LOCK = $(BIN)/uv pip compile --quiet $(UV_FLAGS) --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: serve test lint fuzz soak bench lock clean help
+.PHONY: serve test lint fuzz soak bench interop lock clean help
 
 serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; makes DATA (tsa-data) the first time
 	@test -e $(DATA)/format || $(BIN)/tsa init --dir $(DATA) --keys $(KEYS)
@@ -47,6 +47,9 @@ fuzz:   ## send mutated requests, in process and over HTTP; ARGS goes to the scr
 soak:   ## kill the processes one after the other under load
 bench:  ## measure, as ratios to references of the same run
 
+interop: $(VENV)/.dev  ## exchange keys, signatures and tokens with foreign programs, fetched into the user's cache
+	@$(BIN)/python -m conformance.interop $(ARGS)
+
 lock: $(BIN)/uv  ## write requirements/*.txt anew; UV_FLAGS=--upgrade takes newer releases
 	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/lock.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraints requirements/lock.txt \
@@ -57,7 +60,7 @@ clean:  ## remove what make and the tools made; never the data folder or keys
 	find $(CODE) tests conformance -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the targets
-	@awk -F ':.*## *' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## *' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 $(VENV)/.runtime: requirements/lock.txt pyproject.toml | $(BIN)/python
 	@echo "installing what kokuin needs into $(VENV)"

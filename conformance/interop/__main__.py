@@ -1,0 +1,91 @@
+"""`make interop`: exchange keys, signatures, certificates, tokens and envelopes with foreign programs.
+
+Each is fetched at a pinned version into the user's cache, or is a program of this machine. One line
+a check. Exits with 1 when one fails, and with `REQUIRE_PEERS=1` also when one is absent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from itertools import starmap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.interop.checks import AbsentError, Check
+from conformance.interop.javascript import noble, node, pkijs
+from conformance.interop.place import Place
+from tests.pqc.dilithium import Dilithium
+from tests.pqc.exchange import ml_dsa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
+    "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
+    "noble": noble.checks,
+    "node": node.checks,
+    "pkijs": pkijs.checks,
+}
+"""Every peer with its checks, which raise `AbsentError` at once when it cannot be had."""
+
+
+def main() -> int:
+    """Run the checks of the peers that are named, or of all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(PEERS)}; all by default")
+    wanted = parser.parse_args().peers or list(PEERS)
+    if unknown := set(wanted) - set(PEERS):
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    tally = Tally()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place = Place(folder, stack)
+        for name in wanted:
+            tally.peer(name, PEERS[name], place)
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.absent} absent")
+    return tally.exit_code(peers_required=os.environ.get("REQUIRE_PEERS") == "1")
+
+
+class Tally:
+    """Lines printed, and how many of each kind."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = self.absent = 0
+
+    def peer(self, name: str, checks: Callable[[Place], Iterable[Check]], place: Place) -> None:
+        """Run the checks of one peer."""
+        try:
+            for check in checks(place):
+                self._check(f"{name:13} {check.label}", check)
+        except AbsentError as absent:
+            self._absent(name, absent)
+
+    def exit_code(self, *, peers_required: bool) -> int:
+        """1 when something is not as promised."""
+        return 1 if self.failed or (peers_required and self.absent) else 0
+
+    def _check(self, label: str, check: Check) -> None:
+        try:
+            check.run()
+        except AbsentError as absent:
+            self._absent(label, absent)
+        except (AssertionError, ValueError, LookupError, subprocess.SubprocessError) as error:
+            self.failed += 1
+            said = getattr(error, "stderr", None) or ""
+            print(f"FAILED   {label}: {error!r}\n{said}".rstrip(), flush=True)
+        else:
+            self.passed += 1
+            print(f"passed   {label}", flush=True)
+
+    def _absent(self, label: str, absent: AbsentError) -> None:
+        self.absent += 1
+        print(f"absent   {label}: {absent}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Packages from npm, pinned by `package-lock.json`, and programs over them."""
