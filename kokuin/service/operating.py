@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from kokuin.service.config import load_config
-from kokuin.service.datafolder import FolderLock
+from kokuin.service.datafolder import FolderError, FolderLock
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.keys_operations import read_keys
 from kokuin.service.keys_view import LIST as LIST_KEYS
-from kokuin.service.owner import OWNER, OwnerUnavailableError, ask_owner
+from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
 from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
 
@@ -39,6 +39,9 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
     folder.check_format()
     try:
         return ask_owner(folder.owner_socket, operation, arguments, OPERATE_SECONDS)
+    except OwnerLostError:
+        # To become the owner now would do twice what may have been done.
+        raise FolderError(f"the service of {folder.root} did not answer; look what came of it") from None
     except OwnerUnavailableError:
         config = load_config(folder.root, dict(os.environ))
         if operation in READS:

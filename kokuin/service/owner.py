@@ -33,6 +33,10 @@ class OwnerUnavailableError(Exception):
     """Nobody answers at the owner socket: the service is not running, or not this user's."""
 
 
+class OwnerLostError(OwnerUnavailableError):
+    """The owner was asked and did not answer: it ended, or needs longer. What became of it is unknown."""
+
+
 async def listen(keeper: Keeper, path: Path) -> asyncio.Server:
     """Serve the owner socket; the caller holds the folder's lock, so a socket lying there is a dead one's."""
     path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, at the start
@@ -70,17 +74,20 @@ def ask_owner(
     """Ask the running owner one thing, synchronously.
 
     Raises:
-        OwnerUnavailableError: nobody answers within `seconds`.
+        OwnerUnavailableError: nobody is there to be asked.
+        OwnerLostError: somebody was asked, and did not answer within `seconds`.
     """
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds)
+        try:
             connection.connect(str(path))
-            connection.sendall(
-                orjson.dumps({"operation": operation, "arguments": dict(arguments or {})}) + b"\n"
-            )
+        except OSError as error:
+            raise OwnerUnavailableError(str(path)) from error
+        question = {"operation": operation, "arguments": dict(arguments or {})}
+        try:
+            connection.sendall(orjson.dumps(question) + b"\n")
             with connection.makefile("rb") as file:
                 answer: dict[str, Any] = orjson.loads(file.readline(MAX_ANSWER))
                 return answer
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise OwnerUnavailableError(str(path)) from error
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise OwnerLostError(str(path)) from error
