@@ -260,7 +260,14 @@ class _Rehearsal:
     def _readiness(self) -> tuple[Readiness, ...]:
         if self._after is None:
             return ()
-        return chain.readiness(self._folder, self._config, self._snapshot, self._after, self._policy)
+        return chain.readiness(
+            self._folder,
+            self._config,
+            self._snapshot,
+            self._after,
+            self._policy,
+            self._survey.backed_up,
+        )
 
     def _clients(self, measured: Measured) -> Clients:
         suites = []

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from kokuin.service.activation import with_units
 from kokuin.service.config import LiboqsKey, Pkcs11Key
 from kokuin.service.issuing_policy import unit_blockers
-from kokuin.service.keystore import has_key
+from kokuin.service.keystore import has_key, key_name
 from kokuin.service.migration.certificates import certificates_of
 from kokuin.service.migration.mechanisms import of_suite
 from kokuin.service.migration.report import Finding, Readiness
+from kokuin.service.provisioning import number_of
 from kokuin.service.switching import contradictions
 from kokuin.trust.report import iso_time
 from pqc.policies import Subject, Usage
@@ -22,7 +23,7 @@ from pqc.signing import SignerError
 from pqc.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -102,15 +103,15 @@ def standing_in_the_way(  # noqa: PLR0913, PLR0917  # all that a switch depends 
     certificates, _ = certificates_of(folder)
     for owner in profile.units:
         unit = candidate.profile(owner)
-        found += _key_blockers(config, unit)
+        found += _key_blockers(config, unit, number_of(snapshot, owner))
         found += _certificate_blockers(config, snapshot, unit, certificates, policy, now)
     return list(dict.fromkeys(found))
 
 
-def _key_blockers(config: Config, unit: Profile) -> Iterator[Finding]:
+def _key_blockers(config: Config, unit: Profile, number: int) -> Iterator[Finding]:
     table = config.signers.get(unit.name)
     try:
-        there = has_key(config, unit.name)
+        there = has_key(config, unit.name, number)
     except SignerError as error:
         yield Finding("KEY_SLOT_UNREACHABLE", unit.name, str(error))
         return
@@ -167,10 +168,24 @@ def unit_certificates(snapshot: Snapshot, unit: Profile, certificates: Sequence[
     return sorted((each.certificate for each in own), key=lambda each: -each.not_before)
 
 
-def readiness(
-    folder: DataFolder, config: Config, snapshot: Snapshot, profile: Profile, policy: Policy
+def readiness(  # noqa: PLR0913, PLR0917  # as above
+    folder: DataFolder,
+    config: Config,
+    snapshot: Snapshot,
+    profile: Profile,
+    policy: Policy,
+    backed_up: Collection[str],
 ) -> tuple[Readiness, ...]:
-    """Describe the chain behind every unit of a profile (EN 319 421 TIS-7.6)."""
+    """Describe the chain behind every unit of a profile (EN 319 421 TIS-7.6).
+
+    Args:
+        folder: the data folder.
+        config: its settings.
+        snapshot: what is in force.
+        profile: the one rehearsed.
+        policy: by which to judge.
+        backed_up: names of keys of which the ledger records a backup.
+    """
     candidate = candidate_of(folder, snapshot, profile)
     certificates, _ = certificates_of(folder)
     found: list[Readiness] = []
@@ -178,7 +193,7 @@ def readiness(
         unit = candidate.profile(owner)
         own = unit_certificates(snapshot, unit, certificates)
         found += _authority(folder, config, unit, own, certificates, policy)
-        found += _key(config, unit)
+        found += _key(config, unit, number_of(snapshot, owner), backed_up)
     return tuple(found)
 
 
@@ -205,14 +220,14 @@ def _authority(  # noqa: PLR0913, PLR0917  # as above
     yield Readiness("revocation", unit.name, READY if lists and fit else UNKNOWN, signed_by)
 
 
-def _key(config: Config, unit: Profile) -> Iterator[Readiness]:
+def _key(config: Config, unit: Profile, number: int, backed_up: Collection[str]) -> Iterator[Readiness]:
     table = config.signers.get(unit.name)
     if isinstance(table, Pkcs11Key):
         yield Readiness("device", unit.name, READY if _device_signs(unit) else MISSING, unit.tst.id)
     elif isinstance(table, LiboqsKey):
         yield Readiness("device", unit.name, UNKNOWN, "liboqs")
     try:
-        there = has_key(config, unit.name)
+        there = has_key(config, unit.name, number)
     except SignerError as error:
         yield Readiness("key", unit.name, MISSING, str(error))
         return
@@ -222,7 +237,8 @@ def _key(config: Config, unit: Profile) -> Iterator[Readiness]:
         # A device's key never leaves it: what copies there are only its owner knows.
         yield Readiness("key-backup", unit.name, UNKNOWN, table.token)
     else:
-        yield Readiness("key-backup", unit.name, UNKNOWN if there else absent, unit.envelope)
+        kept = READY if key_name(unit.name, number) in backed_up else MISSING
+        yield Readiness("key-backup", unit.name, kept, unit.envelope)
 
 
 def _device_signs(unit: Profile) -> bool:

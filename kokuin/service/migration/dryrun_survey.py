@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kokuin.trust.records import CFG_ACTIVATED, TST_ISSUED
+from kokuin.trust.records import BACKUP_MADE, CFG_ACTIVATED, TST_ISSUED
 from kokuin.trust.token import TokenFacts, read_token
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Survey:
         last_us: latest genTime in the period.
         busiest_minute: most tokens in a minute of the clock, in the period.
         places: indexes of the period's tokens.
+        backed_up: names of keys that a recorded backup holds.
     """
 
     leaves: int
@@ -98,6 +99,7 @@ class Survey:
     last_us: int = 0
     busiest_minute: int = 0
     places: list[int] = field(default_factory=list)
+    backed_up: set[str] = field(default_factory=set)
 
 
 def survey(
@@ -126,6 +128,8 @@ def survey(
             found.unreadable += 1
         elif leaf.get("kind") == CFG_ACTIVATED:
             defaults[_text(leaf, "cfg")] = _text(leaf, "profile")
+        elif leaf.get("kind") == BACKUP_MADE:
+            found.backed_up.update(_names(leaf, "keys"))
         elif leaf.get("kind") == TST_ISSUED:
             _count(found, leaf, stored, ends)
             found.by_default += defaults.get(_text(leaf, "cfg")) == leaf.get("profile")
@@ -160,11 +164,9 @@ def sample(reader: LedgerReader, places: Sequence[int], most: int) -> list[Asked
 
 def _count(found: Survey, leaf: Mapping[str, Any], stored: Stored, ends: Sequence[int]) -> None:
     gen = _gen(leaf)
-    suites = leaf.get("suites")
-    names = [str(each) for each in suites] if isinstance(suites, list) and suites else [UNKNOWN]
     kind = Kind(
         _text(leaf, "profile"),
-        "+".join(names),
+        "+".join(_names(leaf, "suites")) or UNKNOWN,
         _text(leaf, "imp_alg"),
         _text(leaf, "signer"),
         bisect.bisect_left(ends, gen),
@@ -191,6 +193,11 @@ def _read(octets: bytes) -> dict[str, Any] | None:
 def _text(leaf: Mapping[str, Any], name: str) -> str:
     value = leaf.get(name)
     return value if isinstance(value, str) and value else UNKNOWN
+
+
+def _names(leaf: Mapping[str, Any], name: str) -> list[str]:
+    value = leaf.get(name)
+    return [str(each) for each in value] if isinstance(value, list) else []
 
 
 def _gen(leaf: Mapping[str, Any]) -> int:
