@@ -24,6 +24,7 @@ from kokuin.service.snapshot import UnitReference
 from kokuin.trust.records import Record
 from pqc.policies import Usage
 from pqc.profiles import load_shipped
+from tests.peers import need
 from tests.service.inventories import NOW, activated, find, issued, take, token, unit_digest, write
 from tests.toysuite import registered
 
@@ -59,7 +60,7 @@ def test_a_unit_s_key_certificate_and_anchor_are_found_with_their_periods(folder
 def test_openssl_reads_the_same_period_of_the_unit_s_certificate(folder: DataFolder) -> None:
     certificate = find(take(folder), f"certificate:{unit_digest(folder)}").facts
     said = subprocess.run(
-        ["openssl", "x509", "-in", str(folder.units), "-noout", "-enddate", "-serial"],
+        [need("openssl"), "x509", "-in", str(folder.units), "-noout", "-enddate", "-serial"],
         capture_output=True,
         text=True,
         check=True,
@@ -158,7 +159,7 @@ def test_what_the_ledger_holds_and_nobody_knows_is_listed(folder: DataFolder) ->
         [
             token(1, "old", "gone-1024", "whirlpool", "cd" * 32),
             issued(2),
-            issued(3, suites=[], imp_alg=7, signer=None),
+            issued(3, suites=[], imp_alg=7, signer=None, profile=""),
             Record("clock.fit", {"id": "4"}),
         ],
     )
@@ -182,6 +183,37 @@ def test_a_leaf_that_is_no_json_is_counted_and_not_dropped(folder: DataFolder) -
     connection.close()
     counts = take(folder).source.counts
     assert (counts.leaves, counts.tokens, counts.unreadable) == (3, 2, 1)
+
+
+def test_control_characters_of_a_leaf_reach_no_terminal(folder: DataFolder) -> None:
+    write(folder, [token(1, "a\x1b[2Jb", "s\r1", "h\n|", "\x07")])
+    (group,) = take(folder).source.counts.groups
+    assert all(each.isprintable() for each in (group.profile, *group.suites, group.imprint, group.signer))
+
+
+def test_an_imprint_that_the_issuing_policy_refuses_is_not_accepted(folder: DataFolder) -> None:
+    policy = folder.root / "issue.toml"
+    policy.write_text(
+        """edition = "1"
+source = "us"
+[sources.us]
+title = "us"
+edition = "1"
+[[rows]]
+roles = ["imprint"]
+algorithms = ["sha512"]
+usages = ["issue"]
+status = "allowed"
+source = "us"
+"""
+    )
+    made = take(folder, settings={"TSA_POLICY__ISSUE": f'"{policy}"'})
+    accepted = {
+        each.facts.id
+        for each in made.assets
+        if each.facts.id.startswith("hash:imprint:") and each.facts.state is State.IN_USE
+    }
+    assert accepted == {"hash:imprint:sha512"}
 
 
 def test_combinations_beyond_the_limit_are_still_counted(
@@ -294,7 +326,7 @@ def test_a_foreign_rsa_2048_authority_is_forbidden_to_issue_and_named(
 ) -> None:
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "4000",
+            need("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "4000",
             "-subj", "/CN=old root", "-keyout", str(tmp_path / "k"),
             "-out", str(folder.anchors.with_name("old.pem")),
         ],

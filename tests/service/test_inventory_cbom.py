@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asn1crypto import algos  # type: ignore[import-untyped]
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.crypto import CryptoAssetType
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -142,6 +144,24 @@ def test_every_oid_of_a_mechanism_is_the_one_that_others_give_it() -> None:
         assert algos.DigestAlgorithmId.map(oids[name]) == name
     without = {each.id for each in known if each.oid is None}
     assert without == set(ENVELOPE_SUITES)
+
+
+def test_the_library_of_cyclonedx_reads_the_same_out_of_it(folder: DataFolder) -> None:
+    made = take(folder)
+    read = Bom.from_json(json.loads(json.dumps(cbom(made))))  # type: ignore[attr-defined]  # made by a decorator
+    assert read.validate()
+    found = {
+        each.name: each.crypto_properties
+        for each in read.components
+        if each.crypto_properties.asset_type is CryptoAssetType.ALGORITHM
+    }
+    assert found.keys() == {each.id for each in made.mechanisms}
+    for mechanism in made.mechanisms:
+        properties = found[mechanism.id]
+        assert properties.oid == mechanism.oid
+        algorithm = properties.algorithm_properties
+        assert algorithm.classical_security_level == mechanism.classical_bits
+        assert algorithm.nist_quantum_security_level == mechanism.quantum_category
 
 
 def test_every_reference_leads_to_a_component(folder: DataFolder) -> None:

@@ -108,8 +108,8 @@ def _hashes(source: Source) -> list[Facts]:
     counted: Counter[str] = Counter()
     for group in source.counts.groups:
         counted[group.imprint] += group.count
-    accepted = _by_imprint(on.values())
-    possible = _by_imprint(off.values())
+    accepted = _by_imprint(source, on.values())
+    possible = _by_imprint(source, off.values())
     facts = [
         _hash(
             name,
@@ -135,10 +135,10 @@ def _hashes(source: Source) -> list[Facts]:
     return facts
 
 
-def _by_imprint(profiles: Iterable[Profile]) -> dict[str, list[str]]:
+def _by_imprint(source: Source, profiles: Iterable[Profile]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for profile in profiles:
-        for name in profile.imprints:
+        for name in sorted(source.imprints(profile)):
             found.setdefault(name, []).append(f"profile:{profile.name}")
     return found
 

@@ -103,12 +103,20 @@ def _read(octets: bytes) -> dict[str, Any] | None:
 
 
 def _text(leaf: dict[str, Any], name: str) -> str:
-    value = leaf.get(name)
-    return value if isinstance(value, str) and value else UNKNOWN
+    return _printable(leaf.get(name))
 
 
 def _names(leaf: dict[str, Any]) -> tuple[str, ...]:
     value = leaf.get("suites")
     if not isinstance(value, list) or not value:
         return (UNKNOWN,)
-    return tuple(each if isinstance(each, str) else UNKNOWN for each in value)
+    return tuple(map(_printable, value))
+
+
+def _printable(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        return UNKNOWN
+    if value.isprintable():
+        return value
+    # Control characters out of a leaf must not reach a terminal or a table.
+    return "".join(character if character.isprintable() else "\ufffd" for character in value)

@@ -15,6 +15,7 @@ from kokuin.service.migration.limits import DAYS_A_YEAR, to_moment
 from kokuin.service.migration.mechanisms import closure, of_part
 from kokuin.service.migration.sources import Source
 from kokuin.service.migration.tls import tls_facts
+from kokuin.service.units import issuing_policy
 from pqc.policies import NEVER
 
 if TYPE_CHECKING:
@@ -85,9 +86,12 @@ def inventory(  # noqa: PLR0913, PLR0917  # all that an inventory depends on, na
 
     Raises:
         ProfileError: a profile in force cannot be used by this release.
+        UnitError: the issuing policy cannot be read.
     """
     certificates, unreadable = certificates_of(folder)
-    source = Source(folder, config, snapshot, certificates, count_tokens(reader), tls_facts())
+    issuing = issuing_policy(config)
+    counts = count_tokens(reader)
+    source = Source(folder, config, snapshot, certificates, counts, tls_facts(), issuing, now)
     assets = rank([judge(facts, policies, now, years_needed) for facts in collect(source)], years_needed)
     found = [mechanism for asset in assets for mechanism in asset.facts.mechanisms]
     mechanisms = closure((*found, *map(of_part, source.tls.groups)))

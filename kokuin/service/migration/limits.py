@@ -74,11 +74,11 @@ def to_us(moment: dt.datetime) -> int:
 
 
 def to_moment(microseconds: int) -> dt.datetime:
-    """Return microseconds since 1970 UTC as a moment, the last one that can be written for all later ones."""
+    """Return microseconds since 1970 UTC as a moment; what lies beyond the calendar is its first or last."""
     try:
         return _EPOCH + dt.timedelta(microseconds=microseconds)
     except OverflowError:
-        return dt.datetime.max.replace(tzinfo=dt.UTC)
+        return (dt.datetime.max if microseconds > 0 else dt.datetime.min).replace(tzinfo=dt.UTC)
 
 
 def limits_of(subjects: Sequence[Subject], policies: Sequence[Policy], now: dt.datetime) -> tuple[Limit, ...]:

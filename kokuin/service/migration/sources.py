@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.config import LiboqsKey, Pkcs11Key
+from kokuin.service.issuing_policy import accepted_imprints
 from kokuin.service.migration.assets import AssetKind, Facts, Note, State
 from kokuin.service.migration.mechanisms import of_suite
 from pqc.profiles import ProfileError, available, load_profile
@@ -14,6 +15,7 @@ from pqc.scheme import Provider
 from pqc.suites import Family
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from kokuin.service.migration.mechanisms import Mechanism
     from kokuin.service.migration.tls import TlsFacts
     from kokuin.service.snapshot import Snapshot
+    from pqc.policies import Policy
     from pqc.profiles import Profile
 
 _UNIT_KEY = re.compile(r"unit-([a-z][a-z0-9-]*)(?:\.[1-9][0-9]*)?")
@@ -46,6 +49,8 @@ class Source:
         certificates: those of the folder.
         counts: the ledger's tokens.
         tls: what this process's library offers.
+        issuing: the policy that decides what is issued.
+        now: the moment of the inventory.
     """
 
     folder: DataFolder
@@ -54,6 +59,12 @@ class Source:
     certificates: tuple[Found, ...]
     counts: TokenCounts
     tls: TlsFacts
+    issuing: Policy
+    now: dt.datetime
+
+    def imprints(self, profile: Profile) -> frozenset[str]:
+        """Return the imprint hashes that a profile takes and the issuing policy lets it take."""
+        return accepted_imprints(profile, self.issuing, self.now)
 
     def profiles(self) -> tuple[dict[str, Profile], dict[str, Profile]]:
         """Return the profiles that are on, and those that could be turned on; unusable ones are neither."""
