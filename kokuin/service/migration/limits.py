@@ -78,7 +78,9 @@ def to_moment(microseconds: int) -> dt.datetime:
     try:
         return _EPOCH + dt.timedelta(microseconds=microseconds)
     except OverflowError:
-        return (dt.datetime.max if microseconds > 0 else dt.datetime.min).replace(tzinfo=dt.UTC)
+        if microseconds > 0:
+            return dt.datetime.max.replace(tzinfo=dt.UTC)
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def limits_of(subjects: Sequence[Subject], policies: Sequence[Policy], now: dt.datetime) -> tuple[Limit, ...]:
