@@ -1,0 +1,77 @@
+"""An operator's own CA, of pyca/cryptography alone: it signs the requests that `tsa keys csr` makes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+PURPOSE = (ExtendedKeyUsageOID.TIME_STAMPING,)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _authority(
+    name: x509.Name, public: ec.EllipticCurvePublicKey, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    start = NOW - dt.timedelta(days=400)
+    builder = x509.CertificateBuilder(
+        issuer, name, public, x509.random_serial_number(), start, start + dt.timedelta(7300)
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, hashes.SHA256())
+
+
+@dataclass
+class OperatorCa:
+    """A root, an authority below it, and what they issue."""
+
+    name: str = "Operator"
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    root: x509.Certificate = field(init=False)
+    issuing: x509.Certificate = field(init=False)
+
+    def __post_init__(self) -> None:
+        top = ec.generate_private_key(ec.SECP256R1())
+        root = _name(f"{self.name} root")
+        self.root = _authority(root, top.public_key(), root, top)
+        self.issuing = _authority(_name(f"{self.name} issuing"), self.key.public_key(), root, top)
+
+    @property
+    def root_pem(self) -> str:
+        return self.root.public_bytes(Encoding.PEM).decode()
+
+    @property
+    def issuing_pem(self) -> str:
+        return self.issuing.public_bytes(Encoding.PEM).decode()
+
+    def sign(
+        self,
+        request_pem: str,
+        *,
+        days: tuple[int, int] = (-1, 700),
+        purposes: tuple[x509.ObjectIdentifier, ...] = PURPOSE,
+        critical: bool = True,
+    ) -> str:
+        """Sign a request whose own signature holds, and return the certificate as PEM."""
+        request = x509.load_pem_x509_csr(request_pem.encode())
+        assert request.is_signature_valid
+        start, end = (NOW + dt.timedelta(days=day) for day in days)
+        builder = x509.CertificateBuilder(
+            self.issuing.subject,
+            request.subject,
+            request.public_key(),
+            x509.random_serial_number(),
+            start,
+            end,
+        )
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=critical)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
