@@ -16,6 +16,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
 from conformance.interop.javascript import noble, node, pkijs
 from conformance.interop.place import Place
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
+    "bouncycastle": bouncycastle.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "noble": noble.checks,
     "node": node.checks,

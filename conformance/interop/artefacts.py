@@ -14,8 +14,9 @@ from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.encode import NULL
 from kokuin.wire.pem import read_blocks, write_block
 from kokuin.wire.tsp import TimeStampReq
+from pqc.keyinfo import private_info
 from pqc.suites import SUITES, Suite
-from tests.pqc.keys import signer_of
+from tests.pqc.keys import key_of, signer_of
 from tests.trust.authorities import NOW, NOW_US, pki
 from tsa.template import SignerIdentity
 from tsa.unit import KeyPeriod, TimeStampUnit
@@ -36,7 +37,8 @@ class Artefacts:
 
     `root`, `authority`, `unit` (certificates), `request`, `crl` and `ocsp` end in `.der`; the certificates
     and `chain` (authority and unit) also in `.pem`. `ocsp` says good of the unit, and is signed by the
-    authority. `token.der` holds the chain, `bare.der` no certificate; both stamp `content`.
+    authority. `key.der` is the private key of all of them (PKCS#8). `token.der` holds the chain, `bare.der`
+    no certificate; both stamp `content`.
     """
 
     suite: Suite
@@ -69,6 +71,7 @@ def make(base: Path, suite_id: str) -> Artefacts:
         _write_certificates(made)
         _write_statements(made)
         (made / "content").write_bytes(CONTENT)
+        (made / "key.der").write_bytes(private_info(key_of(made.suite)))
         unit = unit_of(
             signer_of(made.suite), pki(suite_id).unit.der, (pki(suite_id).authority.certificate.der,)
         )

@@ -5,12 +5,14 @@ The jars are pinned by version and SHA-256 and kept in the user's cache, never i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from conformance.interop.cache import cache, check_sum
+from conformance.interop.checks import AbsentError, execute
 
 VERSION = "1.86"
 JARS = {
@@ -18,11 +20,6 @@ JARS = {
     "bcutil-jdk18on": "1c268e15f785aafb1e4670d8d6e5f856f69475e96c162dadcd1ff9b350e9139f",
     "bcpkix-jdk18on": "8d8b41a4b149bdae8d331f059a578870954d1e3ff29f8269a9eb3ee19a7e4ef7",
 }
-_SECONDS = 300
-
-
-class AbsentError(RuntimeError):
-    """This peer cannot be had here; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +28,13 @@ class BouncyCastle:
 
     class_path: str
 
-    def run(self, program: str, *words: str | Path) -> str:
-        """Run the class `program`; return what it prints.
+    def run(self, program: str, *words: str | Path, given: str | None = None) -> str:
+        """Run the class `program` with `given` as its standard input; return what it prints.
 
         Raises:
             subprocess.CalledProcessError: it refused; its reason is in `stderr`.
         """
-        command = ["java", "-cp", self.class_path, program, *map(str, words)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS).stdout
+        return execute(["java", "-cp", self.class_path, program, *words], given=given)
 
 
 def bouncy_castle(classes: Path) -> BouncyCastle:
@@ -50,20 +46,12 @@ def bouncy_castle(classes: Path) -> BouncyCastle:
     for program in ("java", "javac", "mvn"):
         if shutil.which(program) is None:
             raise AbsentError(f"no {program} here (Debian: default-jdk-headless maven)")
-    folder = _cache()
+    folder = cache(f"bouncycastle-{VERSION}")
     jars = [_jar(folder, name, checksum) for name, checksum in JARS.items()]
     class_path = os.pathsep.join(map(str, jars))
     sources = sorted(Path(__file__).parent.glob("*.java"))
-    words = ["javac", "-Xlint:all", "-Werror", "-cp", class_path, "-d", str(classes), *map(str, sources)]
-    subprocess.run(words, check=True, timeout=_SECONDS)
+    execute(["javac", "-Xlint:all", "-Werror", "-cp", class_path, "-d", classes, *sources])
     return BouncyCastle(os.pathsep.join((class_path, str(classes))))
-
-
-def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "kokuin" / "interop" / f"bouncycastle-{VERSION}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _jar(folder: Path, name: str, checksum: str) -> Path:
@@ -78,11 +66,9 @@ def _jar(folder: Path, name: str, checksum: str) -> Path:
             f"-Dartifact={artefact}",
             f"-DoutputDirectory={folder}",
         ]
-        if (
-            subprocess.run(words, check=False, capture_output=True, timeout=_SECONDS).returncode
-            or not path.exists()
-        ):
-            raise AbsentError(f"Maven does not deliver {artefact}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
-        raise AbsentError(f"{path} is not the jar that we know: its SHA-256 is another")
+        try:
+            execute(words)
+        except subprocess.SubprocessError:
+            raise AbsentError(f"Maven does not deliver {artefact}") from None
+    check_sum(path, checksum)
     return path
