@@ -55,9 +55,14 @@ def _body(number: int) -> bytes:
 
 
 def tree(root: Path) -> dict[str, str]:
-    """Return SHA-256 (hex) of every file of a folder by its name; SQLite's index of readers apart."""
+    """Return SHA-256 (hex) of every file of a folder by its name.
+
+    Apart are what SQLite puts beside a database for readers: its index, and an empty write-ahead log.
+    """
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix != ".db-shm"
+        if path.is_file()
+        and path.suffix != ".db-shm"
+        and not (path.suffix == ".db-wal" and not path.stat().st_size)
     }

@@ -91,17 +91,16 @@ class DryRunChild:
             DryRunError: with the code of what ended it.
         """
         with _locked(self._folder) as descriptor, _scratch(self._folder) as scratch:
-            process = self._start(descriptor)
             timer = threading.Timer(SECONDS, self._kill, [codes.DRY_RUN_TOO_LONG])
             timer.daemon = True
-            timer.start()
-            try:
-                return self._converse(process, scratch, progress)
-            finally:
-                timer.cancel()
-                # Whatever happened: before the scratch folder goes, nobody writes there.
-                process.kill()
-                process.wait()
+            with self._start(descriptor) as process:
+                timer.start()
+                try:
+                    return self._converse(process, scratch, progress)
+                finally:
+                    timer.cancel()
+                    # Whatever happened: before the scratch folder goes, nobody writes there.
+                    process.kill()
 
     def stop(self) -> None:
         """End it, from any thread; `run` raises `DRY_RUN_STOPPED`."""
@@ -135,9 +134,12 @@ class DryRunChild:
             "config": self._config.model_dump(mode="json"),
             "request": asdict(self._request),
         }
-        with contextlib.suppress(BrokenPipeError):  # a child that has ended says so below
+        try:
             process.stdin.write(orjson.dumps(job) + b"\n")
             process.stdin.flush()
+        except BrokenPipeError:  # a child that has ended says so below; what is left goes nowhere
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         for line in process.stdout:
             try:
                 said: dict[str, Any] = orjson.loads(line)
