@@ -47,6 +47,7 @@ def test_an_unknown_profile_is_refused_with_those_that_exist() -> None:
         *(f"arc = {value}" for value in ("0", "-1", "2147483648", "1.5", "true", '"1"', "[1]")),
         *(f"tst = {value}" for value in ('"none"', '"rsa2048-pkcs1-sha256"', "1", '["ed25519"]')),
         *(f"certificate = {value}" for value in ('"none"', '"rsa2048-pss-sha256"', "{}")),
+        *(f"envelope = {value}" for value in ('"none"', '"ml-kem-512-cms"', '"rsa-oaep"', "1", "[]")),
         *(f"imprints = {value}" for value in ("[]", '["sha0"]', '"sha256"', "5", '[["sha256"]]', "[256]")),
         *(f"accuracy_ms = {value}" for value in ("0", "1001", "0.5")),
         *(f"key_days = {value}" for value in ("0", "4015", "9999", "36501")),
