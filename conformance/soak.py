@@ -1,9 +1,10 @@
-"""`make soak`: kill parent, keeper and worker in turn under load, and keep the books.
+"""`make soak`: kill parent, keeper and worker in turn under load, switch profiles, and keep the books.
 
 After every blow: each token that a client received is in the ledger octet for
 octet, no serial stands twice, no index is missing, every leaf has its hash,
 the store opens without repair, no orphan holds the port, and the service
-answers again.
+answers again. Of switches no client knows anything: every request is granted,
+and each token is of the profile that was asked for or was the default.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from tests.service.survival import make_folder
 from tests.service.survival_clients import Outcome
 from tests.service.survival_rounds import Round, rounds
+from tests.service.switching_rounds import Switched, switching
 
 COLUMNS = (Outcome.GRANTED, Outcome.SYSTEM_FAILURE, Outcome.BEHIND, Outcome.BROKEN)
 
@@ -25,7 +27,7 @@ COLUMNS = (Outcome.GRANTED, Outcome.SYSTEM_FAILURE, Outcome.BEHIND, Outcome.BROK
 def main() -> int:
     """Run all rounds; return 1 when any promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="blows for each number of workers")
+    parser.add_argument("--rounds", type=int, default=20, help="blows, and switches, each")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments of the blows")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
@@ -37,6 +39,12 @@ def main() -> int:
             for blow in rounds(make_folder(Path(scratch)), workers, arguments.rounds, chance):
                 good &= not blow.violations
                 show(blow)
+    print("workers  round  act                  default      tokens  seconds")
+    for workers in (1, 2):
+        with tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch:
+            for act in switching(make_folder(Path(scratch)), workers, arguments.rounds, chance):
+                good &= not act.violations
+                show_switch(act)
     print("every promise was kept" if good else "PROMISES WERE BROKEN")
     return 0 if good else 1
 
@@ -50,6 +58,14 @@ def show(blow: Round) -> None:
         flush=True,
     )
     for violation in blow.violations:
+        print(f"    VIOLATION: {violation}")
+
+
+def show_switch(act: Switched) -> None:
+    """Print one row, and below it what was wrong."""
+    columns = f"{act.act:19}  {act.default:11}  {act.tokens:6}  {act.seconds:7.2f}"
+    print(f"{act.workers:7}  {act.number:5}  {columns}", flush=True)
+    for violation in act.violations:
         print(f"    VIOLATION: {violation}")
 
 

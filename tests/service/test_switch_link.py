@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
 from kokuin.service import link
 from kokuin.service.frames import FrameLink
+from kokuin.service.issuing import Draft
 from kokuin.service.keeper_link import WorkerLink
 from kokuin.service.link import RemotePort
 from kokuin.service.ports import KEEPER_UNAVAILABLE
+from kokuin.service.responder import Responder
+from kokuin.trust.journal import AppendRefusal, Refused
+from kokuin.trust.records import Receipt, Record
+from tests.service.asking import query
+from tsa.decide import IssuingRules
+from tsa.unit import IssuedToken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     import pytest
 
+    from kokuin.service.issuing import Issuer
     from kokuin.service.keeper import Keeper
     from kokuin.service.ports import Push, WorkerPort
+    from kokuin.service.responder import Answer
+    from kokuin.trust.journal import AppendOutcome
 
 
 class Silent:
@@ -97,5 +108,81 @@ def test_a_worker_that_is_gone_or_goes_has_nothing_to_prepare() -> None:
             await ended.wait()
             # Asked after all, since the list of whom to ask was made a moment before.
             assert await worker.prepare("cfg") == ""
+
+    asyncio.run(run())
+
+
+class OneEpoch:
+    """A ledger in whose head an epoch stands: it refuses every append that holds a record of another."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.appends: list[list[int | None]] = []
+
+    def append(self, *records: Record) -> Future[AppendOutcome]:
+        """See `Journal.append`."""
+        self.appends.append([record.cfg_epoch for record in records])
+        future: Future[AppendOutcome] = Future()
+        stale = any(record.cfg_epoch != self.epoch for record in records)
+        refused = Refused(AppendRefusal.STALE_EPOCH)
+        future.set_result(refused if stale else tuple(Receipt(at, 1) for at in range(len(records))))
+        return future
+
+
+class EpochIssuer:
+    """Signs nothing: its records carry an epoch."""
+
+    profile = "classical"
+    rules = IssuingRules("1.3.6.1.4.1.32473.1", frozenset({"sha256"}))
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def issue(self, *_: object) -> Draft:
+        """See `Issuer.issue`."""
+        record = Record("tst.issued", token=b"t", cfg_epoch=self.epoch)
+        return Draft(IssuedToken(b"\x30\x00", b"", "ab", 1), (record,))
+
+
+def test_tokens_of_two_epochs_are_not_appended_together() -> None:
+    async def run() -> None:
+        old, new = (cast("Issuer", EpochIssuer(epoch)) for epoch in (1, 2))
+        journal = OneEpoch()
+        responder = Responder({"classical": old}, "classical", journal, frozenset())
+        taken: asyncio.Queue[Answer] = asyncio.Queue()
+
+        def ask() -> None:
+            responder.ask(query(), cast("Any", None), None, taken.put_nowait)
+
+        ask()
+        # In the same turn: the leaf is durable, the push is here, and another request comes.
+        journal.epoch = 2
+        responder.install({"classical": new}, "classical", frozenset())
+        ask()
+        async with asyncio.timeout(20):
+            found = [await taken.get() for _ in range(2)]
+        responder.close()
+        assert [answer.refusal for answer in found] == [None, None]
+        assert sorted(map(tuple, journal.appends), key=str) == [(1,), (2,), (2,)]
+
+    asyncio.run(run())
+
+
+def test_a_token_of_a_former_epoch_waits_for_the_push_that_is_on_its_way() -> None:
+    async def run() -> None:
+        journal = OneEpoch()
+        journal.epoch = 2
+        old, new = (cast("Issuer", EpochIssuer(epoch)) for epoch in (1, 2))
+        responder = Responder({"classical": old}, "classical", journal, frozenset())
+        asked = asyncio.create_task(responder.answer(query(), cast("Any", None)))
+        while not journal.appends:  # noqa: ASYNC110  # it is the responder that is watched
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert not asked.done()
+        responder.install({"classical": new}, "classical", frozenset())
+        async with asyncio.timeout(20):
+            assert (await asked).refusal is None
+        responder.close()
+        assert journal.appends == [[1], [2]]
 
     asyncio.run(run())

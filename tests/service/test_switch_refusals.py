@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kokuin.service.activation import ActivationError
+from kokuin.service.activation import ActivationError, load_installation
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.keeper_process import make_keeper
@@ -22,7 +23,7 @@ from kokuin.service.units import UnitEndedError
 from pqc.keyfiles import read_key
 from pqc.profiles import load_shipped
 from tests.service.running import serving
-from tests.service.switching_load import activations, do, entries
+from tests.service.switching_load import activations, do, entries, snapshot_of
 from tests.trust.forge import AUTHORITY, DAY, UNIT, Party, issue
 
 if TYPE_CHECKING:
@@ -201,14 +202,18 @@ class Forged:
     """An authority of the operator's, and a certificate from it for the unit of `classical`."""
 
     def __init__(
-        self, root: Path, *more: tuple[x509.ExtensionType, bool], ends: dt.datetime = NOW + 9 * DAY
+        self,
+        root: Path,
+        *more: tuple[x509.ExtensionType, bool],
+        begins: dt.datetime = NOW - 9 * DAY,
+        ends: dt.datetime = NOW + 9 * DAY,
     ) -> None:
         self.trust = root / "trust"
         self.top = issue("Root", None, AUTHORITY, begins=NOW - 99 * DAY, ends=NOW + 99 * DAY)
         self.authority = issue("Authority", self.top, AUTHORITY, begins=NOW - 98 * DAY, ends=NOW + 98 * DAY)
         key = read_key(root / "keys" / "unit-classical.pem", None)
         unit = (*UNIT, *more)
-        self.unit = issue("Unit", self.authority, unit, key=key, begins=NOW - 9 * DAY, ends=ends)
+        self.unit = issue("Unit", self.authority, unit, key=key, begins=begins, ends=ends)
         own = x509.load_pem_x509_certificates((self.trust / "units.pem").read_bytes())
         others = [item for item in own if item.public_key() != self.unit.x509.public_key()]
         pem = b"".join(item.public_bytes(Encoding.PEM) for item in others)
@@ -326,6 +331,21 @@ def test_a_profile_beside_the_default_whose_unit_has_ended_is_off_from_the_next_
     asyncio.run(serve_once(DataFolder(root)))
     last = activations(entries(root))[-1]
     assert (last["act"], last["profile"], last["enabled"]) == ("start", "pq", ["pq"])
+
+
+def test_a_certificate_that_was_added_since_counts_from_the_next_start(root: Path) -> None:
+    folder = DataFolder(root)
+    in_force = activations(entries(root))[-1]["cfg"]
+    snapshot = snapshot_of(root, in_force)
+    before = folder.units.read_bytes()
+    forged = Forged(root, begins=dt.datetime.now(dt.UTC))
+    folder.units.write_bytes(before + forged.unit.pem + forged.authority.pem)
+    # A worker that starts again now issues with what was activated.
+    installed = load_installation(folder, load_config(root, {}), snapshot)
+    assert installed.units == snapshot.units
+    asyncio.run(serve_once(folder))
+    renewed = snapshot_of(root, activations(entries(root))[-1]["cfg"])
+    assert renewed.units["classical"].certificate == hashlib.sha256(forged.unit.der).hexdigest()
 
 
 # Attack: turn on what nobody activated.
