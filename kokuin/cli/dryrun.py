@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from kokuin.service.migration.dryrun import DryRunRequest
     from kokuin.service.migration.report import DryRunReport
+
+
+MOST_CHANGES = 12
+"""Changes in the summary; the report has all."""
 
 
 def add_arguments(command: argparse.ArgumentParser, lang: str) -> None:
@@ -133,9 +138,11 @@ def _lines(report: DryRunReport, lang: str) -> Iterator[str]:
             sentence = here(f"code_{each.code}", subject=each.subject)
             yield f"  {each.code} {sentence} {each.detail}".rstrip()
     yield here("tokens_held", tokens=f"{report.inventory.tokens:,}", octets=_octets(report.inventory.octets))
-    for change in report.artefacts.changes[:5]:
-        before, after = here(f"state_{change.before}"), here(f"state_{change.after}")
-        yield f"  {change.at[:10]} {change.tokens:,} {change.suite}, {change.imprint}: {before} -> {after}"
+    changes: Counter[tuple[str, str]] = Counter()
+    for change in report.artefacts.changes:
+        changes[change.at[:10], change.after] += change.tokens
+    for (day, state), tokens in sorted(changes.items())[:MOST_CHANGES]:
+        yield f"  {day} {tokens:,}: {here(f'state_{state}')}"
     plan = report.renewal
     yield here("renewal", tokens=f"{plan.tokens:,}", lost=f"{plan.lost:,}", batch=f"{plan.batch:,}")
     for cost in dict.fromkeys((report.measured.in_force, report.measured.candidate)):
