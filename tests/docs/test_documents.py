@@ -164,8 +164,11 @@ def test_every_shipped_profile_has_its_policy_and_hashes(readme: str) -> None:
     assert literals(table.rows[0][0]) == [Config().profile]
     assert DEVELOPMENT_ARC in text
     hashes = set(re.findall(r"SHA3?-\d{3}", prose(text).split(DEVELOPMENT_ARC)[1].split("\n## ")[0]))
-    for profile in profiles.values():
-        assert {_hash_name(name) for name in profile.imprints} == hashes
+    for row in table.rows:
+        profile = profiles[literals(row[0])[0]]
+        # What takes fewer says so in its row.
+        own = set(re.findall(r"SHA3?-\d{3}", row[1])) if profile.name == "cnsa2" else hashes
+        assert {_hash_name(name) for name in profile.imprints} == own
         assert profile.accuracy_us == 1_000_000
 
 
