@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,12 +19,18 @@ from kokuin.service.initialising import InitRequest, initialise
 from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import Issuer
 from kokuin.service.keeper_process import make_keeper
+from kokuin.service.operating import operate
 from kokuin.service.ports import WorkerReport
 from kokuin.service.principal import Principal
 from kokuin.service.responder import Responder
+from kokuin.service.restoring import open_backup, restore
+from pqc.envelope_suites import KemKind
+from pqc.kem import generate_kem_key
+from pqc.kem_files import public_pem
 from pqc.profiles import load_shipped
 from tests.docs.markdown import literals, read, table_from
 from tests.requests import valid_requests
+from tests.service.operator_ca import OperatorCa
 from tests.units import load_configured_unit
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockFault
@@ -100,14 +107,30 @@ async def _propose(folder: DataFolder) -> None:
     await keeper.stop()
 
 
+def _certify_and_back_up(folder: DataFolder, fresh: DataFolder) -> None:
+    ca = OperatorCa()
+    request = operate(folder, "keys.csr", {"name": "classical"})["pem"]
+    certificates = {"certificates": ca.sign(request) + ca.issuing_pem, "anchors": ca.root_pem}
+    assert operate(folder, "keys.import", {"name": "classical", **certificates})["ok"]
+    key = generate_kem_key(KemKind.ML_KEM_768)
+    answer = operate(folder, "keys.backup", {"recipient": public_pem(key.recipient).decode()})
+    restore(open_backup(base64.b64decode(answer["sealed"]), key), fresh)
+
+
+def _all(folder: DataFolder) -> list[Mapping[str, object]]:
+    with LedgerReader(folder.ledger) as reader:
+        return [read_leaf(stored.leaf) for stored in reader.walk()]
+
+
 @pytest.fixture(scope="module")
 def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object]]:
     root: Path = tmp_path_factory.mktemp("leaves") / "data"
     initialise(InitRequest(root))
     folder = DataFolder(root)
     asyncio.run(_every_kind(folder))
-    with LedgerReader(folder.ledger) as reader:
-        return [read_leaf(stored.leaf) for stored in reader.walk()]
+    fresh = DataFolder(root.with_name("restored"))
+    _certify_and_back_up(folder, fresh)
+    return _all(folder) + _all(fresh)
 
 
 def _described() -> dict[str, set[str]]:
@@ -128,7 +151,7 @@ def test_the_kinds_and_fields_of_leaves_are_those_of_the_plan(leaves: list[Mappi
 def test_every_moment_in_a_leaf_is_in_microseconds(leaves: list[Mapping[str, object]]) -> None:
     now = time.time_ns() // 1_000
     for leaf in leaves:
-        for name in {"at", "gen", "from", "to"} & set(leaf):
+        for name in {"at", "gen", "from", "to", "made"} & set(leaf):
             moment = leaf[name]
             assert isinstance(moment, int)
             assert 0 <= now - moment < 3_600_000_000
