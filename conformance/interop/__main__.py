@@ -12,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from itertools import starmap
+from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
 from conformance.interop.javascript import noble, node, pkijs
+from conformance.interop.openssl import judging as openssl
+from conformance.interop.openssl import served as openssl_served
 from conformance.interop.place import Place
 from tests.pqc.dilithium import Dilithium
 from tests.pqc.exchange import ml_dsa
@@ -31,6 +33,8 @@ PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "noble": noble.checks,
     "node": node.checks,
+    "openssl": openssl_served.checks_of_this_machine,
+    "openssl-pq": lambda place: chain(openssl.checks(place), openssl_served.checks_post_quantum(place)),
     "pkijs": pkijs.checks,
 }
 """Every peer with its checks, which raise `AbsentError` at once when it cannot be had."""

@@ -34,7 +34,7 @@ def judge_answer(path: Path, root: Path, content: bytes) -> None:
 
 
 def _verdict(path: Path, root: Path, data: Path) -> dict[str, Any]:
-    words = [TSA, "verify", path, "--trust", root, "--data", data, "--json"]
+    words = [str(word) for word in (TSA, "verify", path, "--trust", root, "--data", data, "--json")]
     done = subprocess.run(words, check=False, capture_output=True, timeout=SECONDS)
     report: dict[str, Any] = json.loads(done.stdout)
     return {**report, "exit": done.returncode}

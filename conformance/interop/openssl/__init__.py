@@ -1,0 +1,1 @@
+"""OpenSSL: the one of this machine, and one that knows post-quantum algorithms."""
