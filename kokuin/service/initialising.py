@@ -113,9 +113,14 @@ def _profile(request: InitRequest) -> Profile:
         reason = f"organisation: a certificate has room for {MAX_ATTRIBUTE_CHARACTERS} characters"
         raise InitError("init.configuration", reason=reason)
     try:
-        return load_shipped(request.profile)
+        profile = load_shipped(request.profile)
     except ProfileError as error:
         raise InitError("init.profile_unknown", reason=error) from None
+    if profile.units != (profile.name,):
+        others = " and ".join(profile.units)
+        reason = f"{profile.name} signs with the units of {others}: begin with {profile.units[0]}"
+        raise InitError("init.profile_unknown", reason=reason)
+    return profile
 
 
 def _check_clock(request: InitRequest) -> None:

@@ -132,11 +132,12 @@ class Responder:
         """Answer one request body; see `ask`."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
 
-        def done(result: Answer) -> None:
+        def take(result: Answer) -> None:
+            """Hand the answer to whoever waits."""
             if not answer.done():  # a client that has gone cancelled its request
                 answer.set_result(result)
 
-        self.ask(body, principal, profile, done)
+        self.ask(body, principal, profile, take)
         return await answer
 
     def ask(

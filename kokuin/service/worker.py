@@ -100,6 +100,7 @@ class Worker:
             installation = await self._installer.first
         except asyncio.CancelledError:
             if self._stopping:
+                sock.close()  # as the server would have done
                 return
             raise
         made = Responder(installation.issuers, installation.default, keeper, installation.slow)

@@ -141,6 +141,14 @@ def test_what_is_no_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.Capture
     assert "no data folder" in capsys.readouterr().err
 
 
+def test_init_makes_no_folder_whose_profile_signs_with_units_that_are_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--dir", str(tmp_path / "data"), "--profile", "bundle"]) == 3
+    assert "bundle signs with the units of classical and pq" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("lang", ["en", "ja"])
 @pytest.mark.parametrize("act", ACTS)
 def test_every_act_has_help(act: str, lang: str, capsys: pytest.CaptureFixture[str]) -> None:
