@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
+from conformance.interop.golang import clients
 from conformance.interop.javascript import noble, node, pkijs
 from conformance.interop.openssl import judging as openssl
 from conformance.interop.openssl import served as openssl_served
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "bouncycastle": bouncycastle.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
+    "go": clients.checks,
     "noble": noble.checks,
     "node": node.checks,
     "openssl": openssl_served.checks_of_this_machine,
@@ -67,26 +69,31 @@ class Tally:
         """Run the checks of one peer."""
         try:
             for check in checks(place):
-                self._check(f"{name:13} {check.label}", check)
+                self._run(f"{name:13} {check.label}", check.run)
         except AbsentError as absent:
             self._absent(name, absent)
+        except subprocess.SubprocessError as error:  # our program does not compile over this peer
+            self._fail(name, error)
 
     def exit_code(self, *, peers_required: bool) -> int:
         """1 when something is not as promised."""
         return 1 if self.failed or (peers_required and self.absent) else 0
 
-    def _check(self, label: str, check: Check) -> None:
+    def _run(self, label: str, run: Callable[[], None]) -> None:
         try:
-            check.run()
+            run()
         except AbsentError as absent:
             self._absent(label, absent)
         except (AssertionError, ValueError, LookupError, subprocess.SubprocessError) as error:
-            self.failed += 1
-            said = getattr(error, "stderr", None) or ""
-            print(f"FAILED   {label}: {error!r}\n{said}".rstrip(), flush=True)
+            self._fail(label, error)
         else:
             self.passed += 1
             print(f"passed   {label}", flush=True)
+
+    def _fail(self, label: str, error: Exception) -> None:
+        self.failed += 1
+        said = getattr(error, "stderr", None) or ""
+        print(f"FAILED   {label}: {error!r}\n{said}".rstrip(), flush=True)
 
     def _absent(self, label: str, absent: AbsentError) -> None:
         self.absent += 1

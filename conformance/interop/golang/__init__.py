@@ -1,0 +1,1 @@
+"""Modules of Go, pinned by `go.sum`, and a program over them."""
