@@ -18,7 +18,8 @@ from kokuin.cli.main import main
 from kokuin.service.issuing_policy import BlockerCode
 from kokuin.service.migration import dryrun_process
 from kokuin.service.migration.html import page
-from kokuin.service.migration.report import Finding, RenewalStep, StatusChange, read_report
+from kokuin.service.migration.report import Finding, read_report
+from kokuin.service.migration.report_tokens import RenewalStep, StatusChange
 from tests.service.dryruns import TOKENS, issue_tokens
 from tests.service.running import prepare
 

@@ -8,7 +8,7 @@ import pytest
 
 from kokuin.service.config import load_config
 from kokuin.service.migration.dryrun import DryRunRequest, rehearse
-from kokuin.service.migration.report import Unknown
+from kokuin.service.migration.report_tokens import Unknown
 from pqc.profiles import load_shipped
 from tests.service.dryruns import issue_tokens
 from tests.service.inventories import token, write

@@ -24,7 +24,8 @@ from kokuin.service.migration.dryrun_measure import cost_of, renewal_cost
 from kokuin.service.migration.dryrun_survey import Asked, sample, survey
 from kokuin.service.migration.gathering import snapshot_in_force
 from kokuin.service.migration.inventory import inventory
-from kokuin.service.migration.report import SCHEMA, DryRunReport, Finding, Measured, Observed
+from kokuin.service.migration.report import SCHEMA, DryRunReport, Finding
+from kokuin.service.migration.report_load import Measured, Observed
 from kokuin.service.migration.trial import Trial, TrialError, make_queries
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.certificate import read_certificate
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.migration.inventory import Inventory
-    from kokuin.service.migration.report import Clients, Cost, Readiness
+    from kokuin.service.migration.report import Readiness
+    from kokuin.service.migration.report_load import Clients, Cost
     from kokuin.service.migration.trial import Sums
     from kokuin.service.snapshot import Snapshot
     from pqc.policies import Policy

@@ -11,16 +11,9 @@ from kokuin.service.migration.assets import judge, rank
 from kokuin.service.migration.cbom import cbom
 from kokuin.service.migration.collecting import collect
 from kokuin.service.migration.mechanisms import closure, of_part
-from kokuin.service.migration.report import (
-    Bills,
-    Clients,
-    Consequences,
-    Count,
-    Difference,
-    Finding,
-    PolicyDiff,
-    Verifier,
-)
+from kokuin.service.migration.report import Bills, Consequences, Difference, Finding, PolicyDiff
+from kokuin.service.migration.report_load import Clients, Verifier
+from kokuin.service.migration.report_tokens import Count
 from pqc.suites import Family
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kokuin.service.migration.dryrun_status import path_of
-from kokuin.service.migration.report import Asset, Count, Inventory, InventoryRow, Unknown
+from kokuin.service.migration.report_tokens import Asset, Count, Inventory, InventoryRow, Unknown
 from kokuin.trust.report import iso_time
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from pqc.policies import NEVER, Usage

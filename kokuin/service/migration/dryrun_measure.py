@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from kokuin.service.migration.dryrun_status import RenewalCost
-from kokuin.service.migration.report import Cost, Count
+from kokuin.service.migration.report_load import Cost
+from kokuin.service.migration.report_tokens import Count
 
 if TYPE_CHECKING:
     from kokuin.service.migration.trial import Sums

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from kokuin.service.migration.report import Artefacts, Count, Renewal, RenewalStep, StatusChange
+from kokuin.service.migration.report_tokens import Artefacts, Count, Renewal, RenewalStep, StatusChange
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.fitness import Constraints
 from kokuin.trust.judge import Context, judge_token

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kokuin.service.migration.html_parts import Say
-    from kokuin.service.migration.report import Cost, DryRunReport, Finding
+    from kokuin.service.migration.report import DryRunReport, Finding
+    from kokuin.service.migration.report_load import Cost
 
 
 def page(report: DryRunReport, lang: str, say: Say) -> str:
