@@ -15,6 +15,7 @@ import pytest
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.config import load_config
+from kokuin.service.migration import trial
 from kokuin.service.migration.dryrun import DryRunRequest, read_period, rehearse
 from kokuin.service.migration.dryrun_measure import YEAR_SECONDS
 from kokuin.service.migration.report import read_report
@@ -244,6 +245,17 @@ def test_a_bundle_counts_both_tokens_of_a_request(folder: DataFolder, scratch: P
     assert found.measured.verified == found.measured.passed == 3 * 12
     assert found.measured.source == "profile"
     assert {each.program: each.reads for each in found.clients.verifiers}["openssl-ts"] == "yes"
+
+
+def test_a_suite_too_slow_for_its_requests_makes_fewer(
+    folder: DataFolder, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.0)
+    found = run(folder, scratch)
+    assert found.possible
+    for cost in (found.measured.candidate, found.measured.in_force):
+        assert cost is not None
+        assert (cost.asked, cost.granted, cost.shortened) == (1, 1, True)
 
 
 def test_rehearsing_what_is_in_force_changes_nothing(folder: DataFolder, scratch: Path) -> None:

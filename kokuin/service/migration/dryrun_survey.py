@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ class Survey:
     first_us: int | None = None
     last_us: int = 0
     busiest_minute: int = 0
-    places: list[int] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("Q"))
     backed_up: set[str] = field(default_factory=set)
 
 

@@ -189,9 +189,7 @@ class Trial:
             block = queries[start : start + BLOCK]
             self._tell_time()
             for name, each in sums.items():
-                if each.seconds > TRIAL_SECONDS:
-                    each.shortened = True
-                else:
+                if not each.shortened:
                     self._judge(self._issue(self.installation.issuers[name], block, each), each, policy)
                 done += len(block)
                 progress(done, total)
@@ -209,6 +207,9 @@ class Trial:
         waiting: deque[_Waiting] = deque()
         settled: list[_Waiting] = []
         for query in queries:
+            if sums.asked and sums.seconds + time.perf_counter() - begun > TRIAL_SECONDS:
+                sums.shortened = True
+                break
             if len(waiting) == CALLERS:
                 settled.append(self._settle(waiting.popleft()))
             sums.asked += 1
