@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 OPERATIONS = "docs/operations.md"
 BUILT_IN = {"built in", "組み込み"}
 NOTHING = {"none", "なし"}
+OF_ACTS = {"--help", "--dir", "--json", "--lang"}
+"""Options that the text below the table says of all acts at once."""
 
 
 def routes() -> set[str]:
@@ -114,18 +116,41 @@ def test_the_variable_that_the_text_gives_as_an_example_works(readme: str, tmp_p
     assert load_config(tmp_path, {name: value}).server.port == int(value) != Config().server.port
 
 
+def commands() -> dict[str, tuple[argparse.Action, ...]]:
+    """Every command, and every act of those that have some, with what it takes."""
+    found: dict[str, tuple[argparse.Action, ...]] = {}
+    for command in COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        importlib.import_module(f"kokuin.cli.{command}").add_arguments(parser, "en")
+        acts = [action.choices for action in parser._actions if action.dest == "act"]
+        if not acts:
+            found[command] = tuple(parser._actions)
+        for act, subparser in (cast("dict[str, Any]", acts[0]) if acts else {}).items():
+            taken = (action for action in subparser._actions if not OF_ACTS & set(action.option_strings))
+            found[f"{command} {act}"] = tuple(taken)
+    return found
+
+
 @pytest.mark.parametrize("readme", READMES)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_of_a_command_is_there_and_no_other(readme: str, command: str) -> None:
-    (row,) = (row for row in table_from(read(readme), "`tsa init").rows if f"`tsa {command} " in row[0])
-    parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"kokuin.cli.{command}").add_arguments(parser, "en")
-    shown = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", row[0]))
-    for action in parser._actions:
-        names = set(action.option_strings)
-        assert shown & names if names else str(action.metavar) in row[0].split(), action.dest
-        shown -= names
-    assert not shown
+def test_every_command_and_act_is_there_with_its_options_and_no_other(readme: str) -> None:
+    rows = table_from(read(readme), "`tsa init").rows
+    synopses = [synopsis for row in rows for synopsis in literals(row[0])]
+    for command, taken in commands().items():
+        (synopsis,) = (text for text in synopses if f"{text} ".startswith(f"tsa {command} "))
+        synopses.remove(synopsis)
+        told = synopsis.removeprefix(f"tsa {command}")
+        shown = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", told))
+        for action in taken:
+            names = set(action.option_strings)
+            if names:
+                (name,) = shown & names
+                assert (f"[{name}" in told) is not action.required, (command, name)
+            else:
+                metavar = str(action.metavar).partition("|")[0]
+                assert metavar in re.findall(r"\w+", told), (command, metavar)
+            shown -= names
+        assert not shown, command
+    assert not synopses
 
 
 @pytest.mark.parametrize("readme", READMES)
