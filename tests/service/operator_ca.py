@@ -75,3 +75,14 @@ class OperatorCa:
         )
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=critical)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+    def revoke(self, certificate_pem: str) -> bytes:
+        """Return a list (PEM) that takes one certificate back."""
+        serial = x509.load_pem_x509_certificate(certificate_pem.encode()).serial_number
+        entry = x509.RevokedCertificateBuilder(serial, NOW - dt.timedelta(hours=1)).build()
+        builder = x509.CertificateRevocationListBuilder(
+            self.issuing.subject, NOW - dt.timedelta(hours=1), NOW + dt.timedelta(days=30)
+        )
+        return (
+            builder.add_revoked_certificate(entry).sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        )

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kokuin.service import keystore
-from kokuin.service.activation import last_snapshot
+from kokuin.service.activation import last_snapshot, starting_snapshot
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.operating import operate
+from kokuin.service.units import UnitEndedError
 from pqc.profiles import load_shipped
 from tests.service.asking import POLICY
 from tests.service.keepers import keeping
 from tests.service.operator_ca import OperatorCa
+from tests.service.running import serving
 from tests.service.survival import Service, make_folder
 from tests.service.switching_load import (
     MixedClients,
@@ -160,6 +162,42 @@ def test_a_certificate_that_begins_later_keeps_the_key_before_in_force(folder: D
     (blocker,) = act(folder, "rotate", name="classical")["blockers"]
     assert blocker["code"] == "UNIT_UNFIT"
     assert key_of(folder) == "unit-classical"
+
+
+def certified(folder: DataFolder, ca: OperatorCa) -> str:
+    """Make the next key, have it certified and let it sign; return its certificate."""
+    assert act(folder, "generate", name="classical", next=True)["ok"]
+    unit = ca.sign(act(folder, "csr", name="classical")["pem"])
+    anchors = "" if ca.root_pem in folder.anchors.read_text() else ca.root_pem
+    question = {"name": "classical", "certificates": unit + ca.issuing_pem, "anchors": anchors}
+    assert act(folder, "import", **question)["ok"]
+    assert act(folder, "rotate", name="classical")["ok"]
+    return unit
+
+
+def test_after_a_revocation_the_next_key_brings_a_stopped_service_back(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    prepared, ca = folder_of("classical"), OperatorCa()
+    folder = prepared.folder
+    assert do(folder.root, "use", name="classical")["ok"]
+    by_operator(folder)
+    revoked = certified(folder, ca)
+    (folder.anchors.parent / "issuing.crl").write_bytes(ca.revoke(revoked))
+    with pytest.raises(UnitEndedError, match="revoked"):
+        starting_snapshot(folder, load_config(folder.root), activations(entries(folder.root))[-1]["cfg"])
+    certified(folder, ca)
+    assert key_of(folder) == "unit-classical.3"
+    with serving(prepared) as service:
+        assert service.client.get("/readyz").status_code == 200
+
+
+def test_the_unit_of_a_twin_is_rotated_for_every_profile_that_uses_it(folder: DataFolder) -> None:
+    assert do(folder.root, "use", name="bundle")["ok"]
+    assert act(folder, "rotate", name="pq")["ok"]
+    assert (key_of(folder, "pq"), key_of(folder)) == ("unit-pq.2", "unit-classical")
+    assert do(folder.root, "use", name="pq")["ok"]
+    assert listed(folder, "pq") == {"unit-pq": "retired", "unit-pq.2": "active"}
 
 
 def test_two_must_want_a_rotation_where_two_approvals_are_configured(folder: DataFolder) -> None:
