@@ -8,7 +8,9 @@ by having none.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,6 +46,19 @@ def liboqs() -> Path:
     if not library:
         pytest.skip("KOKUIN_LIBOQS is not set: signing with liboqs is not tried")
     return Path(library)
+
+
+def openssl_with_ml_dsa() -> str:
+    """Return the OpenSSL from 3.5 on that `KOKUIN_OPENSSL` names or that is installed, or skip.
+
+    Older distributions have none, so its absence never fails; `make interop` fetches one.
+    """
+    program = os.environ.get("KOKUIN_OPENSSL") or need("openssl")
+    said = subprocess.run([program, "version"], check=True, capture_output=True, text=True).stdout
+    version = re.match(r"OpenSSL (\d+)\.(\d+)", said)
+    if version is None or (int(version[1]), int(version[2])) < (3, 5):
+        pytest.skip(f"{said.strip()} knows no ML-DSA, and KOKUIN_OPENSSL names no other")
+    return program
 
 
 def absent(reason: str) -> NoReturn:

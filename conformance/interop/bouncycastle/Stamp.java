@@ -55,6 +55,8 @@ public final class Stamp {
         KeyPairGenerator generator = KeyPairGenerator.getInstance(kind, "BC");
         if (kind.equals("EC")) {
             generator.initialize(new ECGenParameterSpec("P-256"));
+        } else if (kind.equals("RSA")) {
+            generator.initialize(3072);
         }
         KeyPair pair = generator.generateKeyPair();
         Files.write(Path.of(keyPath), pair.getPrivate().getEncoded());

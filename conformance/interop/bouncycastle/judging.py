@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 NAMES = {
     "ecdsa-p256-sha256": ("EC", "SHA256withECDSA"),
+    "rsa3072-pkcs1-sha256": ("RSA", "SHA256withRSA"),
+    "rsa3072-pss-sha256": ("RSA", "SHA256withRSAandMGF1"),
+    "ed25519": ("Ed25519", "Ed25519"),
+    "ed448": ("Ed448", "Ed448"),
     "ml-dsa-65": ("ML-DSA-65", "ML-DSA-65"),
     "ml-dsa-87": ("ML-DSA-87", "ML-DSA-87"),
     "slh-dsa-sha2-192s": ("SLH-DSA-SHA2-192S", "SLH-DSA-SHA2-192S"),

@@ -113,6 +113,7 @@ def _from_debian() -> Path:
     if not script.exists():
         for package in _download(folder):
             execute(["dpkg-deb", "--extract", package, folder / "root"])
+        shutil.rmtree(folder / "apt")
         script.write_text(_SCRIPT)
         script.chmod(0o755)
     return script
@@ -120,6 +121,7 @@ def _from_debian() -> Path:
 
 def _download(folder: Path) -> list[Path]:
     apt = folder / "apt"
+    shutil.rmtree(apt, ignore_errors=True)  # what was cut short before
     for name in ("state/lists/partial", "cache/archives/partial"):
         (apt / name).mkdir(parents=True, exist_ok=True)
     (apt / "status").touch()
