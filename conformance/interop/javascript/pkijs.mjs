@@ -21,8 +21,9 @@ run({
   },
   verify: async (job) => {
     const data = octets(job.content).buffer;
+    const trustedCerts = (job.roots ?? []).map((root) => pkijs.Certificate.fromBER(octets(root)));
     try {
-      return await signedData(job).verify({ signer: 0, data });
+      return await signedData(job).verify({ signer: 0, data, checkChain: job.roots !== undefined, trustedCerts });
     } catch (error) {
       // How it says that a signature does not verify.
       if (error instanceof pkijs.SignedDataVerifyError) return false;
