@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.service import responder
 from kokuin.service.issuing import Draft
 from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -85,8 +86,11 @@ def test_requests_of_one_turn_are_appended_together() -> None:
     "reason", [AppendRefusal.LEAF_TOO_LARGE, AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.STALE_EPOCH]
 )
 def test_a_record_that_the_ledger_refuses_takes_no_neighbour_with_it(
-    reason: AppendRefusal, slow: frozenset[str]
+    reason: AppendRefusal, slow: frozenset[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What is stale is made again for as long as there is patience.
+    monkeypatch.setattr(responder, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.1)
     journal = ForgedJournal(reason)
     outcomes = asyncio.run(answers(journal, range(POISON - 4, POISON + 5), slow))
     assert outcomes == ["granted"] * 4 + ["LEDGER_UNAVAILABLE"] + ["granted"] * 4

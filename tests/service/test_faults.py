@@ -259,9 +259,11 @@ class Pushing:
 
 
 def test_a_token_of_an_older_configuration_is_made_again_under_the_new_one(
-    folder_of: Callable[[str], Prepared],
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_of("classical").folder
+    monkeypatch.setattr(responder, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.1)
 
     async def run(committer: Committer) -> None:
         async with rigged(folder, committer) as rig:
