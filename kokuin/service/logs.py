@@ -25,6 +25,8 @@ GATHER_SECONDS = 0.05
 """How long a line below warning may wait for others to be written with it."""
 GATHER_LINES = 4096
 """How many lines may wait; whoever logs one more writes them all, however slow the log's reader is."""
+WHOLE_OCTETS = 4096
+"""What one write(2) puts into a pipe in one piece (PIPE_BUF, pipe(7))."""
 _Filter: Any = structlog.make_filtering_bound_logger(20)
 """structlog's logger of INFO and above."""
 
@@ -38,7 +40,7 @@ def configure_logs(role: str) -> None:
         output: Any = structlog.PrintLogger(sys.stderr)
     else:
         logger, processors = _Logger, [_Renderer(bound)]
-        output = LineWriter(sys.stderr.buffer)
+        output = LineWriter(open(sys.stderr.fileno(), "wb", buffering=0, closefd=False))  # noqa: SIM115  # kept
         atexit.register(flush_logs)
     structlog.configure(
         processors=processors,
@@ -129,15 +131,26 @@ class LineWriter:
     error = critical = warning
 
     def flush(self) -> None:
-        """Write what waits, in the order in which it was logged."""
+        """Write what waits, in the order in which it was logged, and no line in two pieces.
+
+        All processes of a service share one log: what is longer than `WHOLE_OCTETS` may be cut by another's.
+        """
         with self._writing:
-            lines = []
+            piece = b""
             while self._lines:
-                lines.append(self._lines.popleft())
-            # A full disk under the log costs lines, never an answer.
-            with contextlib.suppress(OSError):
-                self._file.write(b"".join(lines))
-                self._file.flush()
+                line = self._lines.popleft()
+                if piece and len(piece) + len(line) > WHOLE_OCTETS:
+                    self._write(piece)
+                    piece = b""
+                piece += line
+            if piece:
+                self._write(piece)
+
+    def _write(self, piece: bytes) -> None:
+        # A full disk under the log costs lines, never an answer.
+        with contextlib.suppress(OSError):
+            self._file.write(piece)
+            self._file.flush()
 
     def _run(self) -> None:
         while self._waiting.wait():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -72,3 +73,29 @@ def test_an_exception_is_told_inside_its_line() -> None:
 def test_what_json_does_not_know_is_shown_not_raised() -> None:
     (line,) = lines_of("log.info('odd', value=Exception('x'))")
     assert "Exception" in line["value"]
+
+
+SHARED = """
+import structlog
+from kokuin.service.logs import configure_logs, flush_logs
+configure_logs("child")
+log = structlog.get_logger()
+for number in range(2000):
+    log.info("a line", number=number, padding="x" * (number % 700))
+flush_logs()
+"""
+
+
+def test_processes_that_share_a_log_do_not_cut_each_others_lines() -> None:
+    reader, writer = os.pipe()
+    command = [sys.executable, "-c", SHARED]
+    children = [subprocess.Popen(command, stderr=writer) for _ in range(3)]
+    os.close(writer)
+    text = b""
+    while piece := os.read(reader, 1000):  # a little at a time: the writers stand in a full pipe
+        text += piece
+        time.sleep(0.0001)
+    os.close(reader)
+    lines = text.splitlines()
+    assert [child.wait(30) for child in children] == [0, 0, 0]
+    assert [json.loads(line)["event"] for line in lines] == ["a line"] * 6000
