@@ -13,6 +13,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from kokuin.cli.messages import text
 from kokuin.cli.outcome import Exit
 from kokuin.cli.parser import COMMANDS
 from kokuin.service import metrics
@@ -195,6 +196,12 @@ def test_every_shipped_profile_has_its_policy_and_hashes(readme: str) -> None:
         own = set(re.findall(r"SHA3?-\d{3}", row[1])) if profile.name == "cnsa2" else hashes
         assert {_hash_name(name) for name in profile.imprints} == own
         assert profile.accuracy_us == 1_000_000
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_the_help_of_init_names_every_profile_that_a_folder_may_begin_with(lang: str) -> None:
+    first = {name for name in shipped() if load_shipped(name).units == (name,)}
+    assert set(re.findall(r"[a-z][a-z0-9-]+", text(lang, "init.profile_help"))) - {"default", "or"} == first
 
 
 @pytest.mark.parametrize("readme", READMES)
