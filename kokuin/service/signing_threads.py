@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 D = TypeVar("D")
 
-HOLD_SECONDS = 0.01
+HOLD_SECONDS = 0.02
 """How long a draft may wait for others while more are being signed."""
 
 
