@@ -105,11 +105,21 @@ def test_no_output_claims_an_accreditation() -> None:
 
 
 @pytest.mark.parametrize("document", documents())
-def test_relative_links_lead_to_files(document: str) -> None:
+def test_relative_links_lead_to_files_and_headings(document: str) -> None:
     folder = (ROOT / document).parent
     for target in links(read(document)):
-        if "://" not in target:
-            assert (folder / target.partition("#")[0]).exists(), target
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = folder / name if name else ROOT / document
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path.read_text(encoding="utf-8")), target
+
+
+def _anchors(text: str) -> set[str]:
+    """Return what headings are linked by: lower case, without marks, a hyphen for every space."""
+    plain = (heading.lstrip("# ").lower() for heading in headings(text))
+    return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in plain}
 
 
 def test_decisions_are_numbered_in_a_row_and_listed() -> None:
