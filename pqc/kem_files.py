@@ -7,7 +7,6 @@ knows the halves reads them.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -23,11 +22,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kokuin.wire import encode
-from kokuin.wire.pem import is_armoured, read_blocks, write_block
+from kokuin.wire.pem import is_armoured, read_blocks
 from pqc import pkcs8
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
 from pqc.kem import key_identifier, recipient_key, recipient_of
-from pqc.keyfiles import MAX_KEY_FILE, KeyFileError, KeyFileProblem
+from pqc.keyfiles import (
+    CLEAR,
+    CLOSED,
+    KeyFileError,
+    KeyFileProblem,
+    private_pem,
+    read_private,
+    write_private,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +46,6 @@ if TYPE_CHECKING:
 _HALVES = 2
 _PUBLIC = "PUBLIC KEY"
 _CERTIFICATE = "CERTIFICATE"
-_CLEAR = "PRIVATE KEY"
-_CLOSED = "ENCRYPTED PRIVATE KEY"
 _KEY_ENCIPHERMENT_ALONE = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
@@ -75,22 +80,7 @@ def write_kem_key(path: Path, key: RecipientKey, passphrase: bytes | None) -> No
         for half in halves
         if half is not None
     ]
-    if passphrase:
-        pem = b"".join(write_block(_CLOSED, pkcs8.encrypt(info, passphrase)) for info in infos)
-    else:
-        pem = b"".join(write_block(_CLEAR, info) for info in infos)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.name == "posix":
-        # The file's name must be durable too: backups will be sealed to this key from now on.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_private(path, b"".join(private_pem(info, passphrase) for info in infos))
 
 
 def read_kem_key(path: Path, passphrase: bytes | None, certificate: bytes | None = None) -> RecipientKey:
@@ -106,14 +96,7 @@ def read_kem_key(path: Path, passphrase: bytes | None, certificate: bytes | None
         KeyFileError: with the reason; the passphrase is in no message.
         EnvelopeError: BAD_RECIPIENT when the certificate is for another key.
     """
-    try:
-        with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise KeyFileError(KeyFileProblem.TOO_OPEN, path)
-            octets = file.read(MAX_KEY_FILE)
-    except OSError:
-        raise KeyFileError(KeyFileProblem.MISSING, path) from None
-    key = _read_private(path, octets, passphrase)
+    key = _join_private(path, read_private(path, passphrase, _load_halves))
     if certificate is None:
         return key
     named = read_recipient(certificate)
@@ -178,19 +161,7 @@ def _certified(certificate: x509.Certificate) -> Recipient:
     return recipient_of(key, None, tuple(identifiers))
 
 
-def _read_private(path: Path, octets: bytes, passphrase: bytes | None) -> RecipientKey:
-    encrypted = b"ENCRYPTED" in octets
-    if encrypted and not passphrase:
-        raise KeyFileError(KeyFileProblem.PASSPHRASE_WANTED, path)
-    if passphrase and not encrypted:
-        raise KeyFileError(KeyFileProblem.PASSPHRASE_UNUSED, path)
-    try:
-        halves = [_load(label, der, passphrase) for label, der in read_blocks(octets, _HALVES)]
-    except UnsupportedAlgorithm:
-        raise KeyFileError(KeyFileProblem.UNSUPPORTED, path) from None
-    except (ValueError, TypeError):
-        problem = KeyFileProblem.PASSPHRASE_WRONG if encrypted else KeyFileProblem.UNREADABLE
-        raise KeyFileError(problem, path) from None
+def _join_private(path: Path, halves: list[PrivateKeyTypes]) -> RecipientKey:
     match halves:
         case [mlkem.MLKEM768PrivateKey() | mlkem.MLKEM1024PrivateKey() as alone]:
             return recipient_key(alone)
@@ -200,8 +171,12 @@ def _read_private(path: Path, octets: bytes, passphrase: bytes | None) -> Recipi
             raise KeyFileError(KeyFileProblem.UNREADABLE, path)
 
 
+def _load_halves(pem: bytes, passphrase: bytes | None) -> list[PrivateKeyTypes]:
+    return [_load(label, der, passphrase) for label, der in read_blocks(pem, _HALVES)]
+
+
 def _load(label: str, der: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
     # A file that mixes both forms is none of ours: each half is as the passphrase says.
-    if label != (_CLOSED if passphrase else _CLEAR):
+    if label != (CLOSED if passphrase else CLEAR):
         raise ValueError(label)
     return load_der_private_key(pkcs8.decrypt(der, passphrase) if passphrase else der, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -19,16 +19,21 @@ from pqc.keyinfo import private_info, read_private_info
 from pqc.registry import scheme_of_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pqc.keyinfo import PrivateKey
+
+Loaded = TypeVar("Loaded")
 
 MAX_KEY_FILE = 64 * 1024
 
 _MAX_BLOCKS = 8
 """OpenSSL writes the curve before the key, or the certificates behind it."""
-_CLEAR = "PRIVATE KEY"
-_CLOSED = "ENCRYPTED PRIVATE KEY"
+CLEAR = "PRIVATE KEY"
+"""Label of PrivateKeyInfo in PEM (RFC 7468 §10)."""
+CLOSED = "ENCRYPTED PRIVATE KEY"
+"""Label of EncryptedPrivateKeyInfo (RFC 7468 §11)."""
 
 
 class KeyFileProblem(StrEnum):
@@ -66,8 +71,31 @@ def write_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
     Raises:
         FileExistsError: a key is never overwritten.
     """
-    der = private_info(key)
-    pem = write_block(_CLOSED, pkcs8.encrypt(der, passphrase)) if passphrase else write_block(_CLEAR, der)
+    write_private(path, private_pem(private_info(key), passphrase))
+
+
+def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
+    """Read a private key.
+
+    Raises:
+        KeyFileError: with the reason; the passphrase is in no message.
+    """
+    return read_private(path, passphrase, _load)
+
+
+def private_pem(info: bytes, passphrase: bytes | None) -> bytes:
+    """Return a PrivateKeyInfo (DER) as PEM, encrypted when a passphrase is given."""
+    if not passphrase:
+        return write_block(CLEAR, info)
+    return write_block(CLOSED, pkcs8.encrypt(info, passphrase))
+
+
+def write_private(path: Path, pem: bytes) -> None:
+    """Write a new file with mode 0600 and make it durable.
+
+    Raises:
+        FileExistsError: a key is never overwritten.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -86,8 +114,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
-    """Read a private key.
+def read_private(
+    path: Path, passphrase: bytes | None, load: Callable[[bytes, bytes | None], Loaded]
+) -> Loaded:
+    """Read a file that is its owner's alone, in the clear or not as the passphrase says.
+
+    Args:
+        path: the file.
+        passphrase: None when the key lies there in the clear.
+        load: makes the key of the file's octets and the passphrase; raises ValueError, TypeError or
+            UnsupportedAlgorithm where it cannot.
 
     Raises:
         KeyFileError: with the reason; the passphrase is in no message.
@@ -105,7 +141,7 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     if passphrase and not encrypted:
         raise KeyFileError(KeyFileProblem.PASSPHRASE_UNUSED, path)
     try:
-        return _load(pem, passphrase)
+        return load(pem, passphrase)
     except UnsupportedAlgorithm:
         raise KeyFileError(KeyFileProblem.UNSUPPORTED, path) from None
     except (ValueError, TypeError):
@@ -115,7 +151,7 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
 
 def clear_pem(key: PrivateKey) -> bytes:
     """Return PKCS#8 PEM, in the clear: only for what goes into an envelope."""
-    return write_block(_CLEAR, private_info(key))
+    return write_block(CLEAR, private_info(key))
 
 
 def read_clear_pem(pem: bytes) -> PrivateKey:
@@ -129,11 +165,11 @@ def read_clear_pem(pem: bytes) -> PrivateKey:
 
 def _load(pem: bytes, passphrase: bytes | None) -> PrivateKey:
     blocks = read_blocks(pem, _MAX_BLOCKS)
-    label, der = next((block for block in blocks if block[0] in {_CLEAR, _CLOSED}), ("", b""))
+    label, der = next((block for block in blocks if block[0] in {CLEAR, CLOSED}), ("", b""))
     if not label:
         # The older forms of OpenSSL, whose label names the algorithm: RSA, EC, with their own encryption.
         return cast("PrivateKey", load_pem_private_key(pem, passphrase))
-    private = read_private_info(pkcs8.decrypt(der, passphrase or b"") if label == _CLOSED else der)
+    private = read_private_info(pkcs8.decrypt(der, passphrase or b"") if label == CLOSED else der)
     scheme = scheme_of_key(private.algorithm.oid)
     if scheme is None:
         raise UnsupportedAlgorithm(private.algorithm.oid)
