@@ -45,6 +45,7 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: Inventor
     async def operate(
         request: Request, operation: str, arguments: dict[str, Any] | None = None, status: int = 200
     ) -> Response:
+        """Let the keeper do what the operator's key allows."""
         principal = doorkeeper.principal(request.scope["headers"])
         if not principal.may(Role.OPERATE):
             return _key_wanted()
