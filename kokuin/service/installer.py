@@ -10,7 +10,7 @@ import structlog
 from kokuin.service.activation import load_installation
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.snapshot import SnapshotError, SnapshotFolder
-from kokuin.service.units import UnitError
+from kokuin.service.units import KeyOutOfReachError, UnitError
 from pqc.profiles import ProfileError
 from tsa.clock.reader import ClockReader
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 UNFIT = (SnapshotError, UnitError, ProfileError)
 """Why a snapshot cannot be loaded."""
+
+UNFIT_CODE = "CONFIGURATION_UNFIT"
+"""What `/readyz` says while a worker cannot load what is active."""
+RETRY_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
@@ -45,6 +49,8 @@ class Installer:
         self._catching_up: asyncio.Task[None] | None = None
         self.first: asyncio.Future[Installation] = asyncio.get_running_loop().create_future()
         """Done with the first installation, or with why there cannot be one."""
+        self.problem = ""
+        """Code of why this worker does not issue with what is active."""
 
     async def prepare(self, digest: str) -> str:
         """Load and try a snapshot's units, to be installed once it is activated: first phase of a switch.
@@ -99,8 +105,11 @@ class Installer:
             installation = await self._loaded(digest)
         except UNFIT as error:
             _log.error("configuration.unfit", cfg=digest, reason=str(error))  # its text says all
-            if not self.first.done():
-                self.first.set_exception(error)
+            self._fail(error)
+            return
+        except Exception as error:  # noqa: BLE001  # a key device may raise anything; nobody must wait for ever
+            _log.exception("configuration.unfit", cfg=digest)
+            self._fail(UnitError(repr(error)))
             return
         finally:
             self._catching_up = None
@@ -109,8 +118,21 @@ class Installer:
         else:
             self._install(digest, installation)
 
+    def _fail(self, error: Exception) -> None:
+        """End a worker that never issued, unless its key is only out of reach; else try again and say so."""
+        self.problem = UNFIT_CODE
+        if self.first.done() or isinstance(error, KeyOutOfReachError):
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again)
+        else:
+            self.first.set_exception(error)
+
+    def _try_again(self) -> None:
+        if self._push is not None and not self.first.cancelled():
+            self.on_push(self._push)
+
     def _install(self, digest: str, installation: Installation) -> None:
         self._installed = (digest, installation)
+        self.problem = ""
         self._prepared.clear()
         if self._push is not None:
             self._follow(self._push, installation)

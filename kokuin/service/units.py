@@ -20,7 +20,7 @@ from kokuin.wire import oids
 from kokuin.wire.errors import WireError
 from pqc.keyfiles import KeyFileError
 from pqc.policies import PolicyError, load_policy
-from pqc.signing import KeyMismatchError, Provider, SignerError
+from pqc.signing import KeyMismatchError, Provider, SignerError, SignerProblem
 from pqc.verifying import SignatureOutcome
 from tsa.etsi import UnitFacts, etsi_findings
 from tsa.template import SignerIdentity
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tsa.decide import IssuingRules
 
 
+OUT_OF_REACH = frozenset({SignerProblem.TOKEN_MISSING, SignerProblem.DEVICE_FAILED})
+"""What passes when a device comes back."""
 SLOW_SIGNATURE_SECONDS = 0.0003
 """A suite whose signature takes longer is signed in threads."""
 
@@ -52,6 +54,10 @@ class UnitError(Exception):
     """
 
     owner: str = ""
+
+
+class KeyOutOfReachError(UnitError):
+    """The key's device does not answer; it may again."""
 
 
 class UnitEndedError(UnitError):
@@ -136,7 +142,9 @@ def load_unit(  # noqa: PLR0913, PLR0917  # all that a unit depends on, named on
     try:
         signer = open_signer(config, profile.name, profile.tst, passphrase, number)
     except (KeyFileError, KeyMismatchError, SignerError) as error:
-        raise UnitError(f"unit key of profile {profile.name}: {error}") from None
+        away = isinstance(error, SignerError) and error.problem in OUT_OF_REACH
+        kind = KeyOutOfReachError if away else UnitError
+        raise kind(f"unit key of profile {profile.name}: {error}") from None
     bag = _read_certificates(folder.units)
     certificate = _certificate_of(signer, bag, folder.units, wanted.certificate)
     anchors = _read_certificates(folder.anchors)

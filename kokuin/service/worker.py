@@ -165,6 +165,6 @@ class Worker:
         refusals = tuple((code, profile, count) for (code, profile), count in stamp.refusals.items())
         counters = dict(self._counters.values)
         key_ends = {} if self._installation is None else self._installation.key_ends
-        if keeper.report(WorkerReport(counters, refusals, self._probe, key_ends)):
+        if keeper.report(WorkerReport(counters, refusals, self._installer.problem or self._probe, key_ends)):
             # Without a keeper they wait here: what was refused for want of one is to be in the ledger too.
             stamp.refusals.clear()

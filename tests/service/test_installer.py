@@ -1,0 +1,70 @@
+"""A worker that cannot load what is active: it ends when it never could, and else says so and tries again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.service import installer
+from kokuin.service.activation import first_snapshot, load_installation
+from kokuin.service.config import load_config
+from kokuin.service.installer import Installer
+from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.ports import Push, Readiness
+from kokuin.service.snapshot import SnapshotFolder
+from kokuin.service.units import KeyOutOfReachError, UnitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.service.installation import Installation
+    from tests.service.running import Prepared
+
+
+def follow(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, *errors: Exception
+) -> tuple[list[str], list[Installation]]:
+    """Let a worker follow one push while loading fails with `errors`; return what it said, and installed."""
+    folder, left = prepared.folder, list(errors)
+    config = load_config(folder.root, {})
+    said: list[str] = []
+    installed: list[Installation] = []
+
+    def load(*arguments: Any) -> Installation:
+        if left:
+            raise left.pop(0)
+        return load_installation(*arguments)
+
+    async def run() -> None:
+        worker = Installer(folder, config, installed.append)
+        digest = SnapshotFolder(folder.active).save(first_snapshot(folder, config))
+        worker.on_push(Push(None, ActiveConfiguration(1, digest), {}, Readiness(())))
+        while not worker.first.done():
+            said.append(worker.problem)
+            await asyncio.sleep(0.001)
+        said.append(worker.problem)
+        await worker.first
+
+    monkeypatch.setattr(installer, "load_installation", load)
+    monkeypatch.setattr(installer, "RETRY_SECONDS", 0.02)
+    asyncio.run(asyncio.wait_for(run(), 20))
+    return said, installed
+
+
+def test_a_worker_waits_for_a_device_that_is_away(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = KeyOutOfReachError("the token is not there")
+    said, installed = follow(folder_of("classical"), monkeypatch, away, away)
+    assert "CONFIGURATION_UNFIT" in said
+    assert (said[-1], len(installed)) == ("", 1)
+
+
+@pytest.mark.parametrize("error", [UnitError("another key"), RuntimeError("the device is upset")])
+def test_a_worker_that_can_never_issue_ends(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with pytest.raises(UnitError, match=str(error)):
+        follow(folder_of("classical"), monkeypatch, error)
