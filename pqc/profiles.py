@@ -133,7 +133,8 @@ def parse_profile(name: str, text: str) -> Profile:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides its own error the reader raises others, for numbers of thousands of digits and deep nesting.
         raise ProfileError(f"{name}: {error}") from None
     try:
         profile = Profile(
@@ -162,6 +163,10 @@ def parse_profile(name: str, text: str) -> Profile:
 def _check(profile: Profile, rest: dict[str, Any]) -> None:
     if rest:
         raise ProfileError(f"{profile.name}: unknown fields {', '.join(sorted(rest))}")
+    for name in (profile.name, *profile.units):
+        # Attack: key files are named after these, also those of a snapshot that came in a backup.
+        if not _NAME.fullmatch(name):
+            raise ProfileError(f"{name!r} is no name of a profile: lower-case letters, digits and hyphens")
     if not profile.imprints or not set(profile.imprints) <= DIGEST_BY_NAME.keys():
         raise ProfileError(f"{profile.name}: imprints names an unknown hash")
     if not (profile.tst.issue and profile.certificate.issue):

@@ -221,7 +221,7 @@ def load_config(folder: Path, environment: dict[str, str] | None = None) -> Conf
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; `tsa init --dir {folder}` makes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from None
     _apply_environment(table, dict(os.environ) if environment is None else environment)
     try:
@@ -279,5 +279,5 @@ def _value(name: str, text: str) -> object:
         raise ConfigError(f"{name}: no UTF-8")
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

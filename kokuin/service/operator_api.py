@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+import orjson
 from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
@@ -49,7 +50,13 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: Inventor
         principal = doorkeeper.principal(request.scope["headers"])
         if not principal.may(Role.OPERATE):
             return _key_wanted()
-        answer: dict[str, Any] = await keeper.ask(operation, {**(arguments or {}), "actor": principal.actor})
+        asked = {**(arguments or {}), "actor": principal.actor}
+        try:
+            orjson.dumps(asked)
+        except orjson.JSONEncodeError:
+            # JSON has numbers and lone surrogates that no question to the keeper, and no leaf, can hold.
+            return problem_response(422, "REQUEST_INVALID")
+        answer: dict[str, Any] = await keeper.ask(operation, asked)
         return JSONResponse(answer, status) if answer.pop("ok") else _problem(answer)
 
     @app.get("/api/v1/inventory", tags=["inventory"])

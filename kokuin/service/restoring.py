@@ -161,11 +161,12 @@ def _settings(parts: dict[str, bytes]) -> Config:
         if table != {**before, **({"keys": _KEYS} if "keys" in before else {})}:
             raise BackupError(BackupProblem.SETTINGS, "config.toml: `keys` stands on no line of its own")
         config = Config.model_validate(table)
-    except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BackupError(BackupProblem.SETTINGS, f"config.toml: {type(error).__name__}") from None
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise BackupError(BackupProblem.SETTINGS, f"config.toml: {place}") from None
+    except (KeyError, ValueError, RecursionError) as error:
+        # Numbers of thousands of digits and deep nesting are no TOMLDecodeError.
+        raise BackupError(BackupProblem.SETTINGS, f"config.toml: {type(error).__name__}") from None
     parts["config.toml"] = text.encode()
     return config
 

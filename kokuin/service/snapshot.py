@@ -116,9 +116,24 @@ def read_snapshot(octets: bytes) -> Snapshot:
     fields: dict[str, Any] = {name: value for name, value in document.items() if name != "v"}
     try:
         units = {name: UnitReference(**unit) for name, unit in fields.pop("units").items()}
-        return Snapshot(enabled=frozenset(fields.pop("enabled")), units=units, **fields)
+        found = Snapshot(enabled=frozenset(fields.pop("enabled")), units=units, **fields)
+        _check(found)
+        same = found.octets() == octets
     except (KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"not a snapshot: {error}") from None
+    if not same:
+        raise SnapshotError("not a snapshot: its digest would be another")
+    return found
+
+
+def _check(snapshot: Snapshot) -> None:
+    # Attack: a backup holds whatever its maker wrote, under the right digest.
+    words = [snapshot.settings, snapshot.default, *snapshot.enabled, *snapshot.profiles.values()]
+    words += [word for unit in snapshot.units.values() for word in (unit.key, unit.certificate)]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a field is no text")
+    if not {snapshot.default} <= snapshot.enabled <= snapshot.profiles.keys():
+        raise KeyError("a profile that is on")
 
 
 class SnapshotFolder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.trust.revocation import Revocation, RevocationReason
 from kokuin.wire import asn1, oids
-from kokuin.wire.der import Fields, Node, children, read_whole
+from kokuin.wire.der import Fields, Node, children, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
 from kokuin.wire.tsp import Extension, read_algorithm, read_extensions
@@ -96,7 +96,7 @@ def read_revocation_list(der: bytes) -> PublishedList:
 
 
 def _check_extensions(node: Node | None) -> None:
-    for extension in () if node is None else read_extensions(children(node)[0]):
+    for extension in () if node is None else read_extensions(only_child(node)):
         if extension.oid == ID_CE_ISSUING_DISTRIBUTION_POINT:
             point = children(read_whole(extension.value, asn1.SEQUENCE))
             if any(part.tag == _INDIRECT and part.value != b"\x00" for part in point):

@@ -72,3 +72,18 @@ def test_unknown_fields_and_broken_toml_are_refused() -> None:
         parse_profile("mine", TEXT + 'colour = "red"\n')
     with pytest.raises(ProfileError, match="mine: "):
         parse_profile("mine", TEXT + "arc =\n")
+
+
+@pytest.mark.parametrize("value", ["[" * 4000, "1" * 5000], ids=["deep", "long number"])
+def test_toml_that_its_reader_cannot_bear_is_refused(value: str) -> None:
+    with pytest.raises(ProfileError, match="mine"):
+        parse_profile("mine", f"{TEXT}\nmore = {value}\n")
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "Mine", ""])
+def test_no_profile_is_or_uses_a_name_that_is_a_path(name: str) -> None:
+    for text in (f'{TEXT}\nunit = "{name}"\n', f'{TEXT}\ntwin = "{name}"\n'):
+        with pytest.raises(ProfileError, match="no name of a profile"):
+            parse_profile("mine", text)
+    with pytest.raises(ProfileError, match="no name of a profile"):
+        parse_profile(name, TEXT)

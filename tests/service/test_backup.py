@@ -326,6 +326,24 @@ def _keys_in_disguise(manifest: dict[str, Any], parts: dict[str, bytes]) -> None
     put(manifest, parts, "config.toml", b'profile = """\nkeys = 1\n"""\n"keys" = "/tmp"\n')
 
 
+def _settings_too_deep(manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
+    put(manifest, parts, "config.toml", b"a = " + b"[" * 100_000)
+
+
+def _settings_with_a_long_number(manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
+    put(manifest, parts, "config.toml", b"a = " + b"1" * 100_000)
+
+
+def _snapshot_of_other_types(manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
+    parts.pop(path := f"active/{manifest['active']}.json")
+    octets = b'{"default":"a","enabled":["a",1],"profiles":["a",1],"settings":"","units":{},"v":1}'
+    digest = hashlib.sha256(octets).hexdigest()
+    listed(manifest, path).update(path=(path := f"active/{digest}.json"))
+    manifest["active"] = digest
+    put(manifest, parts, path, octets)
+    manifest["parts"].sort(key=lambda part: list(parts).index(part["path"]))
+
+
 def _other_snapshot(manifest: dict[str, Any], parts: dict[str, bytes]) -> None:
     path = f"active/{manifest['active']}.json"
     put(manifest, parts, path, parts[path].replace(b'"default":"classical"', b'"default":"pq"'))
@@ -367,6 +385,9 @@ def _keys_are_no_list(manifest: dict[str, Any], _parts: dict[str, bytes]) -> Non
         (_unreadable_settings, "SETTINGS"),
         (_unknown_settings, "SETTINGS"),
         (_keys_in_disguise, "SETTINGS"),
+        (_settings_too_deep, "SETTINGS"),
+        (_settings_with_a_long_number, "SETTINGS"),
+        (_snapshot_of_other_types, "SNAPSHOT"),
         (_other_snapshot, "SNAPSHOT"),
         (_no_snapshot, "SNAPSHOT"),
         (_later_version, "VERSION"),

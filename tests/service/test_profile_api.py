@@ -148,3 +148,18 @@ def test_over_http_one_key_proposes_and_cannot_approve(folder_of: Callable[[str]
         assert [leaf["profile"] for leaf in service.leaves() if leaf["kind"] == "cfg.activated"] == [
             "classical"
         ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"profiles/pq/use?at_us={10**30}", None),
+        ("dry-runs", f'{{"profile":"pq","requests":{10**30}}}'),
+        ("dry-runs", '{"profile":"\\ud800"}'),
+    ],
+)
+def test_what_no_question_to_the_keeper_can_hold_is_refused(
+    service: Service, path: str, body: str | None
+) -> None:
+    headers = {"authorization": f"Bearer {service.operator_key}", "content-type": "application/json"}
+    problem(service.client.post(f"/api/v1/{path}", content=body, headers=headers), 422, "REQUEST_INVALID")

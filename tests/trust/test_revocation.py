@@ -10,7 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from kokuin.trust.revocation import Revocation, RevocationReason
+from kokuin.trust.revocation_reader import read_revocation_list
 from kokuin.trust.tbs import Issued
+from kokuin.wire import encode, oids
+from kokuin.wire.errors import WireError
 from kokuin.wire.pem import write_block
 from pqc.verifying import SignatureOutcome
 from tests.peers import need
@@ -114,3 +117,13 @@ def test_openssl_verifies_the_list_and_finds_the_unit_in_it(suite_id: str, tmp_p
     chain = ("-CAfile", "root.pem", "-untrusted", "authority.pem", "-crl_check", "-x509_strict")
     assert "unit.pem: OK" in run("verify", *chain, "-CRLfile", "clean.pem", "unit.pem")
     assert "certificate revoked" in run("verify", *chain, "-CRLfile", "revoked.pem", "unit.pem")
+
+
+def test_a_list_whose_extensions_are_an_empty_tag_is_refused() -> None:
+    algorithm = encode.sequence(encode.oid(oids.ID_ED25519))
+    issuer = pki("ed25519").authority.certificate.subject
+    version, date = encode.integer(1), encode.x509_time(0)
+    for extensions in (b"", encode.sequence() + encode.sequence()):
+        tbs = encode.sequence(version, algorithm, issuer, date, encode.explicit(0, extensions))
+        with pytest.raises(WireError):
+            read_revocation_list(encode.sequence(tbs, algorithm, encode.bit_string(bytes(64))))
