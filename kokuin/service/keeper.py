@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.metrics import MetricName
+    from kokuin.service.participants import Preparing
     from kokuin.service.provisioning import Act
-    from kokuin.service.switching import Preparing
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import LeafValue
     from tsa.clock.verdict import ClockVerdict

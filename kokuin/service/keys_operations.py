@@ -21,7 +21,7 @@ from kokuin.service.certificate_import import ImportRefusedError, import_certifi
 from kokuin.service.keys_view import LIST, KeyUse, list_keys, numbers, profile_of, use_of
 from kokuin.service.keystore import has_key, key_name, key_number, open_signer
 from kokuin.service.provisioning import Act, make_key, number_of
-from kokuin.service.switching import LEDGER_REFUSED, MAX_NAME
+from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME
 from kokuin.service.units import UnitError, read_passphrase
 from kokuin.trust.certification_request import unit_request
 from kokuin.trust.records import CERTIFICATE_REQUESTED

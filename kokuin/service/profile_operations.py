@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from kokuin.service.candidates import with_next_key
 from kokuin.service.profile_view import READS, ProfileView, Schedule
-from kokuin.service.switching import LEDGER_REFUSED, MAX_NAME, ROTATE, Blocker, SwitchRefusedError
+from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError
+from kokuin.service.switching import ROTATE
 from kokuin.trust.records import CFG_PROPOSED, CFG_REFUSED, CFG_SCHEDULED, CFG_UNSCHEDULED
 from pqc.profiles import ProfileError, load_profile
 
@@ -219,7 +221,7 @@ class ProfileOperations:
         if act == "disable" and name not in self._switchboard.snapshot.enabled:
             raise SwitchRefusedError(Blocker("PROFILE_NOT_ENABLED", name[:MAX_NAME]))
         if act == ROTATE:
-            self._switchboard.next_key(name)
+            with_next_key(self._switchboard.snapshot, name)  # refuses where there is none
 
     async def _refused(self, act: str, name: str, actor: str, error: SwitchRefusedError) -> dict[str, Any]:
         codes = sorted({blocker.code for blocker in error.blockers})

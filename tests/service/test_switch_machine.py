@@ -16,12 +16,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kokuin.service import activation, switching
+from kokuin.service import activation, candidates, participants, switching
 from kokuin.service.activation import first_snapshot, with_units_found, without_ended
 from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.snapshot import Snapshot, SnapshotFolder, UnitReference
-from kokuin.service.switching import Switchboard, SwitchRefusedError
+from kokuin.service.switch_refusals import SwitchRefusedError
+from kokuin.service.switching import Switchboard
 from kokuin.service.units import UnitEndedError, UnitError
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import Receipt, Record
@@ -122,10 +123,10 @@ class Switching(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.patches = contextlib.ExitStack()
         for module, name, fake in (
-            (switching, "activations", self._activations),
-            (switching, "LedgerReader", contextlib.nullcontext),
+            (candidates, "activations", self._activations),
+            (candidates, "LedgerReader", contextlib.nullcontext),
             (switching, "provide_units", lambda *_: None),
-            (switching, "PREPARE_SECONDS", 0.01),
+            (participants, "PREPARE_SECONDS", 0.01),
             (activation, "load_installation", self._load),
         ):
             self.patches.enter_context(patch.object(module, name, fake))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import kokuin
 from kokuin.ledger.reader import LedgerReader
+from kokuin.service.candidates import with_profile
 from kokuin.service.config import Pkcs11Key
 from kokuin.service.issuing_policy import accepted_imprints
 from kokuin.service.migration import dryrun_chain as chain
@@ -145,7 +146,7 @@ class _Rehearsal:
         """Try what can be tried, and report."""
         candidate = None
         if self._after is not None:
-            candidate = chain.candidate_of(self._folder, self._snapshot, self._after)
+            candidate = with_profile(self._folder, self._snapshot, self._after)
             self._blockers += chain.standing_in_the_way(
                 self._folder, self._config, self._snapshot, self._after, self._policy, self._now
             )
@@ -217,7 +218,7 @@ class _Rehearsal:
             if unit is None or owner not in self._snapshot.units:
                 # What `tsa profile use` would make now is what the trial made.
                 certificate = read_certificate(trial.certificate(owner))
-                profile = chain.candidate_of(self._folder, self._snapshot, self._after).profile(owner)
+                profile = with_profile(self._folder, self._snapshot, self._after).profile(owner)
                 self._blockers += chain.trial_blockers(profile, certificate, self._policy, self._now)
 
     def _requests(self) -> Sequence[Asked]:
@@ -274,7 +275,7 @@ class _Rehearsal:
     def _clients(self, measured: Measured) -> Clients:
         suites = []
         if self._after is not None:
-            candidate = chain.candidate_of(self._folder, self._snapshot, self._after)
+            candidate = with_profile(self._folder, self._snapshot, self._after)
             # The twin is fetched apart: who does not know it loses nothing.
             suites = [candidate.profile(self._after.unit).tst]
         largest = measured.candidate.largest if measured.candidate else 0

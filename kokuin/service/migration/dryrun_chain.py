@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.service.activation import with_units
+from kokuin.service.candidates import contradictions, with_profile
 from kokuin.service.config import LiboqsKey, Pkcs11Key
 from kokuin.service.issuing_policy import unit_blockers
 from kokuin.service.keystore import has_key, key_name
@@ -15,7 +15,6 @@ from kokuin.service.migration.certificates import certificates_of
 from kokuin.service.migration.mechanisms import of_suite
 from kokuin.service.migration.report import Finding, Readiness
 from kokuin.service.provisioning import number_of
-from kokuin.service.switching import contradictions
 from kokuin.trust.report import iso_time
 from pqc.policies import Subject, Usage
 from pqc.profiles import MAX_PROFILE, ProfileError, available, load_profile
@@ -34,21 +33,6 @@ if TYPE_CHECKING:
     from pqc.profiles import Profile
 
 READY, MADE, MISSING, UNKNOWN, UNFIT = "ready", "made-at-switch", "missing", "unknown", "unfit"
-
-
-def candidate_of(folder: DataFolder, snapshot: Snapshot, profile: Profile) -> Snapshot:
-    """Return what would be in force after `tsa profile use`.
-
-    Raises:
-        ProfileError: a profile whose unit it uses cannot be used.
-    """
-    texts = {item.name: item.text for item in with_units(folder, profile)}
-    return replace(
-        snapshot,
-        default=profile.name,
-        enabled=snapshot.enabled | {profile.name},
-        profiles={**texts, **snapshot.profiles, profile.name: profile.text},
-    )
 
 
 def read_candidate(folder: DataFolder, name: str, policy: Policy) -> tuple[Profile | None, list[Finding]]:
@@ -97,7 +81,7 @@ def standing_in_the_way(  # noqa: PLR0913, PLR0917  # all that a switch depends 
     now: dt.datetime,
 ) -> list[Finding]:
     """Return what `tsa profile use` would stop at, as far as it can be seen without opening a key."""
-    candidate = candidate_of(folder, snapshot, profile)
+    candidate = with_profile(folder, snapshot, profile)
     guarded = min(snapshot.profile(name).accuracy_us for name in snapshot.enabled)
     found = [Finding(each.code, each.subject, each.detail) for each in contradictions(candidate, guarded)]
     certificates, _ = certificates_of(folder)
@@ -186,7 +170,7 @@ def readiness(  # noqa: PLR0913, PLR0917  # as above
         policy: by which to judge.
         backed_up: names of keys of which the ledger records a backup.
     """
-    candidate = candidate_of(folder, snapshot, profile)
+    candidate = with_profile(folder, snapshot, profile)
     certificates, _ = certificates_of(folder)
     found: list[Readiness] = []
     for owner in profile.units:
