@@ -131,7 +131,7 @@ def test_damage_ends_in_a_code_or_in_the_same_content(suite: EnvelopeSuite) -> N
     ]
     mutator = Mutator(seeds, seed=9936)
     refused = 0
-    for _ in range(4_000):
+    for _ in range(1_500):
         octets = mutator.next()
         try:
             opened = open_envelope(key, octets)
@@ -140,7 +140,7 @@ def test_damage_ends_in_a_code_or_in_the_same_content(suite: EnvelopeSuite) -> N
         else:
             # BER has many forms of one message, and its unprotected attributes may be anything.
             assert opened == SECRET
-    assert refused > 2_000
+    assert refused > 750
 
 
 def test_random_octets_behind_each_magic_are_refused() -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pqc.envelope_suites import EnvelopeSuite
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
 EACH = pytest.mark.parametrize("suite", SUITES, ids=[suite.id for suite in SUITES])
 EACH_CMS = pytest.mark.parametrize("suite", CMS_SUITES, ids=[suite.id for suite in CMS_SUITES])
 SECRET = b"a seed of thirty-two octets here"

@@ -38,6 +38,7 @@ def problem(path: Path, passphrase: bytes | None = None) -> KeyFileProblem:
     return caught.value.problem
 
 
+@pytest.mark.usefixtures("quick_passphrases")
 @pytest.mark.parametrize("each", ISSUING, ids=[each.id for each in ISSUING])
 @pytest.mark.parametrize("passphrase", [None, b"correct horse"])
 def test_a_key_comes_back_from_its_file(tmp_path: Path, each: Suite, passphrase: bytes | None) -> None:
@@ -80,6 +81,7 @@ def test_a_key_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> No
     assert problem(path) is KeyFileProblem.TOO_OPEN
 
 
+@pytest.mark.usefixtures("quick_passphrases")
 def test_a_passphrase_must_fit_the_file(tmp_path: Path) -> None:
     clear, closed = tmp_path / "clear.pem", tmp_path / "closed.pem"
     write_key(clear, key_of(P256), None)
@@ -160,6 +162,7 @@ def test_an_encrypted_key_uses_pbes2_with_aes_and_a_dear_derivation(tmp_path: Pa
 NEW = [suite("mldsa65-ecdsa-p256-sha512"), suite("mldsa65-ed25519-sha512"), suite("slh-dsa-sha2-192s")]
 
 
+@pytest.mark.usefixtures("quick_passphrases")
 @pytest.mark.parametrize("each", NEW, ids=lambda each: each.id)
 def test_openssl_opens_the_envelope_of_keys_that_it_does_not_know(tmp_path: Path, each: Suite) -> None:
     openssl = peers.need("openssl")

@@ -29,6 +29,7 @@ def outcome(public_key: bytes, signature: bytes) -> SignatureOutcome:
     ).outcome
 
 
+@pytest.mark.usefixtures("quick_passphrases")
 def test_a_new_suite_needs_one_entry_and_one_scheme(tmp_path: Path) -> None:
     with registered() as toy:
         key = generate_key(toy)
