@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask_source(folder: Any) -> dict[str, Any]:
     """Nobody serves: ask the configured source once."""
     from kokuin.service.config import load_config
-    from kokuin.service.keeper import clock_state
+    from kokuin.service.health import clock_state
     from pqc.profiles import load_shipped
     from tsa.clock.guard import ClockMonitor
     from tsa.clock.sources import make_source

@@ -7,34 +7,25 @@ in one process and on one loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kokuin.ledger.committer import Committer
-from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.refusals import RefusalCounter
-from kokuin.ledger.store import SqliteStore
-from kokuin.service import metrics
-from kokuin.service.activation import (
-    ACT_START,
-    activate,
-    activations,
-    opening_snapshot,
-    stopped_by_clock,
-)
 from kokuin.service.clock_watch import ClockWatch
+from kokuin.service.health import Health
 from kokuin.service.installation import strictest_accuracy_us
-from kokuin.service.issuing import ActiveConfiguration, new_id
+from kokuin.service.issuing import new_id
 from kokuin.service.keys_operations import KeyOperations
+from kokuin.service.ledger_watch import LedgerWatch
+from kokuin.service.metrics import MetricsView
 from kokuin.service.migration.dryrun_operations import DryRuns
-from kokuin.service.ports import Push, Readiness, WorkerReport
+from kokuin.service.opening import open_ledger
+from kokuin.service.ports import Push, Readiness
 from kokuin.service.profile_operations import ROTATION, ProfileOperations
-from kokuin.service.profile_view import Schedule
-from kokuin.service.snapshot import SnapshotFolder
 from kokuin.service.switching import Switchboard
+from kokuin.service.worker_reports import WorkerReports
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import (
     CLOCK_FIT,
@@ -52,19 +43,16 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.metrics import MetricName
+    from kokuin.service.issuing import ActiveConfiguration
+    from kokuin.service.opening import Opened
     from kokuin.service.participants import Preparing
+    from kokuin.service.ports import WorkerReport
     from kokuin.service.provisioning import Act
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import LeafValue
     from tsa.clock.verdict import ClockVerdict
 
 TICK_SECONDS = 1.0
-PROBE_SECONDS = 15.0
-"""How often the ledger is asked to commit nothing, so that readiness knows before a client does; at every
-tick while it does not, and at once when a worker was refused."""
-REPORT_LIFE_SECONDS = 60.0
-"""A worker that was silent for longer is not counted as ready."""
 
 _log = structlog.get_logger()
 
@@ -90,11 +78,9 @@ class Keeper:
         self._on_fatal = on_fatal
         self._subscribers: dict[int, Callable[[Push], None]] = {}
         self._next = 0
-        self._reports: dict[str, tuple[WorkerReport, float]] = {}
-        self._metrics = metrics.MetricsView()
+        self._reports = WorkerReports()
+        self._metrics = MetricsView()
         self._refusals = RefusalCounter()
-        self._ledger_problem = ""
-        self._doubted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._push: Push | None = None
         self._dry_runs = DryRuns(folder, config)
@@ -111,48 +97,36 @@ class Keeper:
             ActivationError: what was in force cannot be read, or the ledger refused the configuration.
             UnitError, ProfileError: a unit is unfit; nothing was activated.
         """
-        store = SqliteStore(self._folder.ledger)
-        with LedgerReader(self._folder.ledger) as reader:
-            named = [str(leaf["cfg"]) for leaf in activations(reader)]
-            stopped_before = stopped_by_clock(reader)
-            pending = Schedule.pending(reader)
-        previous = named[0] if named else None
-        snapshot, fit = await asyncio.to_thread(
-            opening_snapshot, self._folder, self._config, previous, serving=serving
-        )
-        if fit:
-            await asyncio.to_thread(SnapshotFolder(self._folder.active).save, snapshot)
-        self.journal = Committer(
-            store, capacity=self._config.ledger.queue, clock_ns=time.time_ns, on_fatal=self._on_fatal
-        )
-        self._active = ActiveConfiguration(self.journal.cfg_epoch, "")
-        if fit:
-            fields = {"act": ACT_START, "actor": "keeper"}
-            self._active = await activate(self.journal, snapshot, previous, fields)
-        SnapshotFolder(self._folder.active).prune({*named, self._active.digest})
-        accuracy_us = strictest_accuracy_us(snapshot)
+        opened = await open_ledger(self._folder, self._config, self._on_fatal, serving=serving)
+        self.journal, self._active = opened.journal, opened.active
+        self._take_up(opened, serving=serving)
+        self._record(SERVICE_STARTED, {"profile": opened.snapshot.default})
+        await self._clock.poll()
+        self._tasks = [
+            asyncio.create_task(self._clock.run(), name="clock"),
+            asyncio.create_task(self._ledger.run(), name="ledger"),
+            asyncio.create_task(self._tick(), name="tick"),
+        ]
+
+    def _take_up(self, opened: Opened, *, serving: bool) -> None:
+        """Make whoever answers for what is in force."""
+        accuracy_us = strictest_accuracy_us(opened.snapshot)
         self.switchboard = Switchboard(
             self._folder,
             self._config,
             self.journal,
-            snapshot=snapshot,
+            snapshot=opened.snapshot,
             active=self._active,
             guarded_us=accuracy_us if serving else 0,
             on_active=self._activated,
             on_act=self._record_act,
         )
         shared = (self._folder, self._config, self.switchboard, self._recorded)
-        self._operations = ProfileOperations(*shared, pending)
+        self._operations = ProfileOperations(*shared, opened.pending)
         self._keys = KeyOperations(*shared)
         settings = self._config.clock_settings(accuracy_us)
-        self._clock = ClockWatch(settings, self._judged, stopped_before=stopped_before)
-        self._record(SERVICE_STARTED, {"profile": snapshot.default})
-        await self._clock.poll()
-        self._tasks = [
-            asyncio.create_task(self._clock.run(), name="clock"),
-            asyncio.create_task(self._watch_ledger(), name="ledger"),
-            asyncio.create_task(self._tick(), name="tick"),
-        ]
+        self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
+        self._ledger = LedgerWatch(self.journal, self._publish)
 
     async def stop(self) -> None:
         """Write what is still counted, then close the ledger; the last of all to stop."""
@@ -198,22 +172,20 @@ class Keeper:
 
     def report(self, worker: str, report: WorkerReport) -> None:
         """Take what a worker counted."""
-        known = worker in self._reports
-        self._reports[worker] = (report, time.monotonic())
-        if not known:
+        if self._reports.take(worker, report):
             self._publish()
         self._metrics.report(worker, report.counters)
         now_us = time.time_ns() // 1_000
         for code, profile, count in report.refusals:
             self._refusals.note(code, profile, now_us, count)
             if code == LEDGER.code:
-                self._doubted.set()
+                self._ledger.doubt()
             if code == CLOCK.code:
                 self._clock.doubt()
 
     def retire(self, worker: str) -> None:
         """Forget a worker whose link is gone."""
-        self._reports.pop(worker, None)
+        self._reports.retire(worker)
         self._metrics.retire(worker)
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,9 +198,9 @@ class Keeper:
             return await desk.ask(operation, arguments)
         match operation:
             case "metrics":
-                return {"ok": True, "text": self._metrics.render(self._gauges()).decode()}
+                return {"ok": True, "text": self._metrics.render(self._health().gauges()).decode()}
             case "status":
-                return {"ok": True, **self._status()}
+                return {"ok": True, **self._health().status()}
             case "clock.resume":
                 return await self._resume()
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
@@ -252,18 +224,13 @@ class Keeper:
         fault = self._clock.fault(self._highest_gen())
         if fault is not None:
             problems.append(fault.value)
-        if self._ledger_problem:
-            problems.append(self._ledger_problem)
-        now = time.monotonic()
-        fresh = [report for report, at in self._reports.values() if now - at < REPORT_LIFE_SECONDS]
-        if not fresh:
-            problems.append("WORKER_NONE")
-        problems.extend(sorted({report.probe for report in fresh if report.probe}))
-        return Readiness(tuple(problems))
+        if self._ledger.problem:
+            problems.append(self._ledger.problem)
+        return Readiness((*problems, *self._reports.problems()))
 
     def _highest_gen(self) -> int:
         """Highest genTime that the ledger holds of the units at work, microseconds since 1970 UTC."""
-        units = {unit for report, _ in self._reports.values() for unit in report.key_ends}
+        units = self._reports.key_ends()
         return max((gen for unit, gen in self.journal.highest_gen().items() if unit in units), default=0)
 
     def _publish(self) -> None:
@@ -293,20 +260,6 @@ class Keeper:
         await self._clock.poll()
         return {"ok": True}
 
-    async def _watch_ledger(self) -> None:
-        while True:
-            self._doubted.clear()
-            # An append of nothing goes through the same transaction and fsync, and adds no leaf.
-            outcome = await asyncio.wrap_future(self.journal.append())
-            problem = outcome.reason.value if isinstance(outcome, Refused) else ""
-            if problem != self._ledger_problem:
-                self._ledger_problem = problem
-                _log.warning("ledger.unfit" if problem else "ledger.fit", reason=problem)
-            self._publish()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_SECONDS if problem else PROBE_SECONDS):
-                    await self._doubted.wait()
-
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
@@ -325,53 +278,17 @@ class Keeper:
         for count in counts:
             self._record(count.kind, count.fields)
 
-    def _status(self) -> dict[str, Any]:
-        verdict = self._clock.verdict
-        readiness = self._readiness()
-        return {
-            "ready": readiness.ready,
-            "problems": list(readiness.problems),
-            "leaves": self.journal.size,
-            "epoch": self._active.epoch,
-            "cfg": self._active.digest,
-            "profile": self.switchboard.snapshot.default,
-            "enabled": sorted(self.switchboard.snapshot.enabled),
-            "workers": sorted(self._reports),
-            "clock": None if verdict is None else clock_state(verdict),
-        }
-
-    def _gauges(self) -> dict[MetricName, dict[tuple[str, ...], float]]:
-        verdict = self._clock.verdict
-        plain = {
-            metrics.LEDGER_SIZE: self.journal.size,
-            metrics.LEDGER_LAG: self.journal.lag(),
-            metrics.READY: float(self._readiness().ready),
-            metrics.WORKERS: len(self._reports),
-        }
-        if verdict is not None:
-            plain[metrics.CLOCK_FIT] = float(verdict.fault is None)
-            plain[metrics.CLOCK_OFFSET] = verdict.offset_us / 1e6
-            plain[metrics.CLOCK_UNCERTAINTY] = verdict.uncertainty_us / 1e6
-        gauges: dict[MetricName, dict[tuple[str, ...], float]] = {
-            metrics.KEY_END: {
-                (unit,): end / 1e6
-                for report, _ in self._reports.values()
-                for unit, end in report.key_ends.items()
-            }
-        }
-        return gauges | {name: {(): float(value)} for name, value in plain.items()}
-
-
-def clock_state(verdict: ClockVerdict) -> dict[str, Any]:
-    """A verdict as JSON, for status answers."""
-    return {
-        "fault": verdict.fault.value if verdict.fault else None,
-        "detail": verdict.detail,
-        "source": verdict.source,
-        "offset_us": verdict.offset_us,
-        "uncertainty_us": verdict.uncertainty_us,
-        "leap": verdict.leap,
-    }
+    def _health(self) -> Health:
+        return Health(
+            readiness=self._readiness(),
+            clock=self._clock.verdict,
+            leaves=self.journal.size,
+            lag_s=self.journal.lag(),
+            active=self._active,
+            snapshot=self.switchboard.snapshot,
+            workers=self._reports.workers,
+            key_ends=self._reports.key_ends(),
+        )
 
 
 def _log_refused(future: Future[AppendOutcome]) -> None:

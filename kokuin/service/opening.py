@@ -1,0 +1,81 @@
+"""How a keeper begins: the ledger is opened, and what is to be in force from now on is activated."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.ledger.committer import Committer
+from kokuin.ledger.reader import LedgerReader
+from kokuin.ledger.store import SqliteStore
+from kokuin.service.activation import (
+    ACT_START,
+    activate,
+    activations,
+    opening_snapshot,
+    stopped_by_clock,
+)
+from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.profile_view import Schedule
+from kokuin.service.snapshot import SnapshotFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open ledger, and what it says of the time before.
+
+    Attributes:
+        journal: its writer.
+        snapshot: what is in force; of a folder that nobody serves, what would be.
+        active: its digest and epoch; the digest is empty when it could not be brought into force.
+        stopped_by_clock: issuing was stopped before, and nobody let it go on.
+        pending: the switch that is still to come.
+    """
+
+    journal: Committer
+    snapshot: Snapshot
+    active: ActiveConfiguration
+    stopped_by_clock: bool
+    pending: Schedule | None
+
+
+async def open_ledger(
+    folder: DataFolder, config: Config, on_fatal: Callable[[str], None], *, serving: bool
+) -> Opened:
+    """Open the ledger and activate the configuration.
+
+    Args:
+        folder: the data folder, whose lock the caller holds.
+        config: its settings.
+        on_fatal: told, from any thread, that this process must end now.
+        serving: as of `Keeper.start`.
+
+    Raises:
+        OpenRefusedError: the ledger cannot be opened.
+        ActivationError: what was in force cannot be read, or the ledger refused the configuration.
+        UnitError, ProfileError: a unit is unfit; nothing was activated.
+    """
+    store, snapshots = SqliteStore(folder.ledger), SnapshotFolder(folder.active)
+    with LedgerReader(folder.ledger) as reader:
+        named = [str(leaf["cfg"]) for leaf in activations(reader)]
+        stopped = stopped_by_clock(reader)
+        pending = Schedule.pending(reader)
+    previous = named[0] if named else None
+    snapshot, fit = await asyncio.to_thread(opening_snapshot, folder, config, previous, serving=serving)
+    if fit:
+        await asyncio.to_thread(snapshots.save, snapshot)
+    journal = Committer(store, capacity=config.ledger.queue, clock_ns=time.time_ns, on_fatal=on_fatal)
+    active = ActiveConfiguration(journal.cfg_epoch, "")
+    if fit:
+        active = await activate(journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
+    snapshots.prune({*named, active.digest})
+    return Opened(journal, snapshot, active, stopped, pending)
