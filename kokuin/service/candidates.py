@@ -59,11 +59,16 @@ def snapshot_before(folder: DataFolder, present: Snapshot) -> Snapshot:
         with LedgerReader(folder.ledger) as reader:
             for leaf in activations(reader):
                 snapshot = snapshots.load(str(leaf["cfg"]))
-                if (snapshot.default, snapshot.enabled) != (present.default, present.enabled):
+                if _chosen(snapshot) != _chosen(present):
                     return replace(snapshot, settings=present.settings, units=present.keys())
     except (SnapshotError, ActivationError, OpenRefusedError) as error:
         raise SwitchRefusedError(Blocker("SNAPSHOT_UNFIT", present.default, str(error))) from None
     raise SwitchRefusedError(Blocker("ROLLBACK_NOTHING", present.default))
+
+
+def _chosen(snapshot: Snapshot) -> tuple[object, ...]:
+    """What an operator chose: also a profile that was used again after its file had been changed."""
+    return snapshot.default, snapshot.enabled, snapshot.profiles
 
 
 def with_next_key(present: Snapshot, name: str) -> Snapshot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -97,8 +97,10 @@ class ProfileOperations:
         if due is None or now_us < due.at_us:
             return
         try:
-            switch = self._switchboard.rotate if due.act == ROTATE else self._switchboard.use
-            await switch(due.profile, due.actor)
+            if due.act != ROTATE:
+                await self._switchboard.use(due.profile, due.actor)
+            elif not due.is_made(self._switchboard.snapshot):
+                await self._switchboard.rotate(due.profile, due.actor)
         except SwitchRefusedError as error:
             if [blocker.code for blocker in error.blockers] == [LEDGER_REFUSED]:
                 return  # no leaf can be written either: the next tick tries again
@@ -146,6 +148,9 @@ class ProfileOperations:
         if not now_us < schedule.at_us < now_us + FARTHEST_US:
             return {"ok": False, "code": "SCHEDULE_OUT_OF_RANGE"}
         self._check_name(schedule.act, schedule.profile)
+        if schedule.act == ROTATE:
+            following = with_next_key(self._switchboard.snapshot, schedule.profile)
+            schedule = replace(schedule, key=following.units[schedule.profile].key)
         due = self._schedule
         if due is not None and ROTATE in {due.act, schedule.act} and due.subject != schedule.subject:
             # There is one place: what an operator counts on is not dropped without a word.
@@ -156,6 +161,7 @@ class ProfileOperations:
             "act": schedule.act,
             "profile": schedule.profile,
             "due": schedule.at_us,
+            "key": schedule.key,
         }
         if not await self._record(CFG_SCHEDULED, fields):
             return _not_recorded()

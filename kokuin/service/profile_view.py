@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import activations, first_snapshot, last_snapshot, newest
+from kokuin.service.keystore import key_number
 from kokuin.trust.records import CFG_SCHEDULED, CFG_UNSCHEDULED
 from pqc.profiles import ProfileError, available, load_profile
 
@@ -30,17 +31,29 @@ class Schedule:
         at_us: when, microseconds since 1970 UTC.
         actor: who asked.
         act: `use` or `rotate`.
+        key: of a rotation: the key that is to sign then.
     """
 
     profile: str
     at_us: int
     actor: str
     act: str
+    key: str = ""
 
     @property
     def subject(self) -> tuple[str, str]:
         """What is to be done to which profile."""
         return self.act, self.profile
+
+    def is_made(self, snapshot: Snapshot) -> bool:
+        """Say whether its rotation was made already: by itself, and the end was not recorded, or by somebody.
+
+        A crash or a ledger that refuses stands between the two: a key is not passed over for that.
+        """
+        unit = snapshot.units.get(self.profile)
+        made = None if unit is None else key_number(self.profile, unit.key)
+        wanted = key_number(self.profile, self.key)
+        return made is not None and wanted is not None and made >= wanted
 
     @staticmethod
     def pending(reader: LedgerReader) -> Schedule | None:
@@ -52,7 +65,8 @@ class Schedule:
         leaf = newest(reader, CFG_SCHEDULED, CFG_UNSCHEDULED)
         if leaf is None or leaf["kind"] != CFG_SCHEDULED:
             return None
-        return Schedule(str(leaf["profile"]), int(str(leaf["due"])), str(leaf["actor"]), str(leaf["act"]))
+        named = (str(leaf[field]) for field in ("actor", "act", "key"))
+        return Schedule(str(leaf["profile"]), int(str(leaf["due"])), *named)
 
 
 @dataclass(frozen=True, slots=True)

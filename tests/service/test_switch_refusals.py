@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -251,6 +252,19 @@ def moved(root: Path) -> Path:
     assert do(root, "use", name="pq")["ok"]
     assert do(root, "disable", name="classical")["ok"]
     return root
+
+
+def test_a_rollback_undoes_a_change_of_the_default_itself(root: Path) -> None:
+    folder, text = DataFolder(root), CLASSICAL.replace("arc = 1", "arc = 77")
+    folder.profiles.mkdir()
+    for imprints in ('["sha256", "sha512"]', '["sha256"]'):
+        changed = re.sub(r"^imprints = .*$", f"imprints = {imprints}", text, flags=re.MULTILINE)
+        (folder.profiles / "mine.toml").write_text(changed)
+        assert do(root, "use", name="mine")["ok"]
+    for wanted in (("sha256", "sha512"), ("sha256",)):
+        answer = do(root, "rollback")
+        assert (answer["ok"], answer["default"]) == (True, "mine")
+        assert snapshot_of(root, answer["cfg"]).profile("mine").imprints == wanted
 
 
 def test_a_rollback_never_returns_to_a_certificate_that_has_expired(moved: Path) -> None:

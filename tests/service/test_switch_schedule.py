@@ -13,7 +13,7 @@ from kokuin.service import profile_operations
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.trust.journal import AppendRefusal, Refused
-from kokuin.trust.records import CFG_ACTIVATED
+from kokuin.trust.records import CFG_ACTIVATED, CFG_UNSCHEDULED
 from tests.service.switching_load import activations, do, entries
 
 if TYPE_CHECKING:
@@ -158,6 +158,43 @@ def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
             monkeypatch.setattr(keeper.journal, "append_epoch", real)
             await becomes(keeper, "pq")
             await nothing_to_come(keeper)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_scheduled_rotation_whose_end_could_not_be_recorded_is_not_made_twice(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
+) -> None:
+    def key(keeper: Keeper) -> str:
+        return keeper.switchboard.snapshot.units["classical"].key
+
+    async def run() -> None:
+        async with keeping(folder) as keeper:
+            operations = keeper._operations
+            assert operations is not None
+            real, tries = operations._record, 0
+
+            async def refuse(kind: str, fields: Mapping[str, Any]) -> bool:
+                nonlocal tries
+                tries += kind == CFG_UNSCHEDULED
+                return kind != CFG_UNSCHEDULED and await real(kind, fields)
+
+            monkeypatch.setattr(operations, "_record", refuse)
+            rotate = {"name": "classical", "at_us": soon(), "actor": "owner"}
+            assert (await keeper.ask("keys.rotate", rotate))["ok"]
+            async with asyncio.timeout(40):
+                while tries < 3:  # noqa: ASYNC110  # it is the service that is watched, from outside
+                    await asyncio.sleep(0.05)
+            assert key(keeper) == "unit-classical.2"
+            if not restarted:
+                monkeypatch.setattr(operations, "_record", real)
+                await nothing_to_come(keeper)
+                assert key(keeper) == "unit-classical.2"
+        if restarted:
+            async with keeping(folder) as keeper:
+                await nothing_to_come(keeper)
+                assert key(keeper) == "unit-classical.2"
 
     asyncio.run(run())
 
