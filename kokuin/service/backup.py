@@ -29,7 +29,7 @@ from kokuin.service.provisioning import Act
 from kokuin.service.units import read_passphrase
 from kokuin.trust.records import BACKUP_MADE
 from pqc.envelope import seal_envelope
-from pqc.envelope_suites import envelope_suite
+from pqc.envelope_suites import ENVELOPE_SUITES, envelope_suite
 from pqc.kem_files import read_recipient
 from pqc.keyfiles import clear_pem, read_key
 from pqc.keyinfo import public_info
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
     from kokuin.trust.records import LeafValue
+    from pqc.envelope_suites import EnvelopeSuite
+    from pqc.kem import Recipient
 
 CONTENT_ARC = ".0.1"
 """Content type of a backup below the configured arc; profiles have arcs from 1 on."""
@@ -92,13 +94,16 @@ def make_backup(  # noqa: PLR0913  # what goes in, to whom, and who is told
 
     Raises:
         UnknownSuiteError: there is no such suite.
-        EnvelopeError: the recipient's key cannot be used, or not with this suite.
-        BackupError: there is too much, or a file has a name that no backup takes.
+        EnvelopeError: the recipient's key cannot be used.
+        BackupError: the recipient's key is not of the suite's kind, there is too much, or a file has a name
+            that no backup takes.
         KeyFileError: a private key cannot be read.
         SignerError: a device cannot be reached.
         OSError: another file cannot be read.
     """
     suite, recipient = envelope_suite(suite_id), read_recipient(recipient_pem)
+    if recipient.kind is not suite.kem:
+        raise BackupError(BackupProblem.RECIPIENT, _other_kind(suite, recipient))
     parts = dict(_files(folder, config))
     if active:
         parts[f"active/{active}.json"] = snapshot.octets()
@@ -129,6 +134,14 @@ def make_backup(  # noqa: PLR0913  # what goes in, to whom, and who is told
     }
     on_act(Act(BACKUP_MADE, fields))
     return made
+
+
+def _other_kind(suite: EnvelopeSuite, recipient: Recipient) -> str:
+    named = [f"--suite {each.id}" for each in ENVELOPE_SUITES.values() if each.kem is recipient.kind]
+    return (
+        f"the recipient is for {recipient.kind.value}, {suite.id} wants {suite.kem.value}: name {' or '.join(named)}, "
+        f"or make one with `tsa keys recipient --suite {suite.id}`"
+    )
 
 
 def _files(folder: DataFolder, config: Config) -> Iterator[tuple[str, bytes]]:

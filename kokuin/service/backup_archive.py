@@ -57,6 +57,8 @@ class BackupProblem(StrEnum):
     """Its `config.toml` cannot be used."""
     SNAPSHOT = "BACKUP_SNAPSHOT"
     """What was in force cannot be read."""
+    RECIPIENT = "BACKUP_RECIPIENT"
+    """The recipient's key is of another kind than the envelope suite's."""
     FOLDER_IN_USE = "BACKUP_FOLDER_IN_USE"
     """The folder to restore into is not empty: nothing is ever overwritten."""
 

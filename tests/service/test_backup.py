@@ -549,11 +549,14 @@ def test_there_is_no_classical_recipient(folder: DataFolder) -> None:
     asked = [
         ({"recipient": pem}, "ENVELOPE_BAD_RECIPIENT"),
         ({"recipient": ""}, "ENVELOPE_BAD_RECIPIENT"),
-        ({"recipient": hybrid}, "ENVELOPE_WRONG_KEY"),
+        ({"recipient": hybrid}, "BACKUP_RECIPIENT"),
         ({"recipient": hybrid, "suite": "rsa-oaep"}, "SUITE_UNKNOWN"),
     ]
     for question, code in asked:
         assert operate(folder, "keys.backup", question)["code"] == code
+    detail = operate(folder, "keys.backup", {"recipient": hybrid})["detail"]
+    assert "--suite mlkem768-x25519-hpke" in detail, "the way out is named"
+    assert "tsa keys recipient --suite ml-kem-768-cms" in detail
     assert "backup.made" not in {item["kind"] for item in leaves(folder)}
 
 

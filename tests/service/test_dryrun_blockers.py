@@ -170,6 +170,12 @@ def test_a_device_without_the_key_and_one_without_the_suite(
         for name, token_label in (("classical-rsa", TOKEN), ("pq", TOKEN), ("cnsa2", "no such token"))
     )
     folder.config.write_text(folder.config.read_text(encoding="utf-8") + tables, encoding="utf-8")
+    made = scratch / "made"
+    made.mkdir()
+    found = run(folder, made, "classical-rsa")
+    assert found.possible, "on a development PKI the switch makes the key in the device"
+    assert {row.item: row.state for row in found.chain}["key"] == "made-at-switch"
+    operated(folder)
     wanted = {
         "classical-rsa": "KEY_SLOT_MISSING",
         "pq": "DEVICE_WITHOUT_SUITE",
