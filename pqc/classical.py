@@ -48,21 +48,36 @@ def _named_digest(digests: dict[str, str | None], oid: str, digest: str | None) 
 
 @dataclass(frozen=True, slots=True)
 class RsaVerifier:
-    """An RSA public key."""
+    """An RSA public key; `algorithm` is the one that it was made for."""
 
     facts: KeyFacts
     key: rsa.RSAPublicKey
+    algorithm: AlgorithmIdentifier
 
     def verify(
         self, algorithm: AlgorithmIdentifier, digest: str | None, message: bytes, signature: bytes
     ) -> None:
         """Verify with PKCS #1 v1.5 or PSS, as the algorithm says (RFC 8017 §8)."""
+        self._check_use(algorithm)
         hashed = HASHES[str(digest)]
         if algorithm.oid == oids.ID_RSASSA_PSS:
             _, salt = pss_digest_and_salt(algorithm.parameters) or ("", 0)
             self.key.verify(signature, message, padding.PSS(padding.MGF1(hashed), salt), hashed)
         else:
             self.key.verify(signature, message, padding.PKCS1v15(), hashed)
+
+    def _check_use(self, algorithm: AlgorithmIdentifier) -> None:
+        """Hold a key made for PSS to PSS, to its hash, and to its salt at least (RFC 4055 §1.2, §3.3)."""
+        if self.algorithm.oid != oids.ID_RSASSA_PSS:
+            return
+        if algorithm.oid != oids.ID_RSASSA_PSS:
+            # Attack: the weaker padding under a key whose owner never signs with it.
+            raise ValueError(algorithm.oid)
+        if self.algorithm.parameters is not None:
+            wanted = pss_digest_and_salt(self.algorithm.parameters)
+            found = pss_digest_and_salt(algorithm.parameters)
+            if wanted is None or found is None or found[0] != wanted[0] or found[1] < wanted[1]:
+                raise ValueError(algorithm.oid)
 
 
 class RsaScheme:
@@ -88,7 +103,8 @@ class RsaScheme:
             raise ValueError(public.algorithm.oid)  # noqa: TRY004  # the seam's error for an unfit key
         if key.key_size > MAX_RSA_BITS:
             raise UnsupportedAlgorithm(public.algorithm.oid)
-        return RsaVerifier(KeyFacts("rsa", f"RSA-{key.key_size}", key.key_size), key)
+        facts = KeyFacts("rsa", f"RSA-{key.key_size}", key.key_size)
+        return RsaVerifier(facts, key, public.algorithm)
 
     def digest_under(self, algorithm: AlgorithmIdentifier, digest: str | None) -> str:
         """The digest of the algorithm, of its PSS parameters, or of SignerInfo."""

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kokuin.wire import encode, oids
-from kokuin.wire.algorithms import AlgorithmIdentifier
+from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
+from pqc.keyinfo import encode_public_info, public_info, read_public_info
+from pqc.pss import encode_pss_parameters
 from pqc.suites import SUITES, Suite, suite
 from pqc.verifying import KeyFacts, SignatureOutcome, SignatureVerdict, key_facts, verify_signature
 from tests.mutators import Mutator
@@ -199,3 +201,35 @@ def test_the_older_name_of_sha1_with_rsa_is_the_same_scheme() -> None:
         signature=key.sign(b"old evidence", padding.PKCS1v15(), hashes.SHA1()),  # noqa: S303  # what is tested
     )
     assert (verdict.outcome, verdict.digest) == (SignatureOutcome.VALID, "sha1")
+
+
+def test_a_key_that_was_made_for_pss_verifies_nothing_else() -> None:
+    """RFC 4055 §1.2: such a key has no other use; §3.3: its parameters bind hash and least salt."""
+    key = rsa.generate_private_key(65537, 2048)
+    info = read_public_info(public_info(key))
+    plain = key.sign(b"data", padding.PKCS1v15(), hashes.SHA256())
+
+    def outcome(bound: bytes | None, algorithm: AlgorithmIdentifier, signature: bytes) -> SignatureOutcome:
+        der = encode_public_info(AlgorithmIdentifier(oids.ID_RSASSA_PSS, bound), info.octets)
+        return verify_signature(
+            public_key_der=der, algorithm=algorithm, digest="sha256", message=b"data", signature=signature
+        ).outcome
+
+    def pss(digest: hashes.HashAlgorithm, oid: str, salt: int) -> tuple[AlgorithmIdentifier, bytes]:
+        signature = key.sign(b"data", padding.PSS(padding.MGF1(digest), salt), digest)
+        return AlgorithmIdentifier(oids.ID_RSASSA_PSS, encode_pss_parameters(oid, salt)), signature
+
+    bound = encode_pss_parameters(DIGEST_BY_NAME["sha256"].oid, 32)
+    for parameters in (None, bound):
+        for oid in (oids.SHA256_WITH_RSA, oids.RSA_ENCRYPTION):
+            algorithm = AlgorithmIdentifier(oid, encode.NULL)
+            assert outcome(parameters, algorithm, plain) is SignatureOutcome.MALFORMED
+        for salt in (32, 48):
+            used = pss(hashes.SHA256(), DIGEST_BY_NAME["sha256"].oid, salt)
+            assert outcome(parameters, *used) is SignatureOutcome.VALID
+    for used in (
+        pss(hashes.SHA256(), DIGEST_BY_NAME["sha256"].oid, 20),
+        pss(hashes.SHA512(), DIGEST_BY_NAME["sha512"].oid, 64),
+    ):
+        assert outcome(bound, *used) is SignatureOutcome.MALFORMED
+        assert outcome(None, *used) is SignatureOutcome.VALID
