@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,8 +30,8 @@ T = TypeVar("T")
 
 START_SECONDS = 90.0
 """A service that is not ready by then will not be; generous, since the machine may be busy."""
-ORPHAN_SECONDS = 3.0
-"""How long children may outlive their parent."""
+ORPHAN_SECONDS = 8.0
+"""How long children may outlive their parent on a busy machine: less than their open requests may take."""
 HOST = "127.0.0.1"
 
 
@@ -54,11 +55,16 @@ def make_folder(root: Path) -> Path:
 
 
 def free_port() -> int:
-    """Return a port that nobody held a moment ago."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port that nobody held a moment ago and that no client is given between two starts."""
+    while True:
+        port = random.randrange(10_000, max(20_000, _first_ephemeral()))  # noqa: S311  # no secret
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((HOST, port))
+            return port
+
+
+def _first_ephemeral() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
 
 
 def wait_until(what: str, look: Callable[[], T | None], seconds: float = START_SECONDS) -> T:
@@ -175,7 +181,7 @@ class Service:
     def stop(self) -> int:
         """SIGTERM; return the exit code."""
         self.process.terminate()
-        code = self.process.wait(30)
+        code = self.process.wait(START_SECONDS)
         wait_until("the port is free", lambda: not listens(self.port), ORPHAN_SECONDS)
         return code
 

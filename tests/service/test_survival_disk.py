@@ -75,7 +75,7 @@ def refuses_for_want_of_space(service: Service) -> None:
     # What the log's file already holds may still take a token or two.
     wait_until("system failure", lambda: service.stamp().outcome is Outcome.SYSTEM_FAILURE)
     assert [service.stamp().outcome for _ in range(5)] == [Outcome.SYSTEM_FAILURE] * 5
-    wait_until("not ready", lambda: service.readiness() == (503, ("LEDGER_FULL",)), 5.0)
+    wait_until("not ready", lambda: service.readiness() == (503, ("LEDGER_FULL",)))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -88,7 +88,7 @@ def test_a_full_volume_refuses_in_the_protocols_words_and_recovers_without_a_res
         filler = fill(volume)
         refuses_for_want_of_space(service)
         filler.unlink()
-        wait_until("ready again", lambda: service.readiness()[0] == 200, 5.0)
+        wait_until("ready again", lambda: service.readiness()[0] == 200)
         with Clients(service.port, 4) as clients:
             clients.wait_granted(20)
         assert service.pids(Part.KEEPER) + service.pids(Part.WORKER) == parts, "nobody was started again"
@@ -107,7 +107,7 @@ def test_a_write_without_space_refuses_and_the_next_with_space_is_granted(tmp_pa
         no_space = ("-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC")
         with traced(service.process.pid, *no_space):
             refuses_for_want_of_space(service)
-        wait_until("ready again", lambda: service.readiness()[0] == 200, 5.0)
+        wait_until("ready again", lambda: service.readiness()[0] == 200)
         stamped = service.stamp()
         assert stamped.outcome is Outcome.GRANTED
         assert audit(service.folder, {stamped.serial: stamped.token}, workers=1).violations == []
