@@ -124,8 +124,9 @@ def test_a_request_whose_patience_ended_in_the_queue_is_not_signed_for_nobody(fo
 @WAYS
 @pytest.mark.parametrize("slow", [False, True])
 def test_a_token_of_an_older_configuration_is_made_again(
-    folder: DataFolder, octets: bytes, *, slow: bool
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, octets: bytes, *, slow: bool
 ) -> None:
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.05)
     stale = Refused(AppendRefusal.STALE_EPOCH)
     with serving(folder, slow=slow) as server:
         server.journal.script.append(stale)

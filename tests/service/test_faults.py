@@ -146,8 +146,10 @@ def test_what_the_ledger_refuses_is_no_token(
 
 @pytest.mark.parametrize("reason", sorted(CURED))
 def test_a_refusal_that_a_fresh_token_cures_is_tried_once_more(
-    folder: DataFolder, reason: AppendRefusal
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, reason: AppendRefusal
 ) -> None:
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.05)
+
     # But for a stale epoch: however often the configuration changes, a request must not fail for it.
     async def run() -> None:
         journal = ScriptedJournal(deque([Refused(reason)]))

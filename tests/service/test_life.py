@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,9 +70,10 @@ def test_stop_and_start(folder_of: Callable[[str], Prepared], workers: int, chan
 
 
 def test_a_folder_is_served_by_one_service_only(double: Service) -> None:
-    lines = refused_start(double.folder, 0)
+    # At the same time: each of them waits until it is sure.
+    with ThreadPoolExecutor() as threads:
+        lines, (*_, last) = threads.map(lambda workers: refused_start(double.folder, 0, workers), (1, 2))
     assert lines == [f"tsa serve: {double.folder.root} is in use by another `tsa serve`"]
-    *_, last = refused_start(double.folder, 0, workers=2)
     assert last == "tsa serve: keeper cannot start; its reason stands above"
     granted(double.post(query()).content)
     assert double.process.poll() is None
