@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,16 +30,26 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepa
 
 
 @pytest.fixture(scope="session")
-def single(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a PYTHONPATH for which no child gives way: on a busy machine a niced one may need minutes."""
+    folder = tmp_path_factory.mktemp("at-once")
+    (folder / "sitecustomize.py").write_text("import os\nos.nice = lambda _: 0\n")
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@pytest.fixture(scope="session")
+def single(folder_of: Callable[[str], Prepared], at_once: str) -> Iterator[Service]:
     """One worker, P-256."""
-    with serving(folder_of("classical"), {"TSA_REQUESTS__EXTENSIONS": f'["{EXTENSION}"]'}) as service:
+    settings = {"TSA_REQUESTS__EXTENSIONS": f'["{EXTENSION}"]', "PYTHONPATH": at_once}
+    with serving(folder_of("classical"), settings) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
-def double(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
+def double(folder_of: Callable[[str], Prepared], at_once: str) -> Iterator[Service]:
     """Parent, keeper and two workers, P-256; soon behind when the keeper stalls."""
-    with serving(folder_of("classical"), {"TSA_LEDGER__BEHIND_SECONDS": "0.3"}, workers=2) as service:
+    settings = {"TSA_LEDGER__BEHIND_SECONDS": "0.3", "PYTHONPATH": at_once}
+    with serving(folder_of("classical"), settings, workers=2) as service:
         yield service
 
 

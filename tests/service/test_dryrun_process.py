@@ -20,6 +20,7 @@ from kokuin.service.migration.report import read_report
 from tests.service.asking import granted, query
 from tests.service.dryruns import issue_tokens, tree
 from tests.service.running import PATIENCE_S, Service, serving
+from tests.service.survival import is_alive, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +36,8 @@ LONG = 10_000
 
 
 @pytest.fixture
-def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
+def folder(folder_of: Callable[[str], Prepared], at_once: str, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
+    monkeypatch.setenv("PYTHONPATH", at_once)
     return folder_of("classical").folder
 
 
@@ -68,18 +70,20 @@ def test_a_child_reports_and_leaves_nothing_behind(folder: DataFolder) -> None:
     assert not scratch(folder).exists()
 
 
-def test_the_child_gives_way_to_everybody_else(folder: DataFolder) -> None:
+def test_the_child_gives_way_to_everybody_else(folder_of: Callable[[str], Prepared]) -> None:
     nices: list[int] = []
     limits: list[str] = []
-    run = child(folder)
+    run = child(folder_of("classical").folder)
 
     def look(phase: str, done: int, total: int) -> None:
         assert run.pid is not None
         nices.append(os.getpriority(os.PRIO_PROCESS, run.pid))
         with open(f"/proc/{run.pid}/limits", encoding="ascii") as file:  # noqa: PTH123  # no path of ours
             limits.extend(line for line in file if line.startswith("Max address space"))
+        run.stop()
 
-    run.run(look)
+    with pytest.raises(DryRunError, match="DRY_RUN_STOPPED"):
+        run.run(look)
     assert set(nices) == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + dryrun_process.NICENESS)}
     assert all(str(dryrun_process.MEMORY_OCTETS) in line for line in limits)
 
@@ -158,18 +162,17 @@ def test_a_child_does_not_outlive_its_parent(folder: DataFolder) -> None:
         pid = int(parent.stdout.readline())
         parent.kill()
         parent.wait(PATIENCE_S)
-    deadline = time.monotonic() + PATIENCE_S
-    while _lives(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert child(folder, requests=1).run(nothing).possible, "the lock went with it"
+    wait_until("the child ends", lambda: not is_alive(pid))
+    # A process whose first thread has ended may have others that still close its files.
+    wait_until("the lock goes with it", lambda: is_free(folder))
+    assert child(folder, requests=1).run(nothing).possible
 
 
-def _lives(pid: int) -> bool:
+def is_free(folder: DataFolder) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123  # no path of ours
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        with dryrun_process._locked(folder):
+            return True
+    except DryRunError:
         return False
 
 
@@ -182,8 +185,10 @@ def test_a_policy_and_a_ledger_that_cannot_be_read_have_codes(folder: DataFolder
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def service(request: pytest.FixtureRequest, folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
-    with serving(folder_of("classical"), workers=request.param) as running:
+def service(
+    request: pytest.FixtureRequest, folder_of: Callable[[str], Prepared], at_once: str
+) -> Iterator[Service]:
+    with serving(folder_of("classical"), {"PYTHONPATH": at_once}, workers=request.param) as running:
         yield running
 
 
