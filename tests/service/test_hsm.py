@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 PROFILES = ("classical", "classical-rsa")
-EACH = pytest.mark.parametrize("profile", PROFILES)
+BOTH = pytest.mark.parametrize(("profile", "workers"), zip(PROFILES, (1, 2), strict=True))
+"""Kinds of keys and of processes: what one does in a device does not depend on the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ def await_token(service: Service) -> None:
         time.sleep(0.1)
 
 
-@EACH
-@pytest.mark.parametrize("workers", [1, 2])
+@BOTH
 def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
     in_device: Callable[[str], InDevice], profile: str, workers: int, tmp_path: Path
 ) -> None:
@@ -162,8 +162,7 @@ def test_each_worker_loads_the_devices_library_and_their_parent_does_not(
         assert str(parent) not in users
 
 
-@EACH
-@pytest.mark.parametrize("workers", [1, 2])
+@BOTH
 def test_a_device_that_goes_is_a_system_failure_and_one_that_comes_back_signs_again(
     in_device: Callable[[str], InDevice], profile: str, workers: int
 ) -> None:
