@@ -15,7 +15,8 @@ from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.service.installation import install, strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration, new_id
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
-from kokuin.service.units import UnitEndedError, UnitError, issuing_policy, read_passphrase
+from kokuin.service.unit_errors import UnitEndedError, UnitError
+from kokuin.service.units import issuing_policy, read_passphrase
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import CFG_ACTIVATED, CLOCK_FIT, CLOCK_RESUMED, CLOCK_UNFIT, Record
 from pqc.policy_text import write_policy

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kokuin.service.provisioning import Act, append_pem
-from kokuin.service.units import UnitEndedError, UnitError, check_certificate
+from kokuin.service.unit_certificates import check_certificate
+from kokuin.service.unit_errors import UnitEndedError, UnitError
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust, read_certificates
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.name import display

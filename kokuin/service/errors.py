@@ -7,7 +7,7 @@ from kokuin.service.activation import ActivationError
 from kokuin.service.config import ConfigError
 from kokuin.service.datafolder import FolderError
 from kokuin.service.snapshot import SnapshotError
-from kokuin.service.units import UnitError
+from kokuin.service.unit_errors import UnitError
 from pqc.profiles import ProfileError
 
 

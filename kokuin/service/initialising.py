@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from kokuin.ledger import schema
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
-from kokuin.service.units import UnitError, key_path, read_passphrase
+from kokuin.service.keystore import key_file
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import read_passphrase
 from kokuin.trust.certification_request import unit_request
 from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.name import MAX_ATTRIBUTE_CHARACTERS
@@ -184,7 +186,7 @@ def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
         passphrase = read_passphrase(config, dict(os.environ))
     except UnitError as error:
         raise InitError("init.passphrase", reason=error) from None
-    path = key_path(config, profile)
+    path = key_file(config, profile.name)
     if path.exists():
         done.note("init.key_kept", path=path)
         try:

@@ -15,7 +15,8 @@ from kokuin.service.issuing import Issuer
 from kokuin.service.issuing_policy import accepted_imprints
 from kokuin.service.keystore import key_name
 from kokuin.service.snapshot import UnitReference
-from kokuin.service.units import UnitError, issuing_policy, load_unit
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import issuing_policy, load_unit
 from tsa.decide import IssuingRules
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import structlog
 from kokuin.service.activation import load_installation
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.snapshot import SnapshotError, SnapshotFolder
-from kokuin.service.units import KeyOutOfReachError, UnitError
+from kokuin.service.unit_errors import KeyOutOfReachError, UnitError
 from pqc.profiles import ProfileError
 from tsa.clock.reader import ClockReader
 

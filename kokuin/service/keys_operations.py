@@ -22,7 +22,8 @@ from kokuin.service.keys_view import LIST, KeyUse, list_keys, numbers, profile_o
 from kokuin.service.keystore import has_key, key_name, key_number, open_signer
 from kokuin.service.provisioning import Act, make_key, number_of
 from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME
-from kokuin.service.units import UnitError, read_passphrase
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import read_passphrase
 from kokuin.trust.certification_request import unit_request
 from kokuin.trust.records import CERTIFICATE_REQUESTED
 from pqc.envelope_errors import EnvelopeError

@@ -12,7 +12,9 @@ from kokuin.service.config import LiboqsKey
 from kokuin.service.issuing_policy import fit_period
 from kokuin.service.keystore import has_key, in_device, key_name, key_number, open_signer
 from kokuin.service.provisioning import number_of, units_of
-from kokuin.service.units import UnitError, issuing_policy, key_period, read_passphrase
+from kokuin.service.unit_certificates import key_period
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import issuing_policy, read_passphrase
 from kokuin.trust.anchors import TrustError, read_certificates
 from pqc.keyfiles import KeyFileError
 from pqc.profiles import ProfileError, available, load_profile

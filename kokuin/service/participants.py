@@ -45,19 +45,19 @@ class Participants:
 
     async def prepare(self, digest: str) -> list[Blocker]:
         """Let every worker prepare a saved snapshot; empty when all are ready."""
-
-        async def ask(name: str, worker: Preparing) -> Blocker | None:
-            try:
-                async with asyncio.timeout(PREPARE_SECONDS):
-                    problem = await worker.prepare(digest)
-            except TimeoutError:
-                problem = f"no answer within {PREPARE_SECONDS:.0f} s"
-            return Blocker("WORKER_NOT_READY", name, problem) if problem else None
-
-        found = await asyncio.gather(*(ask(name, worker) for name, worker in self._workers.values()))
+        found = await asyncio.gather(*(_ask(name, worker, digest) for name, worker in self._workers.values()))
         return [blocker for blocker in found if blocker is not None]
 
     def abandon(self, digest: str) -> None:
         """Let every worker forget what it prepared."""
         for _, worker in tuple(self._workers.values()):
             worker.abandon(digest)
+
+
+async def _ask(name: str, worker: Preparing, digest: str) -> Blocker | None:
+    try:
+        async with asyncio.timeout(PREPARE_SECONDS):
+            problem = await worker.prepare(digest)
+    except TimeoutError:
+        problem = f"no answer within {PREPARE_SECONDS:.0f} s"
+    return Blocker("WORKER_NOT_READY", name, problem) if problem else None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from kokuin.service.files import write_durably
 from kokuin.service.keystore import generate, has_key, key_name, key_number, open_signer
-from kokuin.service.units import UnitError, read_passphrase
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import read_passphrase
 from kokuin.trust.anchors import TrustError, read_certificates
 from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.records import ANCHOR_ADDED, CERTIFICATE_ISSUED, KEY_GENERATED

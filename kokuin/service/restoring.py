@@ -32,7 +32,8 @@ from kokuin.service.keeper_process import end_now
 from kokuin.service.keystore import key_number
 from kokuin.service.owner import OWNER
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder, read_snapshot
-from kokuin.service.units import UnitError, read_passphrase
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import read_passphrase
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import BACKUP_RESTORED, Record
 from pqc.envelope import open_envelope, stated_content_type

@@ -33,7 +33,7 @@ from kokuin.service.participants import Participants
 from kokuin.service.provisioning import UnitsMissingError, provide_units, units_of
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
 from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError
-from kokuin.service.units import UnitError
+from kokuin.service.unit_errors import UnitError
 from pqc.profiles import ProfileError, load_profile
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from kokuin.service.installer import Installer
 from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.ports import Push, Readiness
 from kokuin.service.snapshot import SnapshotFolder
-from kokuin.service.units import KeyOutOfReachError, UnitError
+from kokuin.service.unit_errors import KeyOutOfReachError, UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from kokuin.service.config import ConfigError, load_config
 from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing_policy import accepted_imprints, fit_period, unit_blockers
-from kokuin.service.units import UnitError
+from kokuin.service.unit_errors import UnitError
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.tsp import TimeStampReq
 from pqc.policies import day_end_us, load_policy, parse_policy, shipped_policies

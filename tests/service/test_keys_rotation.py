@@ -12,7 +12,7 @@ from kokuin.service.activation import last_snapshot, starting_snapshot
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.operating import operate
-from kokuin.service.units import UnitEndedError
+from kokuin.service.unit_errors import UnitEndedError
 from pqc.profiles import load_shipped
 from tests.service.asking import POLICY
 from tests.service.keepers import keeping

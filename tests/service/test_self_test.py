@@ -9,7 +9,7 @@ import pytest
 from kokuin.service import activation
 from kokuin.service.activation import first_snapshot, load_installation
 from kokuin.service.config import load_config
-from kokuin.service.units import UnitError
+from kokuin.service.unit_errors import UnitError
 from pqc.selftest import Failure, SelfTestProblem
 
 if TYPE_CHECKING:

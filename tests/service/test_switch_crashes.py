@@ -64,7 +64,7 @@ WHILE_PREPARING = """
 """
 CANNOT_LOAD = """
     from kokuin.service import installer
-    from kokuin.service.units import UnitError
+    from kokuin.service.unit_errors import UnitError
     original = installer.Installer._load
     def load(self, digest):
         if self._installed is not None:

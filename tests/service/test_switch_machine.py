@@ -23,7 +23,7 @@ from kokuin.service.datafolder import DataFolder
 from kokuin.service.snapshot import Snapshot, SnapshotFolder, UnitReference
 from kokuin.service.switch_refusals import SwitchRefusedError
 from kokuin.service.switching import Switchboard
-from kokuin.service.units import UnitEndedError, UnitError
+from kokuin.service.unit_errors import UnitEndedError, UnitError
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import Receipt, Record
 

@@ -20,7 +20,7 @@ from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.snapshot import MAX_SNAPSHOT, Snapshot, SnapshotError, SnapshotFolder
-from kokuin.service.units import UnitEndedError
+from kokuin.service.unit_errors import UnitEndedError
 from pqc.keyfiles import read_key
 from pqc.profiles import load_shipped
 from tests.service.running import serving

@@ -11,7 +11,9 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kokuin.service.config import load_config
-from kokuin.service.units import UnitError, key_path, load_unit
+from kokuin.service.keystore import key_file
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import load_unit
 from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.wire.pem import write_block
 from pqc.keyfiles import read_key, write_key
@@ -72,8 +74,8 @@ def test_a_unit_of_any_suite_is_loaded_with_its_chain(
     config = load_config(folder.root, {})
     profile = replace(load_shipped("classical"), tst=suite, certificate=suite)
     rules = IssuingRules(profile.policy(config.arc), frozenset(profile.imprints))
-    key_path(config, profile).unlink()
-    write_key(key_path(config, profile), key_of(suite), None)
+    key_file(config, profile.name).unlink()
+    write_key(key_file(config, profile.name), key_of(suite), None)
     made = make_development_hierarchy(
         suite,
         signer_of(suite).public_key,

@@ -1,0 +1,21 @@
+"""Why a time-stamp unit cannot serve."""
+
+from __future__ import annotations
+
+
+class UnitError(Exception):
+    """The unit cannot serve; the message is one line that names the file and what to do.
+
+    Attributes:
+        owner: the profile that the unit belongs to; empty where that does not matter.
+    """
+
+    owner: str = ""
+
+
+class KeyOutOfReachError(UnitError):
+    """The key's device does not answer; it may again."""
+
+
+class UnitEndedError(UnitError):
+    """The unit's certificate has expired or was revoked: nothing that is done to the files brings it back."""
