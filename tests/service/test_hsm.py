@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 PROFILES = ("classical", "classical-rsa")
-BOTH = pytest.mark.parametrize(("profile", "workers"), zip(PROFILES, (1, 2), strict=True))
+BOTH = pytest.mark.parametrize(("profile", "workers"), list(zip(PROFILES, (1, 2), strict=True)))
 """Kinds of keys and of processes: what one does in a device does not depend on the other."""
 
 
