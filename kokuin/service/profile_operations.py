@@ -51,6 +51,8 @@ class _Proposal:
     arguments: Mapping[str, Any]
     actor: str
     since: float
+    cfg: str
+    """Digest of what was in force then."""
 
 
 class ProfileOperations:
@@ -198,13 +200,18 @@ class ProfileOperations:
         fields = {"actor": actor, "act": act, "profile": name, "proposal": proposal}
         if not await self._record(CFG_PROPOSED, fields):
             return _not_recorded()
-        self._proposals[proposal] = _Proposal(operation, arguments, actor, now)
+        self._proposals[proposal] = _Proposal(
+            operation, arguments, actor, now, self._switchboard.active.digest
+        )
         return {"ok": True, "state": "proposed", "proposal": proposal}
 
     async def _approve(self, proposal: str, actor: str) -> dict[str, Any]:
         found = self._proposals.get(proposal)
-        if found is None or time.monotonic() - found.since >= PROPOSAL_SECONDS:
-            detail = "it has expired, was approved, or the service was started again since: propose it again"
+        if found is None or time.monotonic() - found.since >= PROPOSAL_SECONDS or self._is_stale(found):
+            detail = (
+                "it has expired, was approved, or the service was started again"
+                " or something else was activated since: propose it again"
+            )
             return {"ok": False, "code": "PROPOSAL_UNKNOWN", "detail": detail}
         if found.actor == actor:
             # Attack: one stolen key must not be enough.
@@ -216,6 +223,11 @@ class ProfileOperations:
         except SwitchRefusedError as error:
             name = str(found.arguments.get("name", ""))
             return await self._refused(_act_of(found.operation), name, both, error)
+
+    def _is_stale(self, proposal: _Proposal) -> bool:
+        """Say whether an act that starts from what is in force would do something else by now."""
+        starts_from = proposal.operation in {"profile.rollback", ROTATION}
+        return starts_from and proposal.cfg != self._switchboard.active.digest
 
     def _check_name(self, act: str, name: str) -> None:
         """Refuse what cannot come to anything, before anybody is asked to wait for it or to approve it."""

@@ -240,6 +240,23 @@ def test_every_act_that_changes_something_needs_both(folder: DataFolder, act: st
     asyncio.run(run())
 
 
+def test_an_approved_rollback_undoes_what_was_in_force_when_it_was_proposed_or_nothing(
+    folder: DataFolder,
+) -> None:
+    assert do(folder.root, "use", name="pq")["ok"]
+
+    async def run() -> None:
+        async with keeping(folder, TWO) as keeper:
+            stale = proposal_of(await ask(keeper, "rollback", "one"))
+            other = proposal_of(await ask(keeper, "use", "one", name="cnsa2"))
+            assert (await ask(keeper, "approve", "two", proposal=other))["ok"]
+            answer = await ask(keeper, "approve", "two", proposal=stale)
+            assert (answer["ok"], answer["code"]) == (False, "PROPOSAL_UNKNOWN")
+            assert keeper.switchboard.snapshot.default == "cnsa2"
+
+    asyncio.run(run())
+
+
 def test_a_refused_act_that_two_wanted_names_both(folder: DataFolder) -> None:
     async def run() -> None:
         async with keeping(folder, TWO) as keeper:
