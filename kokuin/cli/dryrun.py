@@ -116,10 +116,13 @@ def _write(path: Path, report: DryRunReport, lang: str) -> None:
 
 
 def say(lang: str, key: str, **params: object) -> str:
-    """Return a sentence of the report; a code without one stands for itself, and is printed anyway."""
+    """Return a sentence of the report; a code or check without one stands for itself."""
+    check = key.removeprefix("check_")
     try:
-        return text(lang, f"dryrun.{key}", **params)
+        return text(lang, f"dryrun.{key}" if check == key else f"check.{check}", **params)
     except KeyError:
+        if check != key:
+            return check
         if not key.startswith("code_"):
             raise
         return ""

@@ -139,8 +139,8 @@ def make_backup(  # noqa: PLR0913  # what goes in, to whom, and who is told
 def _other_kind(suite: EnvelopeSuite, recipient: Recipient) -> str:
     named = [f"--suite {each.id}" for each in ENVELOPE_SUITES.values() if each.kem is recipient.kind]
     return (
-        f"the recipient is for {recipient.kind.value}, {suite.id} wants {suite.kem.value}: name {' or '.join(named)}, "
-        f"or make one with `tsa keys recipient --suite {suite.id}`"
+        f"the recipient is for {recipient.kind.value}, {suite.id} wants {suite.kem.value}: "
+        f"name {' or '.join(named)}, or make one with `tsa keys recipient --suite {suite.id}`"
     )
 
 

@@ -19,7 +19,7 @@ from kokuin.service.issuing_policy import BlockerCode
 from kokuin.service.migration import dryrun_process
 from kokuin.service.migration.html import page
 from kokuin.service.migration.report import Finding, read_report
-from kokuin.service.migration.report_tokens import RenewalStep, StatusChange
+from kokuin.service.migration.report_tokens import Asset, RenewalStep, StatusChange
 from tests.service.dryruns import TOKENS, issue_tokens
 from tests.service.running import prepare
 
@@ -178,6 +178,40 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(lang: str, report: DryRu
     assert "ml-dsa-65" in found.text
     assert "2036-01-01" in found.text
     assert "{" not in found.text, "every sentence got what it names"
+
+
+@pytest.mark.parametrize(
+    ("lang", "wanted"),
+    [
+        (
+            "en",
+            ("<td>device mechanism</td>", "Validity of the signer&#x27;s", "no end known", "less than a day"),
+        ),
+        ("ja", ("<td>装置のメカニズム</td>", "署名者の証明書の有効期間", "期限の定めなし", "1 日未満")),
+    ],
+)
+def test_the_page_names_things_in_its_language(
+    lang: str, wanted: tuple[str, ...], report: DryRunReport
+) -> None:
+    asset = Asset("certificate:00ff", "CN=a unit", "device-mechanism", "", None)
+    change = StatusChange(
+        "2037-11-18T00:00:00Z", "passed", "needs-proof", "unit-validity", "EXPIRED", "x", "sha256", 3
+    )
+    step = RenewalStep("2037-11-18T00:00:00Z", 3, hash_tree=False, batches=1, minutes=0.001, octets=9)
+    since, until = "2026-11-21T00:00:00Z", "2026-11-21T00:00:15Z"
+    observed = replace(report.measured.observed, since=since, until=until)
+    named = replace(
+        report,
+        inventory=replace(report.inventory, assets=(asset,)),
+        artefacts=replace(report.artefacts, changes=(change,)),
+        renewal=replace(report.renewal, steps=(step,)),
+        measured=replace(report.measured, observed=observed),
+    )
+    text = page(named, lang, lambda key, **params: face.say(lang, key, **params))
+    assert all(each in text for each in wanted)
+    assert "CN=a unit" in text
+    assert "certificate:00ff" not in text
+    assert "&lt; 0.1" in text
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

@@ -105,4 +105,4 @@ def _asset(asset: assets.Asset) -> Asset:
     last = min(lasts, default=None)
     written = "" if last is None else "never" if last == NEVER else str(last)
     left = None if asset.years_left is None else round(asset.years_left, 2)
-    return Asset(asset.facts.id, asset.facts.kind.value, written, left)
+    return Asset(asset.facts.id, asset.facts.name, asset.facts.kind.value, written, left)

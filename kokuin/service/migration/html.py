@@ -6,6 +6,7 @@ escaped, for a profile's name and an error's text are somebody else's.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from kokuin.service.migration.html_parts import Say
     from kokuin.service.migration.report import DryRunReport, Finding
     from kokuin.service.migration.report_load import Cost
+
+
+LEAST_MINUTES = 0.1
+"""Shorter renewals are not written as 0.0."""
+SHORT_S = 86_400
+"""A load that was observed for less than a day says little of a year."""
 
 
 def page(report: DryRunReport, lang: str, say: Say) -> str:
@@ -89,7 +96,12 @@ def _inventory(report: DryRunReport, say: Say) -> str:
     unknown = [(say(f"unknown_{row.what}"), row.value, f"{row.tokens:,}") for row in found.unknown]
     imprints = [(row.name, f"{row.tokens:,}") for row in found.imprints]
     assets = [
-        (each.id, each.kind, each.last_fit, "" if each.years_left is None else f"{each.years_left:.1f}")
+        (
+            each.name,
+            say(f"kind_{each.kind}"),
+            _last_fit(each.last_fit, say),
+            "-" if each.years_left is None else f"{each.years_left:.1f}",
+        )
         for each in found.assets
     ]
     return section(
@@ -101,6 +113,10 @@ def _inventory(report: DryRunReport, say: Say) -> str:
         table(words(say, "unknown", "value", "tokens"), unknown, numbers=1),
         table(words(say, "asset", "kind", "last_fit", "years_left"), assets, numbers=1),
     )
+
+
+def _last_fit(last: str, say: Say) -> str:
+    return say("last_fit_none") if not last else say("last_fit_never") if last == "never" else last
 
 
 def _artefacts(report: DryRunReport, say: Say) -> str:
@@ -118,7 +134,7 @@ def _artefacts(report: DryRunReport, say: Say) -> str:
             change.at[:10],
             say(f"state_{change.before}"),
             say(f"state_{change.after}"),
-            f"{change.cause} {change.reason}".strip(),
+            f"{say(f'check_{change.cause}')} {change.reason}".strip(),
             f"{change.suite}, {change.imprint}",
             f"{change.tokens:,}",
         )
@@ -155,7 +171,7 @@ def _renewal(report: DryRunReport, say: Say) -> str:
             say("hash_tree" if step.hash_tree else "time_stamp"),
             f"{step.tokens:,}",
             f"{step.batches:,}",
-            f"{step.minutes:.1f}",
+            f"{step.minutes:.1f}" if step.minutes >= LEAST_MINUTES else f"< {LEAST_MINUTES}",
             octets(step.octets),
         )
         for step in plan.steps
@@ -199,6 +215,8 @@ def _measured(report: DryRunReport, say: Say) -> str:
     head = words(say, "profile", "granted", "per_second", "p50_ms", "p99_ms", "token_octets", "octets_a_year")
     verified = say("verified", passed=f"{measured.passed:,}", verified=f"{measured.verified:,}")
     notes = [say("device_not_measured")] if measured.device else []
+    if observed.since and _seconds(observed.since, observed.until) < SHORT_S:
+        notes.append(say("observed_short"))
     notes += [say("shortened", profile=cost.profile) for cost in costs if cost.shortened]
     return section(
         6,
@@ -210,9 +228,14 @@ def _measured(report: DryRunReport, say: Say) -> str:
     )
 
 
+def _seconds(since: str, until: str) -> float:
+    return (dt.datetime.fromisoformat(until) - dt.datetime.fromisoformat(since)).total_seconds()
+
+
 def _cost_chart(say: Say, name: str, costs: Sequence[Cost]) -> str:
+    decimals = 2 if name.endswith("_ms") else 0
     rows = [
-        Bar(cost.profile, getattr(cost, name), f"{getattr(cost, name):,.2f}", style)
+        Bar(cost.profile, getattr(cost, name), f"{getattr(cost, name):,.{decimals}f}", style)
         for cost, style in zip(costs, ("before", "after"), strict=False)
     ]
     said = say(f"column_{name}")

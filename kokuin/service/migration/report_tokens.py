@@ -34,12 +34,14 @@ class Asset:
 
     Attributes:
         id: stable name.
+        name: for people.
         kind: key, certificate, TLS and so on.
         last_fit: last day on which the judging policy lets it be used; empty: no end is known.
         years_left: until then, None where no end is known.
     """
 
     id: str
+    name: str
     kind: str
     last_fit: str
     years_left: float | None
