@@ -17,8 +17,9 @@ import pytest
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.config import load_config
 from kokuin.service.migration.assets import AssetKind, Decided, Note, State
-from kokuin.service.migration.counting import UNKNOWN, count_tokens
+from kokuin.service.migration.counting import count_tokens
 from kokuin.service.migration.inventory import document
+from kokuin.service.migration.leaf_fields import UNKNOWN
 from kokuin.service.migration.tls import HYBRID, supported_groups, tls_facts
 from kokuin.service.snapshot import UnitReference
 from kokuin.trust.records import Record

@@ -1,17 +1,14 @@
 """Counts of tokens by what protects them, read from the ledger beside its writer.
 
 Memory stays flat: leaves are read a page at a time and only sums are kept.
-Leaves are taken as they are; whether they are genuine is for the ledger's own
-check to say.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
+from kokuin.service.migration.leaf_fields import UNKNOWN, gen_of, leaf_fields, names_of, text_of
 from kokuin.trust.records import TST_ISSUED
 
 if TYPE_CHECKING:
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
 
 MAX_GROUPS = 4096
 """Combinations that are kept apart; a service has some dozens in its life."""
-UNKNOWN = "unknown"
-"""Stands for a field that a leaf lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +66,20 @@ def count_tokens(reader: LedgerReader) -> TokenCounts:
     sums: dict[tuple[str, tuple[str, ...], str, str], list[int]] = {}
     tokens = apart = unreadable = 0
     for stored in reader.walk(0, size, tokens=False):
-        leaf = _read(stored.leaf)
+        leaf = leaf_fields(stored.leaf)
         if leaf is None:
             unreadable += 1
             continue
         if leaf.get("kind") != TST_ISSUED:
             continue
         tokens += 1
-        key = (_text(leaf, "profile"), _names(leaf), _text(leaf, "imp_alg"), _text(leaf, "signer"))
-        gen = leaf.get("gen")
-        moment = gen if isinstance(gen, int) else 0
+        key = (
+            text_of(leaf, "profile"),
+            names_of(leaf, "suites") or (UNKNOWN,),
+            text_of(leaf, "imp_alg"),
+            text_of(leaf, "signer"),
+        )
+        moment = gen_of(leaf)
         known = sums.get(key)
         if known is not None:
             known[0] += 1
@@ -92,31 +91,3 @@ def count_tokens(reader: LedgerReader) -> TokenCounts:
     groups = [TokenGroup(*key, *each) for key, each in sums.items()]
     groups.sort(key=lambda group: (-group.count, group.profile, group.suites, group.imprint, group.signer))
     return TokenCounts(size, tokens, tuple(groups), apart, unreadable)
-
-
-def _read(octets: bytes) -> dict[str, Any] | None:
-    try:
-        leaf = orjson.loads(octets)
-    except orjson.JSONDecodeError:
-        return None
-    return leaf if isinstance(leaf, dict) else None
-
-
-def _text(leaf: dict[str, Any], name: str) -> str:
-    return _printable(leaf.get(name))
-
-
-def _names(leaf: dict[str, Any]) -> tuple[str, ...]:
-    value = leaf.get("suites")
-    if not isinstance(value, list) or not value:
-        return (UNKNOWN,)
-    return tuple(map(_printable, value))
-
-
-def _printable(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        return UNKNOWN
-    if value.isprintable():
-        return value
-    # Control characters out of a leaf must not reach a terminal or a table.
-    return "".join(character if character.isprintable() else "\ufffd" for character in value)

@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from kokuin.service.migration.leaf_fields import UNKNOWN, gen_of, leaf_fields, names_of, text_of
 from kokuin.trust.records import BACKUP_MADE, CFG_ACTIVATED, TST_ISSUED
 from kokuin.trust.token import TokenFacts, read_token
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from kokuin.ledger.reader import LedgerReader, Stored
 
 MINUTE_US = 60_000_000
-UNKNOWN = "unknown"
-"""Stands for a field that a leaf lacks."""
 _STEP = 512
 
 
@@ -124,17 +121,17 @@ def survey(
     for stored in reader.walk(0, found.leaves):
         if stored.index % _STEP == 0:
             progress(stored.index, found.leaves)
-        leaf = _read(stored.leaf)
+        leaf = leaf_fields(stored.leaf)
         if leaf is None:
             found.unreadable += 1
         elif leaf.get("kind") == CFG_ACTIVATED:
-            defaults[_text(leaf, "cfg")] = _text(leaf, "profile")
+            defaults[text_of(leaf, "cfg")] = text_of(leaf, "profile")
         elif leaf.get("kind") == BACKUP_MADE:
-            found.backed_up.update(_names(leaf, "keys"))
+            found.backed_up.update(names_of(leaf, "keys"))
         elif leaf.get("kind") == TST_ISSUED:
             _count(found, leaf, stored, ends)
-            found.by_default += defaults.get(_text(leaf, "cfg")) == leaf.get("profile")
-            gen = _gen(leaf)
+            found.by_default += defaults.get(text_of(leaf, "cfg")) == leaf.get("profile")
+            gen = gen_of(leaf)
             if since_us is None or gen >= since_us:
                 found.places.append(stored.index)
                 found.first_us = gen if found.first_us is None else min(found.first_us, gen)
@@ -154,22 +151,22 @@ def sample(reader: LedgerReader, places: Sequence[int], most: int) -> list[Asked
     asked = []
     for number in range(count):
         stored = reader.by_index(places[number * len(places) // count])
-        leaf = None if stored is None else _read(stored.leaf)
+        leaf = None if stored is None else leaf_fields(stored.leaf)
         if stored is None or leaf is None or stored.token is None:
             continue
         facts = read_token(stored.token)
         certificates = isinstance(facts, TokenFacts) and bool(facts.signed_data.certificates)
-        asked.append(Asked(_text(leaf, "imp_alg"), certificates))
+        asked.append(Asked(text_of(leaf, "imp_alg"), certificates))
     return asked
 
 
 def _count(found: Survey, leaf: Mapping[str, Any], stored: Stored, ends: Sequence[int]) -> None:
-    gen = _gen(leaf)
+    gen = gen_of(leaf)
     kind = Kind(
-        _text(leaf, "profile"),
-        "+".join(_names(leaf, "suites")) or UNKNOWN,
-        _text(leaf, "imp_alg"),
-        _text(leaf, "signer"),
+        text_of(leaf, "profile"),
+        "+".join(names_of(leaf, "suites")) or UNKNOWN,
+        text_of(leaf, "imp_alg"),
+        text_of(leaf, "signer"),
         bisect.bisect_left(ends, gen),
     )
     cohort = found.cohorts.get(kind)
@@ -181,26 +178,3 @@ def _count(found: Survey, leaf: Mapping[str, Any], stored: Stored, ends: Sequenc
     cohort.octets += len(token)
     if token and gen > cohort.specimen_gen:
         cohort.specimen, cohort.specimen_gen = token, gen
-
-
-def _read(octets: bytes) -> dict[str, Any] | None:
-    try:
-        leaf = orjson.loads(octets)
-    except orjson.JSONDecodeError:
-        return None
-    return leaf if isinstance(leaf, dict) else None
-
-
-def _text(leaf: Mapping[str, Any], name: str) -> str:
-    value = leaf.get(name)
-    return value if isinstance(value, str) and value else UNKNOWN
-
-
-def _names(leaf: Mapping[str, Any], name: str) -> list[str]:
-    value = leaf.get(name)
-    return [str(each) for each in value] if isinstance(value, list) else []
-
-
-def _gen(leaf: Mapping[str, Any]) -> int:
-    value = leaf.get("gen")
-    return value if isinstance(value, int) else 0

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kokuin.service.migration.assets import AssetKind, State
-from kokuin.service.migration.counting import UNKNOWN
+from kokuin.service.migration.leaf_fields import UNKNOWN
 from kokuin.service.migration.limits import changes_of, governing, limits_of, to_moment
 from kokuin.service.migration.mechanisms import of_hash, of_recorded
 from pqc.policies import NEVER, Role, Suitability, Usage
