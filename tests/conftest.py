@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.softhsm import make_softhsm
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
 settings.register_profile("kokuin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kokuin")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_the_start() -> Iterator[None]:
+    """Let no test inherit where another one sent the log."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

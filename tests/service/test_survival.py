@@ -107,6 +107,8 @@ def test_a_child_that_dies_again_and_again_ends_the_service_and_frees_the_port(t
                 killed.add(pid)
         return two.process.poll() is not None
 
+    two.stop()  # a new parent: the old one remembers the deaths of the tests before
+    two.start()
     orphans = children(two.process.pid)
     wait_until("the parent gives up", strike)
     assert two.process.returncode not in {0, -signal.SIGKILL}
