@@ -18,6 +18,8 @@ from kokuin.service.config import load_config
 from kokuin.service.migration import trial
 from kokuin.service.migration.dryrun import DryRunRequest, read_period, rehearse
 from kokuin.service.migration.dryrun_measure import YEAR_SECONDS
+from kokuin.service.migration.dryrun_status import State, Verdict, renewal
+from kokuin.service.migration.dryrun_survey import Cohort, Kind
 from kokuin.service.migration.report import read_report
 from kokuin.trust.anchors import load_trust, read_certificates
 from kokuin.trust.judge import Context, judge_token
@@ -165,6 +167,13 @@ def test_the_renewal_plan_covers_every_token_once(report: DryRunReport) -> None:
     depth = math.ceil(math.log2(TOKENS))
     assert step.octets == round(report.measured.candidate.token_octets) + TOKENS * depth * 64
     assert step.minutes > 0
+
+
+@pytest.mark.parametrize(("needed_us", "tokens"), [(99, 0), (100, 7)])
+def test_a_token_is_renewed_only_while_it_is_needed(needed_us: int, tokens: int) -> None:
+    cohort = Cohort(Kind("classical", "ecdsa-p256-sha256", "sha256", "", 0), tokens=7, specimen_gen=1_000)
+    line = [(cohort, 1_000, Verdict(State.PASSED)), (cohort, 1_100, Verdict(State.NEEDS_PROOF))]
+    assert renewal([line], None, needed_us).tokens == tokens
 
 
 def test_clients_keep_a_way_to_the_former_profile(report: DryRunReport, folder: DataFolder) -> None:

@@ -77,8 +77,14 @@ def test_tokens_to_renew_are_counted_by_the_first_thing_that_ends(folder: DataFo
     assert found[END_2030].names == ("ecdsa-p256-sha256",)
     # ETSI ends neither ML-DSA nor SHA-512, and says nothing of what nobody knows.
     assert list(found) == [END_2030]
-    japan = {each.last.year: each.tokens for each in _of(take(folder), Act.RENEW, "jp-cryptrec")}
+    japan = {each.last.year: each.tokens for each in _of(take(folder, years=60), Act.RENEW, "jp-cryptrec")}
     assert japan == {2050: 4, 2070: 3}
+
+
+def test_a_token_that_nobody_needs_any_more_is_not_to_be_renewed(folder: DataFolder) -> None:
+    assert _of(take(folder, years=10), Act.RENEW, "jp-cryptrec") == []
+    assert {each.last.year for each in _of(take(folder, years=30), Act.RENEW, "jp-cryptrec")} == {2050}
+    assert {each.tokens for each in _of(take(folder, years=10), Act.CERTIFICATE_ENDS)} == {0}
 
 
 def test_a_certificate_that_outlives_its_algorithm_is_to_be_replaced(folder: DataFolder) -> None:
@@ -89,7 +95,7 @@ def test_a_certificate_that_outlives_its_algorithm_is_to_be_replaced(folder: Dat
 
 
 def test_ends_of_key_and_certificate_are_in_the_plan(folder: DataFolder) -> None:
-    made = take(folder, "baseline")
+    made = take(folder, "baseline", years=20)
     (key,) = _of(made, Act.KEY_ENDS)
     assert key.names == ("unit-classical",)
     tokens = {each.tokens for each in _of(made, Act.CERTIFICATE_ENDS)}

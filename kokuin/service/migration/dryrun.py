@@ -25,6 +25,7 @@ from kokuin.service.migration.dryrun_measure import cost_of, renewal_cost
 from kokuin.service.migration.dryrun_survey import Asked, sample, survey
 from kokuin.service.migration.gathering import snapshot_in_force
 from kokuin.service.migration.inventory import inventory
+from kokuin.service.migration.limits import DAYS_A_YEAR
 from kokuin.service.migration.report import SCHEMA, DryRunReport, Finding
 from kokuin.service.migration.report_load import Measured, Observed
 from kokuin.service.migration.trial import Trial, TrialError, make_queries
@@ -174,7 +175,11 @@ class _Rehearsal:
             ),
             inventory=count(self._survey, self._certificates, self._trust, self._made),
             artefacts=status.artefacts(lines),
-            renewal=status.renewal(lines, self._renewal_cost(measured.candidate or measured.in_force)),
+            renewal=status.renewal(
+                lines,
+                self._renewal_cost(measured.candidate or measured.in_force),
+                int(self._config.retention_years * DAYS_A_YEAR * 86_400e6),
+            ),
             chain=ready,
             measured=measured,
             clients=self._clients(measured),

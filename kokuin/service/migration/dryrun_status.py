@@ -128,12 +128,16 @@ def artefacts(lines: Iterable[Sequence[tuple[Cohort, int, Verdict]]]) -> Artefac
     )
 
 
-def renewal(lines: Iterable[Sequence[tuple[Cohort, int, Verdict]]], cost: RenewalCost | None) -> Renewal:
-    """Plan the renewal of every token that passes today and will not for ever.
+def renewal(
+    lines: Iterable[Sequence[tuple[Cohort, int, Verdict]]], cost: RenewalCost | None, needed_us: int
+) -> Renewal:
+    """Plan the renewal of every token that passes today and will not for as long as it is needed.
 
     Args:
         lines: of `verdicts`.
         cost: measured; None: nothing was, and minutes and octets stay 0.
+        needed_us: how long a token must stay provable after its genTime, microseconds; a cohort is needed as
+            long as its newest token.
     """
     due: Counter[tuple[int, bool]] = Counter()
     lost = 0
@@ -143,7 +147,7 @@ def renewal(lines: Iterable[Sequence[tuple[Cohort, int, Verdict]]], cost: Renewa
             lost += cohort.tokens
             continue
         worse = next(((at, verdict) for _, at, verdict in line if not verdict.state.good), None)
-        if worse is not None:
+        if worse is not None and worse[0] <= cohort.specimen_gen + needed_us:
             due[worse[0], worse[1].cause in _HASH_CHECKS] += cohort.tokens
     steps = tuple(_step(at, tokens, cost, hash_tree=tree) for (at, tree), tokens in sorted(due.items()))
     return Renewal(sum(due.values()), lost, BATCH, steps)

@@ -137,7 +137,7 @@ class Renewal:
     """Part 4: how many tokens are to be renewed, by when, at what cost.
 
     Attributes:
-        tokens: that need renewal at any time that the policy knows.
+        tokens: that need renewal while they must stay provable.
         lost: that no renewal can save under this policy, or that it is too late for.
         batch: tokens under one archive time-stamp.
         steps: the earliest first.

@@ -176,7 +176,8 @@ def _tokens(made: Inventory) -> Iterator[Milestone]:
                 names, count = grouped.get(key, (set(), 0))
                 grouped[key] = names | {name}, count + group.count
     for (policy_name, last, source, draft), (names, count) in grouped.items():
-        yield Milestone(last, Act.RENEW, tuple(sorted(names)), policy_name, source, draft, count)
+        if last < made.needed_until:  # later nobody needs them any more
+            yield Milestone(last, Act.RENEW, tuple(sorted(names)), policy_name, source, draft, count)
 
 
 def _outliving(made: Inventory) -> Iterator[Milestone]:
@@ -209,8 +210,9 @@ def _periods(made: Inventory) -> Iterator[Milestone]:
         act, until = acts.get(asset.facts.kind), asset.facts.until_us
         if act is None or until is None or asset.facts.state not in {State.IN_USE, State.KEPT}:
             continue
-        tokens = asset.facts.tokens if act is Act.CERTIFICATE_ENDS else 0
-        yield Milestone(to_moment(until).date(), act, (asset.facts.name,), tokens=tokens)
+        last = to_moment(until).date()
+        needed = act is Act.CERTIFICATE_ENDS and last < made.needed_until
+        yield Milestone(last, act, (asset.facts.name,), tokens=asset.facts.tokens if needed else 0)
 
 
 def _legacy(made: Inventory) -> Iterator[Milestone]:
