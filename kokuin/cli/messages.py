@@ -29,7 +29,7 @@ def text(lang: str, key: str, /, **params: object) -> str:
     Raises:
         KeyError: there is no such sentence.
     """
-    section, _, code = key.partition(".")
+    section, _, code = key.rpartition(".")
     return _sentences(lang)[section][code].format(**params)
 
 

@@ -1,0 +1,33 @@
+"""`tsa ledger`: what is done with the audit ledger; each act is a module of its own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import text
+
+if TYPE_CHECKING:
+    import argparse
+
+ACTS: dict[str, str] = {}
+"""Act -> module with `add_arguments(parser, lang)` and `run(arguments) -> int`; its help is the sentence
+`ledger.ACT_help`, its other sentences stand in the table `["ledger.ACT"]`. On its top level a module imports
+nothing but `kokuin.cli` and what every platform has: `check` and `fetch` run where no service does.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the acts and their options."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
+    for act, module in ACTS.items():
+        about = text(lang, f"ledger.{act}_help")
+        command = acts.add_parser(act, help=about, description=about)
+        importlib.import_module(module).add_arguments(command, lang)
+        command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; the act says which exit codes it has."""
+    code: int = importlib.import_module(ACTS[arguments.act]).run(arguments)
+    return code
