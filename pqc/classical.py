@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from kokuin.wire import oids
 from pqc.pss import pss_digest_and_salt
 from pqc.scheme import KeyFacts, KeyMismatchError
+from pqc.selfhashing import SelfHashingScheme, SelfHashingVerifier
 from pqc.suites import Family
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kokuin.wire.algorithms import AlgorithmIdentifier
     from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.scheme import Verifier
     from pqc.suites import Suite
 
 MAX_RSA_BITS = 16384
@@ -213,44 +215,19 @@ class EcdsaScheme:
         return lambda message: key.sign(message, scheme)
 
 
-@dataclass(frozen=True, slots=True)
-class EddsaVerifier:
-    """A public key on an Edwards curve."""
-
-    facts: KeyFacts
-    key: ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-    oid: str
-
-    def verify(
-        self,
-        algorithm: AlgorithmIdentifier,
-        digest: str | None,  # noqa: ARG002  # the scheme has its own
-        message: bytes,
-        signature: bytes,
-    ) -> None:
-        """Verify PureEdDSA without a context (RFC 8419 §1)."""
-        if algorithm.oid != self.oid:
-            raise ValueError(algorithm.oid)
-        self.key.verify(signature, message)
-
-
-class EddsaScheme:
+class EddsaScheme(SelfHashingScheme):
     """Ed25519 and Ed448, pure (RFC 8032 §5.1, §5.2)."""
 
     key_oids = signature_oids = frozenset({oids.ID_ED25519, oids.ID_ED448})
 
-    def load_public(self, public: PublicKeyInfo) -> EddsaVerifier:
+    def load_public(self, public: PublicKeyInfo) -> Verifier:
         """Read a key of RFC 8410 §4."""
         key = load_der_public_key(public.der)
         if isinstance(key, ed25519.Ed25519PublicKey):
-            return EddsaVerifier(KeyFacts("ed25519", "Ed25519", 256), key, oids.ID_ED25519)
+            return SelfHashingVerifier(KeyFacts("ed25519", "Ed25519", 256), key, oids.ID_ED25519)
         if isinstance(key, ed448.Ed448PublicKey):
-            return EddsaVerifier(KeyFacts("ed448", "Ed448", 448), key, oids.ID_ED448)
+            return SelfHashingVerifier(KeyFacts("ed448", "Ed448", 448), key, oids.ID_ED448)
         raise ValueError(public.algorithm.oid)
-
-    def digest_under(self, algorithm: AlgorithmIdentifier, digest: str | None) -> None:  # noqa: ARG002  # seam
-        """Hashes by itself."""
-        return
 
     def generate(self, suite: Suite) -> PrivateKey:
         """Make a key on the suite's curve."""

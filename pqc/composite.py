@@ -27,15 +27,18 @@ from pqc.keyinfo import (
     read_private_info,
     read_public_info,
 )
-from pqc.lattice import SEED, MlDsaScheme, MlDsaVerifier, software_key
+from pqc.lattice import SEED, MlDsaScheme, software_key
 from pqc.scheme import KeyFacts, KeyMismatchError
+from pqc.selfhashing import SelfHashingScheme
 from pqc.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.lattice import MlDsaPublicKey
     from pqc.scheme import Scheme, Verifier
+    from pqc.selfhashing import SelfHashingVerifier
     from pqc.suites import Suite
 
 PREFIX = b"CompositeAlgorithmSignatures2025"
@@ -185,7 +188,7 @@ class CompositeVerifier:
 
     facts: KeyFacts
     composite: CompositeAlgorithm
-    ml_dsa: MlDsaVerifier
+    ml_dsa: SelfHashingVerifier[MlDsaPublicKey]
     traditional: Verifier
 
     def verify(
@@ -250,7 +253,7 @@ def combine(
     return sign
 
 
-class CompositeScheme:
+class CompositeScheme(SelfHashingScheme):
     """The composite algorithms of `ALGORITHMS`."""
 
     key_oids = signature_oids = frozenset(ALGORITHMS)
@@ -268,10 +271,6 @@ class CompositeScheme:
             self._ml_dsa.load_public(first),
             composite.traditional.scheme.load_public(second),
         )
-
-    def digest_under(self, algorithm: AlgorithmIdentifier, digest: str | None) -> None:  # noqa: ARG002  # seam
-        """Hashes by itself, with PH."""
-        return
 
     def generate(self, suite: Suite) -> PrivateKey:
         """Make two fresh keys (§3.1)."""

@@ -12,12 +12,13 @@ from kokuin.wire import oids
 from pqc import slhdsa
 from pqc.keyinfo import EncodedPrivateKey
 from pqc.scheme import KeyFacts, KeyMismatchError, SignerError, SignerProblem
+from pqc.selfhashing import SelfHashingScheme, SelfHashingVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kokuin.wire.algorithms import AlgorithmIdentifier
     from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
+    from pqc.scheme import Verifier
     from pqc.suites import Suite
 
 EXTRA = "slh"
@@ -40,44 +41,34 @@ class SlhDsaKey(EncodedPrivateKey):
 
 
 @dataclass(frozen=True, slots=True)
-class SlhDsaVerifier:
-    """An SLH-DSA public key."""
+class SlhDsaPublicKey:
+    """PK.seed || PK.root (FIPS 205 §9.1) of a parameter set."""
 
-    facts: KeyFacts
     parameters: slhdsa.ParameterSet
     octets: bytes
-    oid: str
 
-    def verify(
-        self,
-        algorithm: AlgorithmIdentifier,
-        digest: str | None,  # noqa: ARG002  # the scheme has its own
-        message: bytes,
-        signature: bytes,
-    ) -> None:
-        """Verify in pure mode with the empty context (RFC 9909 §4, RFC 9814 §4)."""
-        if algorithm.oid != self.oid:
-            raise ValueError(algorithm.oid)
-        if not slhdsa.verify(self.parameters, self.octets, message, signature):
+    def verify(self, signature: bytes, data: bytes, /) -> None:
+        """Verify in pure mode with the empty context (RFC 9909 §4).
+
+        Raises:
+            InvalidSignature: it is not the key's signature over `data`.
+        """
+        if not slhdsa.verify(self.parameters, self.octets, data, signature):
             raise InvalidSignature
 
 
-class SlhDsaScheme:
+class SlhDsaScheme(SelfHashingScheme):
     """SLH-DSA with SHA-2; suites exist for 192s and 256s (ETSI TS 119 312 lists no 128)."""
 
     key_oids = signature_oids = frozenset(_SETS)
 
-    def load_public(self, public: PublicKeyInfo) -> SlhDsaVerifier:
+    def load_public(self, public: PublicKeyInfo) -> Verifier:
         """Read PK.seed || PK.root (RFC 9909 §5)."""
         parameters = _SETS[public.algorithm.oid]
         if len(public.bare) != parameters.public_size:
             raise ValueError(parameters.name)
         facts = KeyFacts("slh-dsa", parameters.name, 8 * parameters.n)
-        return SlhDsaVerifier(facts, parameters, public.bare, public.algorithm.oid)
-
-    def digest_under(self, algorithm: AlgorithmIdentifier, digest: str | None) -> None:  # noqa: ARG002  # seam
-        """Hashes by itself."""
-        return
+        return SelfHashingVerifier(facts, SlhDsaPublicKey(parameters, public.bare), public.algorithm.oid)
 
     def generate(self, suite: Suite) -> PrivateKey:
         """Make a key with pqcrypto."""

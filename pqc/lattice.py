@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import Fields, read_node, read_whole
 from pqc.scheme import KeyFacts, KeyMismatchError
+from pqc.selfhashing import SelfHashingScheme, SelfHashingVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kokuin.wire.algorithms import AlgorithmIdentifier
     from pqc.keyinfo import PrivateKey, PrivateKeyInfo, PublicKeyInfo
     from pqc.suites import Suite
 
@@ -52,43 +52,18 @@ _SETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MlDsaVerifier:
-    """An ML-DSA public key."""
-
-    facts: KeyFacts
-    key: MlDsaPublicKey
-    oid: str
-
-    def verify(
-        self,
-        algorithm: AlgorithmIdentifier,
-        digest: str | None,  # noqa: ARG002  # the scheme has its own
-        message: bytes,
-        signature: bytes,
-    ) -> None:
-        """Verify in pure mode with the empty context (RFC 9881 §3, RFC 9882 §3.1)."""
-        if algorithm.oid != self.oid:
-            raise ValueError(algorithm.oid)
-        self.key.verify(signature, message)
-
-
-class MlDsaScheme:
+class MlDsaScheme(SelfHashingScheme):
     """ML-DSA-44, -65 and -87."""
 
     key_oids = signature_oids = frozenset(_SETS)
 
-    def load_public(self, public: PublicKeyInfo) -> MlDsaVerifier:
+    def load_public(self, public: PublicKeyInfo) -> SelfHashingVerifier[MlDsaPublicKey]:
         """Read the raw public key (RFC 9881 §4)."""
         parameters = _SETS[public.algorithm.oid]
         key = parameters.public.from_public_bytes(public.bare)
-        return MlDsaVerifier(
+        return SelfHashingVerifier(
             KeyFacts("ml-dsa", parameters.name, parameters.number), key, public.algorithm.oid
         )
-
-    def digest_under(self, algorithm: AlgorithmIdentifier, digest: str | None) -> None:  # noqa: ARG002  # seam
-        """Hashes by itself."""
-        return
 
     def generate(self, suite: Suite) -> PrivateKey:
         """Make a key of the suite's parameter set."""
