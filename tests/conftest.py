@@ -1,4 +1,4 @@
-"""What holds for every test, and the PKCS#11 device that several rooms use."""
+"""What holds for every test, and the PKCS#11 device and the database servers that several rooms use."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import make_postgres
 from tests.softhsm import make_softhsm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres import Postgres
     from tests.softhsm import SoftHsm
 
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
@@ -35,3 +37,24 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
         for name, value in made.settings.items():
             patch.setenv(name, value)
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """PostgreSQL for the tests of this process, which never stop it; each makes databases of its own."""
+    yield from _running_postgres()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """PostgreSQL for a test that stops, kills or sets it back."""
+    yield from _running_postgres()
+
+
+def _running_postgres() -> Iterator[Postgres]:
+    made = make_postgres()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()

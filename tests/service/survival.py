@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kokuin.service.initialising import InitRequest, initialise
+from tests.ports import free_port
 from tests.service.survival_clients import Outcome, Stamped, ask
 
 if TYPE_CHECKING:
@@ -52,19 +51,6 @@ def make_folder(root: Path) -> Path:
     folder = root / "data"
     initialise(InitRequest(folder))
     return folder
-
-
-def free_port() -> int:
-    """Return a port that nobody held a moment ago and that no client is given between two starts."""
-    while True:
-        port = random.randrange(10_000, max(20_000, _first_ephemeral()))  # noqa: S311  # no secret
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind((HOST, port))
-            return port
-
-
-def _first_ephemeral() -> int:
-    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
 
 
 def wait_until(what: str, look: Callable[[], T | None], seconds: float = START_SECONDS) -> T:
