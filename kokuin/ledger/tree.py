@@ -111,7 +111,7 @@ def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[by
     if not 0 <= index < size <= MAX_SIZE or not _are_hashes(proof, leaf_hash, root):
         return False
     # Below the height where the paths of this leaf and of the last one meet, siblings stand on the side that
-    # the index's bit names; above it all stand on the left, one for each set bit. No other length is possible.
+    # the index's bit names; above it all stand on the left, one for each set bit. No other number is right.
     inner = (index ^ (size - 1)).bit_length()
     if len(proof) != inner + (index >> inner).bit_count():
         return False
@@ -150,7 +150,7 @@ def verify_consistency(
 
 
 def _joins(old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    # The path runs upward from the old tree's last peak, of 2**low leaves: an inclusion proof of that subtree.
+    # The path runs upward from the old tree's last peak, of 2**low leaves, as for an inclusion proof of it.
     low = (old_size & -old_size).bit_length() - 1
     index = (old_size >> low) - 1
     inner = (index ^ (new_size - 1 >> low)).bit_length()
