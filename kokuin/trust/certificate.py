@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kokuin.trust.name import same_name
+from kokuin.trust.signed import read_signed
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import Fields, Node, children, read_whole
 from kokuin.wire.errors import WireCode, WireError
@@ -22,6 +23,7 @@ from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kokuin.trust.signed import Signed
     from kokuin.wire.algorithms import AlgorithmIdentifier
 
 CERTIFICATE_LIMITS = Limits(size=131_072, depth=32, elements=10_000)
@@ -157,19 +159,15 @@ def read_certificate(der: bytes) -> Certificate:
             algorithms inside and outside differ (RFC 5280 §4.1.1.2).
     """
     prescan(der, CERTIFICATE_LIMITS)
-    outer = Fields(read_whole(der, asn1.SEQUENCE))
-    body = outer.take(asn1.SEQUENCE)
-    algorithm = read_algorithm(outer.take_any())
-    signature, _ = asn1.bit_string(outer.take_any())
-    outer.finish()
-    return _read_body(der, body, algorithm, signature)
+    return _read_body(der, read_signed(der))
 
 
-def _read_body(der: bytes, body: Node, algorithm: AlgorithmIdentifier, signature: bytes) -> Certificate:
+def _read_body(der: bytes, signed: Signed) -> Certificate:
+    body = signed.body
     fields = Fields(body)
     version = fields.optional(asn1.context(0))
     serial = asn1.integer(fields.take_any())
-    if read_algorithm(fields.take_any()) != algorithm:
+    if read_algorithm(fields.take_any()) != signed.algorithm:
         raise WireError(WireCode.BAD_VALUE, body.start)
     issuer = fields.take(asn1.SEQUENCE).octets
     validity = [asn1.time(moment).microseconds for moment in children(fields.take(asn1.SEQUENCE))]
@@ -191,8 +189,8 @@ def _read_body(der: bytes, body: Node, algorithm: AlgorithmIdentifier, signature
         not_before=validity[0],
         not_after=validity[1],
         public_key=public_key,
-        signature_algorithm=algorithm,
-        signature=signature,
+        signature_algorithm=signed.algorithm,
+        signature=signed.signature,
         extensions=extensions,
         basic_constraints=_basic_constraints(extensions.get(oids.ID_CE_BASIC_CONSTRAINTS)),
         key_usage=_key_usage(extensions.get(oids.ID_CE_KEY_USAGE)),

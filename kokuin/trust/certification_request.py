@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from kokuin.trust import extensions as ext
 from kokuin.trust.certificate import KEY_USAGE_DIGITAL_SIGNATURE
 from kokuin.trust.name import distinguished_name, unique_common_name
+from kokuin.trust.signed import read_signed
 from kokuin.trust.tbs import extensions, signed
 from kokuin.wire import asn1, encode, oids
-from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
+from kokuin.wire.der import Fields, Node, children, expect, only_child
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks, write_block
 from kokuin.wire.prescan import Limits, prescan
-from kokuin.wire.tsp import Extension, read_algorithm, read_extensions
+from kokuin.wire.tsp import Extension, read_extensions
 from pqc.verifying import SignatureOutcome, verify_signature
 
 if TYPE_CHECKING:
@@ -118,18 +119,14 @@ def _octets(data: bytes) -> bytes:
 
 def _read(der: bytes) -> CertificationRequest:
     prescan(der, REQUEST_LIMITS)
-    outer = Fields(read_whole(der, asn1.SEQUENCE))
-    info = outer.take(asn1.SEQUENCE)
-    algorithm = read_algorithm(outer.take_any())
-    signature, _ = asn1.bit_string(outer.take_any())
-    outer.finish()
-    request = _read_info(Fields(info))
+    frame = read_signed(der)
+    request = _read_info(Fields(frame.body))
     outcome = verify_signature(
         public_key_der=request.public_key,
-        algorithm=algorithm,
+        algorithm=frame.algorithm,
         digest=None,
-        message=info.octets,
-        signature=signature,
+        message=frame.body.octets,
+        signature=frame.signature,
     ).outcome
     if outcome is SignatureOutcome.UNSUPPORTED:
         raise RequestError(RequestCode.ALGORITHM)

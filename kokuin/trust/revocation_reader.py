@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kokuin.trust.revocation import Revocation, RevocationReason
+from kokuin.trust.signed import read_signed
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import Fields, Node, children, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
@@ -17,7 +18,7 @@ from pqc.verifying import SignatureVerdict, verify_signature
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kokuin.wire.algorithms import AlgorithmIdentifier
+    from kokuin.trust.signed import Signed
 
 LIST_LIMITS = Limits(size=16 * 1024 * 1024, depth=16, elements=2_000_000)
 """Lists of large authorities hold some hundred thousand entries."""
@@ -45,18 +46,16 @@ class PublishedList:
     this_update: int
     next_update: int | None
     revoked: Mapping[int, Revocation]
-    _tbs: bytes = field(repr=False)
-    _algorithm: AlgorithmIdentifier
-    _signature: bytes = field(repr=False)
+    _signed: Signed = field(repr=False)
 
     def signed_by(self, public_key: bytes) -> SignatureVerdict:
         """Verify the signature with a SubjectPublicKeyInfo (DER)."""
         return verify_signature(
             public_key_der=public_key,
-            algorithm=self._algorithm,
+            algorithm=self._signed.algorithm,
             digest=None,
-            message=self._tbs,
-            signature=self._signature,
+            message=self._signed.body.octets,
+            signature=self._signed.signature,
         )
 
 
@@ -69,15 +68,11 @@ def read_revocation_list(der: bytes) -> PublishedList:
             speaks for other authorities too.
     """
     prescan(der, LIST_LIMITS)
-    outer = Fields(read_whole(der, asn1.SEQUENCE))
-    body = outer.take(asn1.SEQUENCE)
-    algorithm = read_algorithm(outer.take_any())
-    signature, _ = asn1.bit_string(outer.take_any())
-    outer.finish()
-    fields = Fields(body)
+    signed = read_signed(der)
+    fields = Fields(signed.body)
     fields.optional(asn1.INTEGER)
-    if read_algorithm(fields.take_any()) != algorithm:
-        raise WireError(WireCode.BAD_VALUE, body.start)
+    if read_algorithm(fields.take_any()) != signed.algorithm:
+        raise WireError(WireCode.BAD_VALUE, signed.body.start)
     issuer = fields.take(asn1.SEQUENCE).octets
     this_update = asn1.time(fields.take_any()).microseconds
     next_update = fields.optional(asn1.UTC_TIME) or fields.optional(asn1.GENERALIZED_TIME)
@@ -89,9 +84,7 @@ def read_revocation_list(der: bytes) -> PublishedList:
         this_update,
         None if next_update is None else asn1.time(next_update).microseconds,
         {} if entries is None else dict(_read_entries(entries)),
-        body.octets,
-        algorithm,
-        signature,
+        signed,
     )
 
 
