@@ -33,8 +33,8 @@ from pqc.keyfiles import (
     KeyFileProblem,
     private_pem,
     read_private,
-    write_private,
 )
+from pqc.newfile import write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def write_kem_key(path: Path, key: RecipientKey, passphrase: bytes | None) -> No
         for half in halves
         if half is not None
     ]
-    write_private(path, b"".join(private_pem(info, passphrase) for info in infos))
+    write_new(path, b"".join(private_pem(info, passphrase) for info in infos))
 
 
 def read_kem_key(path: Path, passphrase: bytes | None, certificate: bytes | None = None) -> RecipientKey:

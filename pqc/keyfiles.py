@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from kokuin.wire.pem import read_blocks, write_block
 from pqc import pkcs8
 from pqc.keyinfo import private_info, read_private_info
+from pqc.newfile import write_new
 from pqc.registry import scheme_of_key
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def write_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
     Raises:
         FileExistsError: a key is never overwritten.
     """
-    write_private(path, private_pem(private_info(key), passphrase))
+    write_new(path, private_pem(private_info(key), passphrase))
 
 
 def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
@@ -88,30 +89,6 @@ def private_pem(info: bytes, passphrase: bytes | None) -> bytes:
     if not passphrase:
         return write_block(CLEAR, info)
     return write_block(CLOSED, pkcs8.encrypt(info, passphrase))
-
-
-def write_private(path: Path, pem: bytes) -> None:
-    """Write a new file with mode 0600 and make it durable.
-
-    Raises:
-        FileExistsError: a key is never overwritten.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name durable too: its octets alone are lost with a folder that forgot them."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def read_private(

@@ -251,7 +251,7 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _write(path: Path, octets: bytes) -> None:
-    from kokuin.service.files import write_new
+    from pqc.newfile import write_new
 
     try:
         write_new(path, octets)

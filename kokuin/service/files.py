@@ -6,6 +6,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+from pqc.newfile import sync_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,27 +31,3 @@ def write_durably(path: Path, octets: bytes, mode: int = 0o600) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def write_new(path: Path, octets: bytes, mode: int = 0o600) -> None:
-    """Write a file that must not exist yet, and return when octets and name are on the disk.
-
-    Raises:
-        FileExistsError: it is there; nothing is ever overwritten.
-        OSError: it cannot be written.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

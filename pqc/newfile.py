@@ -1,0 +1,34 @@
+"""Files for secrets: made new, for their owner alone, and on the disk before anyone relies on them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_new(path: Path, octets: bytes) -> None:
+    """Write a file that must not exist yet, with mode 0600; return when octets and name are on the disk.
+
+    Raises:
+        FileExistsError: it is there; nothing is ever overwritten.
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a file's octets alone are lost with a folder that forgot them."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
