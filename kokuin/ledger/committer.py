@@ -11,17 +11,20 @@ from collections import deque
 from concurrent.futures import Future
 from threading import Condition, Thread, current_thread
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kokuin.ledger.faults import StoreLostError
+from kokuin.ledger.faults import StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Append
 from kokuin.trust.journal import AppendOutcome, AppendRefusal, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kokuin.ledger.store import SqliteStore
+    from kokuin.ledger.plan import Head
+    from kokuin.ledger.port import LedgerStore
     from kokuin.trust.records import Record
+
+T = TypeVar("T")
 
 MAX_BATCH = 4096
 """Records in one transaction, and in one append."""
@@ -45,12 +48,34 @@ class _Waiting(Future[AppendOutcome]):
         return False
 
 
+class _Work(Generic[T]):
+    """Other work in the queue, and the future of who asked for it."""
+
+    def __init__(self, work: Callable[[LedgerStore], T]) -> None:
+        self._work = work
+        self.future: Future[T] = Future()
+
+    def do(self, store: LedgerStore) -> None:
+        try:
+            done = self._work(store)
+        except StoreLostError as error:
+            self.future.set_exception(error)
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever asked hears of it; the committer goes on
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(done)
+
+    def refuse(self, detail: str) -> None:
+        self.future.set_exception(WorkRefusedError(AppendRefusal.UNAVAILABLE, detail))
+
+
 class Committer:
     """The ledger's `Journal`: bounded queue, natural batches, one durable transaction each."""
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: LedgerStore,
         *,
         capacity: int,
         clock_ns: Callable[[], int],
@@ -72,6 +97,7 @@ class Committer:
         self._changed = Condition()
         self._queue: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
+        self._works: deque[_Work[Any]] = deque()
         self._sleeping = False
         self._closed = False
         self._thread = Thread(target=self._run, name="ledger-committer", daemon=True)
@@ -97,6 +123,25 @@ class Committer:
         Refused with `STALE_EPOCH` unless `new_epoch` is above the one in force.
         """
         return self._enqueue(_Waiting(Append((record,), new_epoch)))
+
+    @property
+    def head(self) -> Head:
+        """Where the ledger ends."""
+        return self._store.head
+
+    def work(self, work: Callable[[LedgerStore], T]) -> Future[T]:
+        """Let the committer's thread do other work on the store, between two batches.
+
+        The future carries what `work` returns or raises, and `WorkRefusedError` when the committer is closed.
+        """
+        waiting = _Work(work)
+        with self._changed:
+            if not self._closed:
+                self._works.append(waiting)
+                self._changed.notify()
+                return waiting.future
+        waiting.refuse("closed")
+        return waiting.future
 
     def highest_gen(self) -> Mapping[str, int]:
         """Return the highest committed genTime by time-stamp unit, microseconds since 1970 UTC."""
@@ -148,8 +193,10 @@ class Committer:
             while self._take():
                 if self._batch:
                     self._commit()
-                else:
-                    self._store.checkpoint()
+                elif not self._works:
+                    self._store.tidy()
+                while self._works:
+                    self._works.popleft().do(self._store)
         except StoreLostError as error:
             self._fail(f"the ledger's store is lost: {error}")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave callers waiting for ever
@@ -161,14 +208,14 @@ class Committer:
     def _take(self) -> bool:
         """Wait for appends and make them the batch (none: a quiet moment); False when all is done."""
         with self._changed:
-            while not self._queue:
+            while not (self._queue or self._works):
                 if self._closed:
                     return False
                 quiet = QUIET_SECONDS if self._store.wal_octets else None
                 self._sleeping = True
                 woken = self._changed.wait(quiet)
                 self._sleeping = False
-                if not woken and not self._queue:
+                if not woken and not (self._queue or self._works):
                     return True
             records = 0
             while self._queue and (records := records + len(self._queue[0].append.records)) <= MAX_BATCH:
@@ -183,14 +230,17 @@ class Committer:
         # A crash before this line: the records are in the ledger and no caller knows; none holds a token.
         _complete(batch, outcomes)
         if self._store.wal_octets >= WAL_LIMIT:
-            self._store.checkpoint()
+            self._store.tidy()
 
     def _fail(self, detail: str) -> None:
         with self._changed:
             self._closed = True
-            waiting = self._batch + self._empty()
+            waiting, works = self._batch + self._empty(), tuple(self._works)
             self._batch = []
+            self._works.clear()
         _complete(waiting, [Refused(AppendRefusal.UNAVAILABLE, detail)] * len(waiting))
+        for work in works:
+            work.refuse(detail)
         self._on_fatal(detail)
 
     def _empty(self) -> list[_Waiting]:

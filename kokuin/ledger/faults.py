@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kokuin.trust.journal import AppendRefusal
+
 _SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SYNC_CODES = frozenset(
     {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
@@ -58,6 +60,18 @@ class OpenRefusedError(Exception):
     def __init__(self, fault: OpenFault, detail: str = "") -> None:
         super().__init__(f"{fault}: {detail}" if detail else str(fault))
         self.fault = fault
+
+
+class WorkRefusedError(Exception):
+    """A store did not do other work than appending.
+
+    Attributes:
+        reason: why, as an append would have been refused.
+    """
+
+    def __init__(self, reason: AppendRefusal, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
 
 
 class StoreLostError(Exception):

@@ -67,7 +67,7 @@ class LeafError(ValueError):
         self.fault = fault
 
 
-def make_leaf(record: Record, at: int) -> bytes:
+def make_leaf(record: Record, at: int, personal: str | None = None) -> bytes:
     """Make the octets of a record's leaf.
 
     The ledger adds `v`, `kind`, `at`, `self` and, where the record has them,
@@ -77,6 +77,7 @@ def make_leaf(record: Record, at: int) -> bytes:
     Args:
         record: what happened.
         at: time of the commit, microseconds since 1970 UTC.
+        personal: the commitment to the record's text in the side table, when it has one.
 
     Returns:
         At most `MAX_LEAF` octets.
@@ -90,17 +91,15 @@ def make_leaf(record: Record, at: int) -> bytes:
         if not (type(value) is str and value.isascii()):
             _check_value(value)
     leaf: dict[str, LeafValue] = {**fields, "v": LEAF_VERSION, "kind": record.kind, "at": at}
-    _bind(leaf, "self", record.self_caused)
-    if record.serial is not None:
-        if not _SERIAL.fullmatch(record.serial):
-            raise LeafError(LeafFault.SERIAL, "not lower-case hex")
-        _bind(leaf, "serial", record.serial)
-    elif "serial" in leaf:
+    if record.serial is None and "serial" in leaf:
         raise LeafError(LeafFault.SERIAL, "in the fields alone")
-    if record.unit is not None:
-        _bind(leaf, "unit", record.unit)
-    if record.gen is not None:
-        _bind(leaf, "gen", record.gen)
+    if record.serial is not None and not _SERIAL.fullmatch(record.serial):
+        raise LeafError(LeafFault.SERIAL, "not lower-case hex")
+    _bind(leaf, "self", record.self_caused)
+    _bind(leaf, "serial", record.serial)
+    _bind(leaf, "unit", record.unit)
+    _bind(leaf, "gen", record.gen)
+    _bind(leaf, "personal", personal)
     try:
         octets = orjson.dumps(leaf, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
@@ -113,6 +112,14 @@ def make_leaf(record: Record, at: int) -> bytes:
 def leaf_hash(leaf: bytes) -> bytes:
     """Return the leaf's hash in the tree, SHA-256(0x00 ‖ leaf) (RFC 6962 §2.1)."""
     return sha256(b"\x00" + leaf).digest()
+
+
+def commitment(salt: bytes, text: str) -> str:
+    """Return what a leaf holds of a text that may be erased: SHA-256(salt ‖ UTF-8), hex."""
+    try:
+        return sha256(salt + text.encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        raise LeafError(LeafFault.VALUE, "a lone surrogate") from error
 
 
 def read_leaf(octets: bytes) -> Mapping[str, LeafValue]:
@@ -170,6 +177,6 @@ def _check_value(value: object) -> None:
 
 
 def _bind(leaf: dict[str, LeafValue], name: str, value: LeafValue) -> None:
-    """Put a field in the leaf that the record names apart from its fields; both must say the same."""
-    if leaf.setdefault(name, value) != value:
+    """Put what the record names apart from its fields, if it does, into the leaf; both must say the same."""
+    if value is not None and leaf.setdefault(name, value) != value:
         raise LeafError(LeafFault.SERIAL if name == "serial" else LeafFault.NAME, f"two values of {name}")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from kokuin.ledger.checked import require_schema
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
-from kokuin.ledger.store import require_schema
+from kokuin.ledger.hashes import SqliteHashes
+from kokuin.ledger.statements import READ_HEAD, head_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from kokuin.ledger.plan import Head, Value
 
 _PAGE = 512
 """Leaves that a walk reads at a time: a long reading would keep the write-ahead log from being emptied."""
@@ -33,7 +37,10 @@ _FROM_LEAVES = "SELECT idx, leaf, leaf_hash, NULL FROM entry WHERE idx >= ? AND 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One leaf as the ledger keeps it, with the DER of its token where it has one."""
+    """One leaf as the ledger keeps it, with the DER of its token where it has one.
+
+    The leaf has no octets when its retention is over.
+    """
 
     index: int
     leaf: bytes
@@ -59,6 +66,7 @@ class LedgerReader:
             )
         except sqlite3.Error as error:
             raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
+        self._hashes = SqliteHashes(self._connection)
         try:
             require_schema(self._connection)
         except sqlite3.Error as error:
@@ -84,6 +92,18 @@ class LedgerReader:
         """Return how many leaves are committed."""
         size: int = self._connection.execute("SELECT size FROM head WHERE id = 1").fetchone()[0]
         return size
+
+    def head(self) -> Head:
+        """Return where the ledger ends."""
+        return head_of(self._connection.execute(READ_HEAD).fetchone())
+
+    def hashes(self, level: int, start: int, stop: int) -> list[bytes]:
+        """Return hashes of the tree, as a `tiles.HashSource` does."""
+        return self._hashes.hashes(level, start, stop)
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of one query; `?` stands for a value."""
+        return self._connection.execute(statement, values).fetchall()
 
     def by_index(self, index: int) -> Stored | None:
         """Return the leaf at an index, or None beyond the end."""

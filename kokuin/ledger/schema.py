@@ -1,8 +1,10 @@
 """Tables of the ledger's store, and their making.
 
-`entry` and `token` are the ledger; `head` is its length and the place where
-writers compare and swap; `ix` and `unit_high` can be derived from the leaves
-and are never trusted to prove anything.
+`entry` and `token` are the ledger; `node` is its Merkle tree, of which `entry`
+holds the lowest level; `head` is where it ends and where writers compare and
+swap. `checkpoint`, `cosignature` and `stamp` say what was published of it and
+who vouches for that. `ix` and `unit_high` can be derived from the leaves and
+are never trusted to prove anything; `side` alone may be erased.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-REVISION = "0001"
+REVISION = "0002"
 """The schema that this release reads and writes."""
 
 _STRICT = {"sqlite_strict": True}
@@ -31,7 +33,7 @@ class LedgerTable(SQLModel, registry=registry()):
 
 
 class Entry(LedgerTable, table=True):
-    """One leaf, verbatim, and SHA-256(0x00 ‖ leaf)."""
+    """One leaf, verbatim, and SHA-256(0x00 ‖ leaf); a leaf whose retention is over has no octets left."""
 
     __table_args__: ClassVar = (CheckConstraint("length(leaf_hash) = 32", name="leaf_hash_size"), _STRICT)
 
@@ -50,7 +52,7 @@ class Token(LedgerTable, table=True):
 
 
 class Head(LedgerTable, table=True):
-    """The one row: epoch of the ledger, epoch of the configuration, size, time of the last commit in µs."""
+    """The one row: where the ledger ends, as `kokuin.ledger.plan.Head` says it; `peaks` one after another."""
 
     __table_args__: ClassVar = (CheckConstraint("id = 1", name="one_head"), _STRICT)
 
@@ -59,6 +61,65 @@ class Head(LedgerTable, table=True):
     cfg_epoch: int
     size: int
     at: int
+    acted: int = Field(sa_column_kwargs={"server_default": "0"})
+    root: bytes = Field(sa_column_kwargs={"server_default": text("x''")})
+    peaks: bytes = Field(sa_column_kwargs={"server_default": text("x''")})
+
+
+class Node(LedgerTable, table=True):
+    """Hash of a full subtree of 256**level leaves, level >= 1, the idx-th of its level (C2SP tlog-tiles)."""
+
+    __table_args__: ClassVar = (
+        CheckConstraint("length(hash) = 32", name="hash_size"),
+        {**_STRICT, "sqlite_with_rowid": False},
+    )
+
+    level: int = Field(primary_key=True)
+    idx: int = Field(primary_key=True)
+    hash: bytes
+
+
+class Checkpoint(LedgerTable, table=True):
+    """A checkpoint that was signed: size, root, its signed note, when (µs). One root a size, for ever."""
+
+    __table_args__: ClassVar = (_STRICT,)
+
+    size: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    root: bytes
+    note: bytes
+    at: int
+
+
+class Cosignature(LedgerTable, table=True):
+    """A witness's signature line under the checkpoint of a size, when it came (µs)."""
+
+    __table_args__: ClassVar = (_STRICT,)
+
+    size: int = Field(primary_key=True)
+    signer: str = Field(primary_key=True, sa_type=Text)
+    line: str = Field(sa_type=Text)
+    at: int
+
+
+class Stamp(LedgerTable, table=True):
+    """A time-stamp token over the signed note of a checkpoint, by whom, when it came (µs)."""
+
+    __table_args__: ClassVar = (_STRICT,)
+
+    size: int = Field(primary_key=True)
+    signer: str = Field(primary_key=True, sa_type=Text)
+    der: bytes
+    at: int
+
+
+class Side(LedgerTable, table=True):
+    """What a leaf only commits to, SHA-256(salt ‖ text); its row may be erased, the leaf stays."""
+
+    __table_args__: ClassVar = (_STRICT,)
+
+    idx: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    salt: bytes
+    text: str = Field(sa_type=Text)
 
 
 class Ix(LedgerTable, table=True):

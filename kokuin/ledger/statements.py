@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
+from kokuin.ledger.plan import Head
 from kokuin.ledger.schema import LedgerTable
 
 if TYPE_CHECKING:
@@ -17,15 +18,31 @@ if TYPE_CHECKING:
 ROWS = 64
 """Rows of the longest insert statement; one is prepared and kept for every smaller number that occurs."""
 
-READ_HEAD = "SELECT epoch, cfg_epoch, size, at FROM head WHERE id = 1"
+READ_HEAD = "SELECT epoch, cfg_epoch, size, at, acted, root, peaks FROM head WHERE id = 1"
 SWAP_HEAD = (
-    "UPDATE head SET cfg_epoch = ?, size = ?, at = ?"
-    " WHERE id = 1 AND epoch = ? AND cfg_epoch = ? AND size = ?"
+    "UPDATE head SET epoch = ?, cfg_epoch = ?, size = ?, at = ?, acted = ?, root = ?, peaks = ?"
+    " WHERE id = 1 AND epoch = ? AND cfg_epoch = ? AND size = ? AND root = ?"
 )
 RAISE_GEN = (
     "INSERT INTO unit_high (unit, gen) VALUES (?, ?)"
     " ON CONFLICT (unit) DO UPDATE SET gen = max(gen, excluded.gen)"
 )
+
+_HASH = 32
+
+
+def head_of(row: tuple[int, int, int, int, int, bytes, bytes]) -> Head:
+    """Return the head of the row that `READ_HEAD` finds."""
+    epoch, cfg_epoch, size, at, acted, root, peaks = row
+    cut = tuple(peaks[start : start + _HASH] for start in range(0, len(peaks), _HASH))
+    return Head(epoch, cfg_epoch, size, at, acted, root, cut)
+
+
+def head_swap(old: Head, new: Head) -> tuple[int | bytes, ...]:
+    """Return the values of `SWAP_HEAD`."""
+    after = (new.epoch, new.cfg_epoch, new.size, new.at, new.acted, new.root, b"".join(new.peaks))
+    return (*after, old.epoch, old.cfg_epoch, old.size, old.root)
+
 
 _DIALECT = sqlite_dialect(paramstyle="qmark")
 
@@ -62,3 +79,5 @@ class RowInsert:
 INSERT_ENTRY = RowInsert("entry")
 INSERT_IX = RowInsert("ix")
 INSERT_TOKEN = RowInsert("token")
+INSERT_NODE = RowInsert("node")
+INSERT_SIDE = RowInsert("side")

@@ -1,6 +1,6 @@
 """The ledger's store over SQLite: one writer, one transaction a batch, compare-and-swap on the head.
 
-Leaves, tokens, index and head row become durable together or not at all. Rows
+Leaves, tree, tokens, index and head row become durable together or not at all. Rows
 go in through statements of many rows on the driver's own connection: the driver
 lets go of the interpreter's lock at every statement, and a committer that must
 win it back for every row starves beside a busy event loop.
@@ -11,35 +11,43 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from kokuin.ledger.checked import checked_head, require_schema
 from kokuin.ledger.faults import (
     Meaning,
     OpenFault,
     OpenRefusedError,
     StoreLostError,
+    WorkRefusedError,
     meaning,
     out_of_space,
 )
+from kokuin.ledger.hashes import SqliteHashes
 from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
-from kokuin.ledger.schema import REVISION
 from kokuin.ledger.statements import (
     INSERT_ENTRY,
     INSERT_IX,
+    INSERT_NODE,
+    INSERT_SIDE,
     INSERT_TOKEN,
     RAISE_GEN,
-    READ_HEAD,
     ROWS,
     SWAP_HEAD,
+    head_swap,
 )
+from kokuin.ledger.tiles import root_at
 from kokuin.trust.journal import AppendRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from kokuin.ledger.plan import Append, Plan
+    from kokuin.ledger.plan import Append, Plan, Value
+    from kokuin.ledger.published import Rows
     from kokuin.trust.journal import AppendOutcome
+
+T = TypeVar("T")
 
 _SETTINGS = (
     "PRAGMA journal_mode=WAL",
@@ -75,7 +83,6 @@ class SqliteStore:
             OpenRefusedError: the store cannot be trusted to hold what it should.
         """
         self._path = path
-        self._last_hash = b""
         self.head = Head(0, 0, 0, 0)
         self.highest_gen: Mapping[str, int] = MappingProxyType({})
         self.wal_octets = 0
@@ -124,7 +131,35 @@ class SqliteStore:
             return refuse_all(batch, AppendRefusal.HEAD_MOVED)
         return plan.outcomes
 
-    def checkpoint(self) -> None:
+    def transact(self, work: Callable[[Rows], T]) -> T:
+        """Do other work than appending in one durable transaction.
+
+        Args:
+            work: calls `execute`; what it raises takes everything back.
+
+        Raises:
+            WorkRefusedError: nothing was written, or it is not known; the work must bear being done again.
+            StoreLostError: the device failed.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            done = work(self)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            reason = self._reason(error)
+            self._roll_back()
+            raise WorkRefusedError(reason, str(error)) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self.wal_octets += _PAGE * _COMMIT_PAGES
+        return done
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement of a `transact`; `?` stands for a value."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def tidy(self) -> None:
         """Bring the write-ahead log into the database as far as readers let us; its file is used again.
 
         Raises:
@@ -173,25 +208,16 @@ class SqliteStore:
     def _read_state(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN")
         try:
-            row = connection.execute(READ_HEAD).fetchone()
-            if row is None:
-                raise OpenRefusedError(OpenFault.INCONSISTENT, "no head")
-            head = Head(*row)
-            last = connection.execute("SELECT idx, leaf_hash FROM entry ORDER BY idx DESC LIMIT 1").fetchone()
-            if (last[0] + 1 if last else 0) != head.size:
-                raise OpenRefusedError(
-                    OpenFault.INCONSISTENT, f"head {head.size}, last leaf {last and last[0]}"
-                )
-            seen = connection.execute(
-                "SELECT leaf_hash FROM entry WHERE idx = ?", (self.head.size - 1,)
-            ).fetchone()
-            if head.epoch < self.head.epoch or (seen[0] if seen else b"") != self._last_hash:
+            head = checked_head(connection)
+            if head.epoch < self.head.epoch or head.size < self.head.size:
                 raise OpenRefusedError(OpenFault.BEHIND, f"{head.size}, seen {self.head.size}")
+            if root_at(SqliteHashes(connection), self.head.size) != self.head.root:
+                # A restored copy that was then appended to is as long, and another ledger.
+                raise OpenRefusedError(OpenFault.BEHIND, f"another history before {self.head.size}")
             gen = dict(connection.execute("SELECT unit, gen FROM unit_high").fetchall())
         finally:
             connection.execute("ROLLBACK")
         self.head = head
-        self._last_hash = last[1] if last else b""
         self.highest_gen = MappingProxyType(gen)
 
     def _write(self, plan: Plan) -> bool:
@@ -201,29 +227,29 @@ class SqliteStore:
         old, new = self.head, plan.head()
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        swap = (new.cfg_epoch, new.size, new.at, old.epoch, old.cfg_epoch, old.size)
-        if execute(SWAP_HEAD, swap).rowcount != 1:
+        if execute(SWAP_HEAD, head_swap(old, new)).rowcount != 1:
             self._roll_back()
             self._read_state(self._connection)
             return True
         INSERT_ENTRY.run(self._connection, plan.entry)
         INSERT_IX.run(self._connection, plan.ix)
         INSERT_TOKEN.run(self._connection, plan.token)
+        INSERT_NODE.run(self._connection, plan.node)
+        INSERT_SIDE.run(self._connection, plan.side)
         raised = risen(plan.gen, self.highest_gen)
         for unit_gen in raised.items():
             execute(RAISE_GEN, unit_gen)
         # A crash before this line leaves frames that no reader will take: nothing happened.
-        if self._commit(plan):
+        if self._commit(new):
             return True
         # A crash from here on loses nothing: the leaves are on the disk, and no caller has been told yet.
         self.head = new
-        self._last_hash = plan.last_hash or self._last_hash
         self.wal_octets += plan.octets + _PAGE * (_COMMIT_PAGES + len(plan.serials))
         if raised:
             self.highest_gen = MappingProxyType({**self.highest_gen, **raised})
         return False
 
-    def _commit(self, plan: Plan) -> bool:
+    def _commit(self, new: Head) -> bool:
         """Commit, or find out what became of it; return True when the head is another's."""
         try:
             self._connection.execute("COMMIT")
@@ -231,17 +257,15 @@ class SqliteStore:
             if meaning(error) is not Meaning.REFUSED:
                 raise
             # The reply is no answer: what the file says after it was opened anew is.
-            return self._ask_again(plan, error)
+            return self._ask_again(new, error)
         return False
 
-    def _ask_again(self, plan: Plan, error: sqlite3.Error) -> bool:
+    def _ask_again(self, new: Head, error: sqlite3.Error) -> bool:
         size = self.head.size
         self.reopen()
         if self.head.size == size:
             raise error
-        last = (plan.size - 1,)
-        found = self._connection.execute("SELECT leaf_hash FROM entry WHERE idx = ?", last).fetchone()
-        return found is None or found[0] != plan.last_hash
+        return self.head.size < new.size or root_at(SqliteHashes(self._connection), new.size) != new.root
 
     def _taken(self, batch: Sequence[Append]) -> set[str]:
         """Return the batch's serials that the ledger holds; asked only when an insert has met one."""
@@ -270,20 +294,3 @@ class SqliteStore:
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise StoreLostError(str(error)) from error
-
-
-def require_schema(connection: sqlite3.Connection) -> None:
-    """Refuse a file of another release.
-
-    Raises:
-        OpenRefusedError: with `SCHEMA`.
-        sqlite3.Error: the file cannot be read.
-    """
-    try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-            raise
-        row = None
-    if row is None or row[0] != REVISION:
-        raise OpenRefusedError(OpenFault.SCHEMA, row[0] if row else "no ledger")

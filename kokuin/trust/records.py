@@ -57,6 +57,8 @@ class Record(NamedTuple):
         cfg_epoch: configuration epoch of the writer; another one's append is refused. None: any.
         self_caused: the service caused the act itself; such a record never starts a batch of its own
             kind (checkpoint, evidence), so that an idle log does not grow.
+        personal: text about a person or a customer, kept beside the ledger where it can be erased; the leaf
+            holds only a salted commitment to it.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class Record(NamedTuple):
     gen: int | None = None
     cfg_epoch: int | None = None
     self_caused: bool = False
+    personal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
+from kokuin.ledger.tiles import root_at
+from kokuin.ledger.tree import Builder
 from kokuin.trust.records import TST_ISSUED, Record
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def check_whole(path: Path) -> list[Stored]:
     with LedgerReader(path) as reader:
         stored = list(reader.walk())
         assert len(stored) == reader.size()
+        check_tree(reader)
     at = 0
     for index, one in enumerate(stored):
         leaf = read_leaf(one.leaf)
@@ -49,6 +52,19 @@ def check_whole(path: Path) -> list[Stored]:
     given = [serial for serial in serials if serial is not None]
     assert len(given) == len(set(given))
     return stored
+
+
+def check_tree(reader: LedgerReader) -> None:
+    """Head, nodes and leaves are one tree: every subtree of 256**level leaves is there once, and no other."""
+    head = reader.head()
+    builder = Builder()
+    for one in reader.walk(tokens=False):
+        builder.push(one.leaf_hash)
+    assert (head.size, head.peaks, head.root) == (builder.size, builder.peaks, builder.root())
+    rows = reader.execute("SELECT level, idx, hash FROM node ORDER BY level, idx")
+    wanted = [(level, idx) for level in (1, 2) for idx in range(head.size // 256**level)]
+    assert [row[:2] for row in rows] == wanted
+    assert root_at(reader, head.size) == head.root
 
 
 class Faulty:

@@ -10,6 +10,7 @@ import pytest
 
 from kokuin.ledger import committer as committer_module
 from kokuin.ledger.committer import MAX_BATCH, Committer
+from kokuin.ledger.faults import StoreLostError, WorkRefusedError
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import CFG_ACTIVATED, Receipt, Record
 from tests.ledger.samples import check_whole, error, fail_at, inject, issued
@@ -355,3 +356,42 @@ def test_a_long_log_is_brought_in_without_waiting_for_quiet(
     for number in range(30):
         assert reason(journal.append(issued(number, size=4000))) is None
     assert len(checkpoints) >= 2
+
+
+def test_other_work_is_done_between_batches_and_its_errors_are_its_own(store: SqliteStore) -> None:
+    committer = Committer(store, capacity=8, clock_ns=lambda: NOW_NS, on_fatal=pytest.fail)
+
+    def fail(_: object) -> None:
+        raise ValueError("mine")
+
+    assert committer.work(
+        lambda its: its.transact(lambda rows: rows.execute("SELECT size FROM head"))
+    ).result(9) == [(0,)]
+    with pytest.raises(ValueError, match="mine"):
+        committer.work(fail).result(9)
+    assert committer.append(issued(1)).result(9)
+    committer.close()
+    with pytest.raises(WorkRefusedError):
+        committer.work(fail).result(9)
+
+
+def test_work_that_waits_when_the_store_is_lost_is_refused(store: SqliteStore) -> None:
+    told: list[str] = []
+    committer = Committer(store, capacity=8, clock_ns=lambda: NOW_NS, on_fatal=told.append)
+    started, go_on = Event(), Event()
+
+    def lose(_: object) -> None:
+        started.set()
+        go_on.wait(9)
+        raise StoreLostError("device")
+
+    lost = committer.work(lose)
+    assert started.wait(9)
+    waiting = committer.work(lambda its: its.head.size)
+    go_on.set()
+    with pytest.raises(StoreLostError):
+        lost.result(9)
+    with pytest.raises(WorkRefusedError):
+        waiting.result(9)
+    committer.close()
+    assert told

@@ -106,7 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        self.store.checkpoint()
+        self.store.tidy()
 
     @rule(number=st.integers(0, 41))
     def look_up(self, number: int) -> None:

@@ -27,14 +27,14 @@ def test_the_migrations_make_the_tables_that_the_code_knows(path: Path) -> None:
     assert difference == []
 
 
-@pytest.mark.parametrize("table", ["entry", "token"])
+@pytest.mark.parametrize("table", ["entry", "token", "node"])
 @pytest.mark.parametrize(
     "change", ["DELETE FROM {}", "UPDATE {} SET idx = 7", "UPDATE OR REPLACE {} SET idx = 1"]
 )
 def test_leaves_and_tokens_refuse_to_be_changed(
     store: SqliteStore, path: Path, table: str, change: str
 ) -> None:
-    store.commit([Append((issued(1),)), Append((issued(2),))], 1)
+    store.commit([Append((issued(number),)) for number in range(600)], 1)
     connection = sqlite3.connect(path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(change.format(table))
@@ -48,7 +48,7 @@ def test_a_value_of_another_type_is_refused_by_the_table(path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute("INSERT INTO entry VALUES (0, zeroblob(9), zeroblob(31))")
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("INSERT INTO head VALUES (2, 1, 0, 0, 0)")
+        connection.execute("INSERT INTO head VALUES (2, 1, 0, 0, 0, 0, x'', x'')")
     connection.close()
 
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError
+from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.plan import MAX_TOKEN, Append
+from kokuin.ledger.published import KeptCheckpoint, SecondRootError, keep_checkpoint, newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kokuin.ledger.published import Rows
     from kokuin.trust.journal import AppendOutcome
 
 NOW = 1_763_700_000_000_000
@@ -212,12 +215,12 @@ def test_a_failing_checkpoint_of_the_device_ends_the_store_and_a_full_disk_does_
 ) -> None:
     store.commit([one(issued(1))], NOW)
     inject(store, fail_at("PRAGMA wal_checkpoint", sqlite3.SQLITE_FULL))
-    store.checkpoint()
+    store.tidy()
     assert store.wal_octets > 0
     store.reopen()
     inject(store, fail_at("PRAGMA wal_checkpoint", sqlite3.SQLITE_IOERR_FSYNC))
     with pytest.raises(StoreLostError):
-        store.checkpoint()
+        store.tidy()
 
 
 def test_a_commit_whose_reply_was_lost_is_answered_from_the_file(store: SqliteStore, path: Path) -> None:
@@ -340,7 +343,7 @@ def test_a_checkpoint_empties_the_log_and_its_file_is_used_again(store: SqliteSt
     for turn in range(4):
         store.commit([one(issued(turn * 100 + number)) for number in range(100)], NOW)
         assert store.wal_octets > 0
-        store.checkpoint()
+        store.tidy()
         assert store.wal_octets == 0
         sizes.append(wal.stat().st_size)
     assert sizes[-1] < 2 * sizes[0]
@@ -357,3 +360,99 @@ def test_the_length_of_the_log_is_known_well_enough_to_bound_it(
         store.commit([one(issued(number, size=1400)) for number in numbers], NOW)
     wal = path.with_name(path.name + "-wal").stat().st_size
     assert 0.7 < store.wal_octets / wal < 2, "a small index takes several serials a page"
+
+
+def test_the_tree_grows_in_the_transaction_of_its_leaves(
+    store: SqliteStore, open_store: Callable[[], SqliteStore], path: Path
+) -> None:
+    number = 0
+    for size in (1, 254, 1, 1, 511, 4000):
+        store.commit([one(*[issued(number + each, size=32) for each in range(size)])], NOW)
+        number += size
+        check_whole(path)
+    store.close()
+    assert open_store().head == store.head
+
+
+def test_only_leaves_that_the_service_did_not_cause_want_a_checkpoint(store: SqliteStore) -> None:
+    own = Record("a.b", self_caused=True)
+    store.commit([one(issued(1)), one(own)], NOW)
+    store.commit([one(own)], NOW)
+    assert (store.head.size, store.head.acted) == (3, 1)
+    store.commit([one(own), one(issued(2))], NOW)
+    assert (store.head.size, store.head.acted) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE head SET root = zeroblob(32)",
+        "UPDATE head SET peaks = zeroblob(64)",
+        "UPDATE node SET hash = zeroblob(32)",
+        "DELETE FROM node",
+        "UPDATE entry SET leaf_hash = zeroblob(32) WHERE idx = 299",
+    ],
+)
+def test_a_tree_that_does_not_fit_its_head_is_not_opened(store: SqliteStore, path: Path, damage: str) -> None:
+    store.commit([one(*[issued(number) for number in range(300)])], NOW)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        for trigger in ("node_no_update", "node_no_delete", "entry_no_update"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute(damage)
+    connection.close()
+    with pytest.raises(OpenRefusedError) as refused:
+        SqliteStore(path)
+    assert refused.value.fault is OpenFault.INCONSISTENT
+
+
+def test_a_text_that_may_be_erased_is_only_committed_to(store: SqliteStore, path: Path) -> None:
+    store.commit([one(Record("a.b", {"id": "1"}, personal="刻印 花子"))], NOW)
+    with LedgerReader(path) as reader:
+        ((index, salt, text),) = reader.execute("SELECT idx, salt, text FROM side")
+        stored = reader.by_index(index)
+    assert stored is not None
+    assert text == "刻印 花子"
+    assert text.encode() not in stored.leaf
+    assert read_leaf(stored.leaf)["personal"] == sha256(salt + text.encode()).hexdigest()
+    long, surrogate = (Record("a.b", personal=text) for text in ("x" * 5000, "\ud800"))
+    assert reasons(store.commit([one(long), one(surrogate)], NOW)) == [AppendRefusal.LEAF_TOO_LARGE] * 2
+
+
+def test_one_size_has_one_checkpoint_and_one_root(store: SqliteStore) -> None:
+    first, again, other = (
+        KeptCheckpoint(7, root * 32, note, NOW) for root, note in ((b"a", b"1"), (b"a", b"2"), (b"b", b"3"))
+    )
+    assert store.transact(lambda rows: keep_checkpoint(rows, first)) == first
+    assert store.transact(lambda rows: keep_checkpoint(rows, again)) == first
+    with pytest.raises(SecondRootError):
+        store.transact(lambda rows: keep_checkpoint(rows, other))
+    assert store.transact(newest_checkpoint) == first
+
+
+def test_work_that_fails_leaves_nothing(store: SqliteStore) -> None:
+    kept = KeptCheckpoint(7, b"a" * 32, b"1", NOW)
+
+    def keep_and_fail(rows: Rows) -> None:
+        keep_checkpoint(rows, kept)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        store.transact(keep_and_fail)
+    inject(store, fail_at("COMMIT", sqlite3.SQLITE_FULL))
+    with pytest.raises(WorkRefusedError) as refused:
+        store.transact(lambda rows: keep_checkpoint(rows, kept))
+    assert refused.value.reason is AppendRefusal.FULL
+    store.reopen()
+    assert store.transact(newest_checkpoint) is None
+    inject(store, fail_at("COMMIT", sqlite3.SQLITE_IOERR_FSYNC))
+    with pytest.raises(StoreLostError):
+        store.transact(lambda rows: keep_checkpoint(rows, kept))
+
+
+def test_an_epoch_of_the_ledger_is_raised_by_one_with_its_record(store: SqliteStore) -> None:
+    record = Record("a.b")
+    stale = AppendRefusal.STALE_EPOCH
+    batch = [Append((record,), new_epoch=3), Append((record,), new_epoch=2), Append((record,), new_epoch=2)]
+    assert reasons(store.commit(batch, NOW)) == [stale, None, stale]
+    assert (store.head.epoch, store.head.size) == (2, 1)
