@@ -43,34 +43,35 @@ func ask(url, roots, path string) error {
 	if err != nil {
 		return err
 	}
-	request, err := tspclient.NewRequest(tspclient.RequestOptions{Content: content, HashAlgorithm: crypto.SHA512})
-	if err != nil {
-		return err
-	}
-	authority, err := tspclient.NewHTTPTimestamper(nil, url)
-	if err != nil {
-		return err
-	}
-	response, err := authority.Timestamp(context.Background(), request)
-	if err != nil {
-		return err
-	}
-	if err := response.Validate(request); err != nil {
-		return err
-	}
-	token, err := response.SignedToken()
+	token, err := stampOf(url, content)
 	if err != nil {
 		return err
 	}
 	return judge(token, roots, content)
 }
 
-func withTspclient(path, roots, contentPath string) error {
-	octets, err := os.ReadFile(path)
+// stampOf asks the authority for a stamp of content; the response is the answer to this request.
+func stampOf(url string, content []byte) (*tspclient.SignedToken, error) {
+	request, err := tspclient.NewRequest(tspclient.RequestOptions{Content: content, HashAlgorithm: crypto.SHA512})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	content, err := os.ReadFile(contentPath)
+	authority, err := tspclient.NewHTTPTimestamper(nil, url)
+	if err != nil {
+		return nil, err
+	}
+	response, err := authority.Timestamp(context.Background(), request)
+	if err != nil {
+		return nil, err
+	}
+	if err := response.Validate(request); err != nil {
+		return nil, err
+	}
+	return response.SignedToken()
+}
+
+func withTspclient(path, roots, contentPath string) error {
+	octets, content, err := readBoth(path, contentPath)
 	if err != nil {
 		return err
 	}
@@ -79,6 +80,15 @@ func withTspclient(path, roots, contentPath string) error {
 		return err
 	}
 	return judge(token, roots, content)
+}
+
+// readBoth returns the octets of a token and those that were stamped.
+func readBoth(path, contentPath string) (octets, content []byte, err error) {
+	if octets, err = os.ReadFile(path); err != nil {
+		return nil, nil, err
+	}
+	content, err = os.ReadFile(contentPath)
+	return octets, content, err
 }
 
 func judge(token *tspclient.SignedToken, roots string, content []byte) error {
@@ -102,11 +112,7 @@ func judge(token *tspclient.SignedToken, roots string, content []byte) error {
 }
 
 func withDigitorus(path, contentPath string) error {
-	octets, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	content, err := os.ReadFile(contentPath)
+	octets, content, err := readBoth(path, contentPath)
 	if err != nil {
 		return err
 	}
