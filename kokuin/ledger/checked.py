@@ -9,7 +9,7 @@ from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.hashes import SqliteHashes
 from kokuin.ledger.schema import REVISION
 from kokuin.ledger.statements import READ_HEAD, head_of
-from kokuin.ledger.tiles import root_at
+from kokuin.ledger.tiles import HashSource, root_at
 from kokuin.ledger.tree import root_of
 
 if TYPE_CHECKING:
@@ -29,9 +29,17 @@ def checked_head(connection: sqlite3.Connection) -> Head:
     last = connection.execute("SELECT max(idx) FROM entry").fetchone()[0]
     if (0 if last is None else last + 1) != head.size:
         raise OpenRefusedError(OpenFault.INCONSISTENT, f"head {head.size}, last leaf {last}")
-    if root_of(head.peaks) != head.root or root_at(SqliteHashes(connection), head.size) != head.root:
+    if root_of(head.peaks) != head.root or stored_root(SqliteHashes(connection), head.size) != head.root:
         raise OpenRefusedError(OpenFault.INCONSISTENT, "the head's root is not the tree's")
     return head
+
+
+def stored_root(source: HashSource, size: int) -> bytes | None:
+    """Return the root of the first `size` leaves of a store, or None where rows of its tree are missing."""
+    try:
+        return root_at(source, size)
+    except ValueError:
+        return None
 
 
 def require_schema(connection: sqlite3.Connection) -> None:

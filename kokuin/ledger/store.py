@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kokuin.ledger.checked import checked_head, require_schema
+from kokuin.ledger.checked import checked_head, require_schema, stored_root
 from kokuin.ledger.faults import (
     Meaning,
     OpenFault,
@@ -36,7 +36,6 @@ from kokuin.ledger.statements import (
     SWAP_HEAD,
     head_swap,
 )
-from kokuin.ledger.tiles import root_at
 from kokuin.trust.journal import AppendRefusal
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ class SqliteStore:
             head = checked_head(connection)
             if head.epoch < self.head.epoch or head.size < self.head.size:
                 raise OpenRefusedError(OpenFault.BEHIND, f"{head.size}, seen {self.head.size}")
-            if root_at(SqliteHashes(connection), self.head.size) != self.head.root:
+            if stored_root(SqliteHashes(connection), self.head.size) != self.head.root:
                 # A restored copy that was then appended to is as long, and another ledger.
                 raise OpenRefusedError(OpenFault.BEHIND, f"another history before {self.head.size}")
             gen = dict(connection.execute("SELECT unit, gen FROM unit_high").fetchall())
@@ -265,7 +264,7 @@ class SqliteStore:
         self.reopen()
         if self.head.size == size:
             raise error
-        return self.head.size < new.size or root_at(SqliteHashes(self._connection), new.size) != new.root
+        return self.head.size < new.size or stored_root(SqliteHashes(self._connection), new.size) != new.root
 
     def _taken(self, batch: Sequence[Append]) -> set[str]:
         """Return the batch's serials that the ledger holds; asked only when an insert has met one."""
