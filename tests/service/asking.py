@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from asn1crypto import cms, core, tsp  # type: ignore[import-untyped]
 
+from tests.der import tlv
+
 DATA = b"stamped"
 DIGESTS = {
     "md5": "1.2.840.113549.2.5",
@@ -18,16 +20,6 @@ DIGESTS = {
 NULL = b"\x05\x00"
 CERT_REQ = b"\x01\x01\xff"
 POLICY = "1.3.6.1.4.1.32473.1"
-
-
-def tlv(tag: int, *parts: bytes) -> bytes:
-    """One DER element."""
-    content = b"".join(parts)
-    size = len(content)
-    if size < 128:
-        return bytes((tag, size)) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
 
 
 def oid(dotted: str) -> bytes:

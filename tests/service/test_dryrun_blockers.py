@@ -10,6 +10,7 @@ from kokuin.service.config import load_config
 from kokuin.service.migration.dryrun import DryRunRequest, rehearse
 from kokuin.service.migration.report_tokens import Unknown
 from pqc.profiles import load_shipped
+from tests.ownpolicy import policy_text, row
 from tests.service.dryruns import issue_tokens
 from tests.service.inventories import token, write
 from tests.softhsm import TOKEN, library
@@ -24,34 +25,16 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared
     from tests.softhsm import SoftHsm
 
-ENDED = """
-edition = "1"
-source = "a test"
-[sources.test]
-title = "test"
-edition = "1"
-[[rows]]
-roles = ["imprint", "signature-digest", "certificate-id", "tree"]
-algorithms = ["sha256", "sha384", "sha512"]
-usages = ["issue", "verify"]
-status = "allowed"
-source = "test"
-[[rows]]
-roles = ["signature"]
-algorithms = ["rsa"]
-bits = [0, 2048]
-usages = ["issue", "verify"]
-status = "legacy"
-until = 2023-12-31
-source = "test"
-[[rows]]
-roles = ["signature"]
-algorithms = ["ecdsa"]
-usages = ["issue"]
-status = "legacy"
-until = 2025-12-31
-source = "test"
-"""
+BOTH = ("issue", "verify")
+ENDED = policy_text(
+    row(
+        ("imprint", "signature-digest", "certificate-id", "tree"),
+        ("sha256", "sha384", "sha512"),
+        BOTH,
+    ),
+    row("signature", ("rsa",), BOTH, status="legacy", until="2023-12-31", bits=(0, 2048)),
+    row("signature", ("ecdsa",), ("issue",), status="legacy", until="2025-12-31"),
+)
 
 
 @pytest.fixture

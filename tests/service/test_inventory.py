@@ -25,6 +25,7 @@ from kokuin.service.snapshot import UnitReference
 from kokuin.trust.records import Record
 from pqc.policies import Usage
 from pqc.profiles import load_shipped
+from tests.ownpolicy import policy_text, row
 from tests.peers import need
 from tests.service.inventories import NOW, activated, find, issued, take, token, unit_digest, write
 from tests.toysuite import registered
@@ -194,20 +195,7 @@ def test_control_characters_of_a_leaf_reach_no_terminal(folder: DataFolder) -> N
 
 def test_an_imprint_that_the_issuing_policy_refuses_is_not_accepted(folder: DataFolder) -> None:
     policy = folder.root / "issue.toml"
-    policy.write_text(
-        """edition = "1"
-source = "us"
-[sources.us]
-title = "us"
-edition = "1"
-[[rows]]
-roles = ["imprint"]
-algorithms = ["sha512"]
-usages = ["issue"]
-status = "allowed"
-source = "us"
-"""
-    )
+    policy.write_text(policy_text(row("imprint", ("sha512",), ("issue",))), encoding="utf-8")
     made = take(folder, settings={"TSA_POLICY__ISSUE": f'"{policy}"'})
     accepted = {
         each.facts.id

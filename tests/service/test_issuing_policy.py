@@ -17,6 +17,7 @@ from kokuin.wire.tsp import TimeStampReq
 from pqc.policies import day_end_us, load_policy, parse_policy, shipped_policies
 from pqc.profiles import load_shipped, shipped
 from pqc.suites import suite
+from tests.ownpolicy import policy_text, row
 from tests.trust.forge import AUTHORITY, UNIT, issue
 from tests.units import load_configured_unit
 from tsa import status
@@ -24,7 +25,7 @@ from tsa.decide import decide
 from tsa.unit import KeyPeriod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kokuin.trust.certificate import Certificate
     from tests.service.running import Prepared
@@ -41,39 +42,16 @@ def certificate(ends: dt.datetime) -> Certificate:
     return issue("Unit", root, UNIT, begins=BEGINS, ends=ends).certificate
 
 
-def own_policy(issue_until: str = "2030-12-31", imprints: str = '"sha384", "sha512"') -> str:
-    return f"""
-        edition = "1"
-        source = "the house"
-        [sources.house]
-        title = "house rules"
-        edition = "3"
-        [[rows]]
-        roles = ["signature"]
-        algorithms = ["suites"]
-        usages = ["issue"]
-        status = "allowed"
-        until = {issue_until}
-        source = "house"
-        [[rows]]
-        roles = ["signature"]
-        algorithms = ["suites"]
-        usages = ["verify"]
-        status = "allowed"
-        source = "house"
-        [[rows]]
-        roles = ["signature-digest", "certificate-id"]
-        algorithms = ["sha256", "sha512"]
-        usages = ["issue", "verify"]
-        status = "allowed"
-        source = "house"
-        [[rows]]
-        roles = ["imprint"]
-        algorithms = [{imprints}]
-        usages = ["issue", "verify"]
-        status = "allowed"
-        source = "house"
-        """
+def own_policy(
+    suites: str = "suites", issue_until: str = "2030-12-31", imprints: Sequence[str] = ("sha384", "sha512")
+) -> str:
+    both = ("issue", "verify")
+    return policy_text(
+        row("signature", (suites,), ("issue",), until=issue_until),
+        row("signature", (suites,), ("verify",)),
+        row(("signature-digest", "certificate-id"), ("sha256", "sha512"), both),
+        row("imprint", imprints, both),
+    )
 
 
 @pytest.mark.parametrize("policy", shipped_policies())
@@ -115,13 +93,13 @@ def test_rsa_2048_is_forbidden_for_new_units_before_old_ones_lose_their_worth() 
 
 
 def test_a_suite_that_no_row_names_is_a_blocker() -> None:
-    policy = parse_policy("own", own_policy().replace('["suites"]', '["ml-dsa"]'))
+    policy = parse_policy("own", own_policy("ml-dsa"))
     (blocker,) = unit_blockers(CLASSICAL, certificate(LAST), policy, BEGINS)
     assert (blocker.code, blocker.source) == ("SUITE_NOT_IN_POLICY", "")
 
 
 def test_a_policy_that_leaves_no_hash_is_a_blocker() -> None:
-    policy = parse_policy("own", own_policy(imprints='"sha224"'))
+    policy = parse_policy("own", own_policy(imprints=("sha224",)))
     (blocker,) = unit_blockers(CLASSICAL, certificate(LAST), policy, BEGINS)
     assert blocker.code == "IMPRINTS_FORBIDDEN"
 

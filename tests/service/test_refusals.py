@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.der import tlv
 from tests.service.asking import (
     CERT_REQ,
     DATA,
@@ -23,7 +24,6 @@ from tests.service.asking import (
     oid,
     query,
     refusal,
-    tlv,
     tst_info,
 )
 from tests.service.conftest import EXTENSION

@@ -18,6 +18,7 @@ from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from kokuin.wire.ber import definite
 from kokuin.wire.prescan import TOKEN_LIMITS
 from pqc.policies import Policy, load_policy, parse_policy, shipped_policies
+from tests.ownpolicy import policy_text, row
 from tests.trust.forge import AUTHORITY, DATA, DAY, NOW, NOW_US, UNIT, Order, Party, ess_v1, issue, pki
 
 if TYPE_CHECKING:
@@ -176,19 +177,7 @@ def test_the_report_names_the_policy_also_of_what_cannot_be_read() -> None:
 
 
 def test_a_policy_that_forbids_without_a_reason_is_open_and_not_a_failure() -> None:
-    text = """
-        edition = "1"
-        source = "mine"
-        [sources.mine]
-        title = "mine"
-        edition = "1"
-        [[rows]]
-        roles = ["signature"]
-        algorithms = ["ecdsa"]
-        usages = ["verify"]
-        status = "forbidden"
-        source = "mine"
-        """
+    text = policy_text(row("signature", ("ecdsa",), ("verify",), status="forbidden"))
     report = judge(token(), parse_policy("mine", text))
     assert verdict(report) == NOT_FIT
     assert check(report, "signature-algorithm")["reason"] == "NOT_ACCEPTED"

@@ -7,17 +7,9 @@ from hypothesis import strategies as st
 from kokuin.wire.ber import to_definite
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import REQUEST_LIMITS, TOKEN_LIMITS, Limits, Scan, prescan
+from tests.der import tlv
 
 SMALL = Limits(size=1_000, depth=3, elements=5)
-
-
-def tlv(tag: int, *contents: bytes) -> bytes:
-    body = b"".join(contents)
-    size = len(body)
-    if size < 0x80:
-        return bytes((tag, size)) + body
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + body
 
 
 def refused(data: bytes, limits: Limits = SMALL) -> WireCode:
