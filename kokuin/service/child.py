@@ -32,7 +32,7 @@ async def _work(folder: DataFolder, config: Config, control: socket.socket) -> N
 
 
 def main(arguments: list[str]) -> int:
-    """Be the child that `ROLE NAME DESCRIPTOR FOLDER` describe; called by `lifeline` alone."""
+    """Be the child that `ROLE NAME DESCRIPTOR FOLDER` describe; called by `child_program` alone."""
     role, name, descriptor, root = arguments
     # The terminal sends SIGINT to the whole group; the parent alone decides who stops and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

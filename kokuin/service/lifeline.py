@@ -1,4 +1,4 @@
-"""The first line of a child: whatever it is busy with, it does not outlive its parent for long.
+"""What a child does first: whatever it is busy with, it does not outlive its parent for long.
 
 The event loop sees the parent's end too and lets open requests finish
 (`kokuin.service.child`). This thread needs no loop, so it also ends a child
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import threading
 import time
 
@@ -31,20 +30,3 @@ def _watch(descriptor: int) -> None:
     poller.poll()
     time.sleep(ORPHAN_SECONDS)
     os._exit(EXIT_ORPHANED)
-
-
-def main() -> int:
-    """Run as `python -m kokuin.service.lifeline ROLE NAME DESCRIPTOR FOLDER`; only the parent does."""
-    watch(int(sys.argv[3]))
-    from kokuin.service.child import main as run_child  # noqa: PLC0415  # its libraries take a second to load
-
-    return run_child(sys.argv[1:])
-
-
-if __name__ == "__main__":
-    code = main()
-    from kokuin.service.logs import flush_logs  # loaded with the child
-
-    flush_logs()
-    sys.stderr.flush()
-    os._exit(code)

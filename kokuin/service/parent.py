@@ -94,7 +94,7 @@ class Parent:
 
     def _start(self, role: str, name: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "kokuin.service.lifeline", role, name, str(theirs.fileno())]
+        command = [sys.executable, "-m", "kokuin.service.child_program", role, name, str(theirs.fileno())]
         process = subprocess.Popen(
             [*command, str(self.folder.root)], pass_fds=[theirs.fileno()], env=self.environment
         )
