@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
-    from kokuin.service.http_protocol import GuardedProtocol
+    from uvicorn.server import ServerState
 
 DIRECT_OCTETS = 16_384
 """No content above this is handed over directly: nothing here slows a client that sends much."""
@@ -56,6 +57,29 @@ class DirectEndpoint(Protocol):
         """
 
 
+class Connection(Protocol):
+    """What an exchange needs of the protocol whose request it is."""
+
+    url: bytes
+    headers: list[tuple[bytes, bytes]]
+    transport: asyncio.Transport
+    server_state: ServerState
+
+    @property
+    def default_fields(self) -> DefaultFields:
+        """The server's own fields."""
+
+    @property
+    def exchanges(self) -> set[Exchange]:
+        """Requests that were handed over and not answered; an exchange that answers leaves it."""
+
+    def write_failure(self) -> None:
+        """Write the whole response 500 that announces the connection's end."""
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request of the connection."""
+
+
 class _NobodyWaits:
     """Stands for the event of uvicorn's cycle: no coroutine awaits a message of this request."""
 
@@ -74,7 +98,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_protocol",
+        "_connection",
         "body",
         "disconnected",
         "headers",
@@ -86,9 +110,9 @@ class Exchange:
     message_event = _NobodyWaits
     waiting_for_100_continue = False
 
-    def __init__(self, protocol: GuardedProtocol, *, keep_alive: bool) -> None:
-        self._protocol = protocol
-        self.url, self.headers = protocol.url, protocol.headers
+    def __init__(self, connection: Connection, *, keep_alive: bool) -> None:
+        self._connection = connection
+        self.url, self.headers = connection.url, connection.headers
         self.body = b""
         self.more_body = True
         self.keep_alive = keep_alive
@@ -108,26 +132,26 @@ class Exchange:
                 them, `connection` not.
             content: the content.
         """
-        protocol = self._protocol
-        protocol.exchanges.discard(self)
+        connection = self._connection
+        connection.exchanges.discard(self)
         if self.disconnected or self.response_complete:
             return
         self.response_complete = True
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        head = protocol.default_fields.octets(protocol.server_state.default_headers)
-        protocol.transport.write(b"".join((head, fields, end, content)))
+        head = connection.default_fields.octets(connection.server_state.default_headers)
+        connection.transport.write(b"".join((head, fields, end, content)))
         if not self.keep_alive:
-            protocol.transport.close()
-        protocol.on_response_complete()
+            connection.transport.close()
+        connection.on_response_complete()
 
     def fail(self) -> None:
         """Answer 500 and close: we made a mistake, which whoever noticed it has logged."""
-        protocol = self._protocol
-        protocol.exchanges.discard(self)
+        connection = self._connection
+        connection.exchanges.discard(self)
         if self.disconnected:
             return
         if not self.response_complete:
             self.response_complete = True
-            protocol.write_failure()
-        protocol.transport.close()
-        protocol.on_response_complete()
+            connection.write_failure()
+        connection.transport.close()
+        connection.on_response_complete()
