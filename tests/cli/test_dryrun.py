@@ -16,7 +16,7 @@ import pytest
 from kokuin.cli import dryrun as face
 from kokuin.cli.main import main
 from kokuin.service.issuing_policy import BlockerCode
-from kokuin.service.migration import dryrun_process
+from kokuin.service.migration import dryrun_effects, dryrun_process
 from kokuin.service.migration.html import page
 from kokuin.service.migration.report import Finding, read_report
 from kokuin.service.migration.report_tokens import Asset, RenewalStep, StatusChange
@@ -185,9 +185,26 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(lang: str, report: DryRu
     [
         (
             "en",
-            ("<td>device mechanism</td>", "Validity of the signer&#x27;s", "no end known", "less than a day"),
+            (
+                "<td>device mechanism</td>",
+                "Validity of the signer&#x27;s",
+                "no end known",
+                "less than a day",
+                "<td>receive buffer of some clients</td>",
+                "<td>OpenSSL 3.5 or later, openssl cms</td>",
+            ),
         ),
-        ("ja", ("<td>装置のメカニズム</td>", "署名者の証明書の有効期間", "期限の定めなし", "1 日未満")),
+        (
+            "ja",
+            (
+                "<td>装置のメカニズム</td>",
+                "署名者の証明書の有効期間",
+                "期限の定めなし",
+                "1 日未満",
+                "<td>一部のクライアントの受信バッファ</td>",
+                "<td>OpenSSL 3.5 以降",
+            ),
+        ),
     ],
 )
 def test_the_page_names_things_in_its_language(
@@ -210,7 +227,7 @@ def test_the_page_names_things_in_its_language(
     text = page(named, lang, lambda key, **params: face.say(lang, key, **params))
     assert all(each in text for each in wanted)
     assert "CN=a unit" in text
-    assert "certificate:00ff" not in text
+    assert not [code for code in ("certificate:00ff", "client-buffer", "openssl-") if code in text]
     assert "&lt; 0.1" in text
 
 
@@ -258,6 +275,23 @@ def test_every_code_has_a_sentence(lang: str) -> None:
     assert len(codes) > 15
     codes |= {code.value for code in BlockerCode} | {"POLICY_OID_TAKEN", "ACCURACY_NOT_GUARDED"}
     assert {f"code_{code}" for code in codes} <= words.keys()
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_every_limit_and_every_verifier_has_a_name(lang: str) -> None:
+    limits = {name for name, _ in dryrun_effects._LIMITS}
+    programs = {name for readers in dryrun_effects._READERS.values() for name, _ in readers} | {"kokuin"}
+    for key in (*(f"limit_{name}" for name in limits), *(f"program_{name}" for name in programs)):
+        assert face.say(lang, key.replace(".", "-"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_blockers_are_counted_in_good_english(count: int, report: DryRunReport) -> None:
+    found = (Finding("PROFILE_UNFIT", "pq"),) * count
+    blocked = replace(report, consequences=replace(report.consequences, blockers=found))
+    wanted = f"The switch cannot be made. Blockers: {count}."
+    assert wanted in page(blocked, "en", lambda key, **params: face.say("en", key, **params))
+    assert wanted in face._lines(blocked, "en")
 
 
 def test_a_terminal_sees_how_far_it_is(

@@ -256,11 +256,15 @@ def _clients(report: DryRunReport, say: Say) -> str:
     )
     fallback = say("fallback", ways=say("or").join(found.fallbacks))
     limits = [
-        (name, octets(size), say("fits" if found.largest <= size else "too_large"))
+        (say(f"limit_{name}"), octets(size), say("fits" if found.largest <= size else "too_large"))
         for name, size in found.limits
     ]
     refused = [(row.name, f"{row.tokens:,}") for row in found.refused_hashes]
-    verifiers = [(row.program, say(f"reads_{row.reads}")) for row in found.verifiers]
+    verifiers = [
+        # A key of a sentence has no dot: `openssl-cms-3.5` is `program_openssl-cms-3-5`.
+        (say(f"program_{row.program.replace('.', '-')}"), say(f"reads_{row.reads}"))
+        for row in found.verifiers
+    ]
     return section(
         7,
         say,
