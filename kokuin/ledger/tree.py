@@ -98,6 +98,8 @@ def root_of(peaks: Sequence[bytes]) -> bytes:
 def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes) -> bool:
     """Tell whether the tree of `size` leaves with this root has the leaf at `index` (RFC 9162 §2.1.3.2).
 
+    Size and root must come from one signed checkpoint: a proof often fits other sizes as well.
+
     Args:
         index: of the leaf, from 0.
         size: number of leaves.
@@ -127,6 +129,7 @@ def verify_consistency(
 ) -> bool:
     """Tell whether the new tree begins with all leaves of the old one (RFC 9162 §2.1.4.2).
 
+    Each size and root must come from one signed checkpoint: a proof often fits other sizes as well.
     Every tree begins with the empty one: an old size of 0 needs `EMPTY_ROOT` and an empty proof, and then
     says nothing about the new root (C2SP tlog-witness).
 
