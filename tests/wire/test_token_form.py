@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+from asn1crypto import cms as peer  # type: ignore[import-untyped]
+
+from kokuin.wire import ber, encode, oids
+from kokuin.wire.cms import read_signed_data
+from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.prescan import TOKEN_LIMITS
+from kokuin.wire.token_form import bare_token
+from tests.der import tlv
+from tests.trust.forge import order
+
+TOKEN_ATTRIBUTE = "1.2.840.113549.1.9.16.2.14"
+
+
+def attribute(oid: str, *values: bytes) -> bytes:
+    return tlv(0x30, encode.oid(oid), tlv(0x31, *values))
+
+
+def with_unsigned(token: bytes, *attributes: bytes) -> bytes:
+    """Add attributes to the one signer; the lengths are made without the code under test."""
+    signed = peer.ContentInfo.load(token)["content"]
+    signer = signed["signer_infos"][0].dump()
+    whole = tlv(0x30, peer.SignerInfo.load(signer).contents, tlv(0xA1, *attributes))
+    body = signed.contents[: -len(signed["signer_infos"].dump())] + tlv(0x31, whole)
+    return tlv(0x30, encode.oid(oids.ID_SIGNED_DATA), tlv(0xA0, tlv(0x30, body)))
+
+
+def test_a_token_without_unsigned_attributes_keeps_every_octet() -> None:
+    token = order().make()
+    assert bare_token(token) == token
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        (attribute("1.2.3", encode.NULL),),
+        (attribute("1.2.3", encode.NULL), attribute("1.2.4", tlv(0x04, b"a" * 300), encode.NULL)),
+        (attribute("1.2.3", tlv(0x04, bytes(70_000))),),
+        (),
+    ],
+    ids=["one", "several", "longer lengths", "an empty field"],
+)
+def test_a_token_with_unsigned_attributes_becomes_what_it_was(attributes: tuple[bytes, ...]) -> None:
+    token = order().make()
+    assert bare_token(with_unsigned(token, *attributes)) == token
+
+
+def test_an_independent_writer_agrees_on_the_bare_form() -> None:
+    token = order().make()
+    info = peer.ContentInfo.load(with_unsigned(token, attribute(TOKEN_ATTRIBUTE, token)))
+    assert info["content"]["signer_infos"][0]["unsigned_attrs"].native is not None
+    del info["content"]["signer_infos"][0]["unsigned_attrs"]
+    expected = info.dump()
+    assert bare_token(with_unsigned(token, attribute(TOKEN_ATTRIBUTE, token))) == expected == token
+
+
+def test_a_token_within_an_attribute_takes_all_its_attributes_with_it() -> None:
+    """A time-stamp of the signature is a token with attributes of its own, to any depth."""
+    token = order().make()
+    nested = token
+    for _ in range(8):
+        nested = with_unsigned(token, attribute(TOKEN_ATTRIBUTE, nested))
+    assert bare_token(nested) == token
+
+
+def test_attributes_in_ber_leave_no_trace_once_they_were_read() -> None:
+    token = order().make()
+    added = with_unsigned(token, attribute("1.2.3", b"\x24\x80\x04\x01a\x04\x01b\x00\x00"))
+    assert bare_token(ber.definite(added, TOKEN_LIMITS)) == token
+
+
+def signer(*tail: bytes, signed: bytes = b"") -> bytes:
+    algorithm = encode.sequence(encode.oid("1.2.3"))
+    body = (encode.integer(3), encode.implicit(0, b"key"), algorithm, signed, algorithm, tlv(4, b"s"), *tail)
+    return tlv(0x30, *body)
+
+
+def signed_data(*signers: bytes, crls: bytes = b"") -> bytes:
+    content = tlv(0x30, encode.oid(oids.ID_CT_TST_INFO))
+    body = tlv(0x30, encode.integer(3), tlv(0x31), content, crls, tlv(0x31, *signers))
+    return tlv(0x30, encode.oid(oids.ID_SIGNED_DATA), tlv(0xA0, body))
+
+
+def test_each_signer_loses_its_own_and_their_order_stays() -> None:
+    unsigned = tlv(0xA1, attribute("1.2.3", encode.NULL))
+    mixed = signed_data(signer(unsigned), signer(signed=tlv(0xA0)), signer(unsigned))
+    assert bare_token(mixed) == signed_data(signer(), signer(signed=tlv(0xA0)), signer())
+
+
+def test_nothing_else_that_has_the_same_tag_is_taken() -> None:
+    """The crls are [1] as well: a stripper that took them would let two different tokens have one hash."""
+    decoy = tlv(0xA1, attribute("1.2.3", encode.NULL))
+    signed = tlv(0xA0, attribute("1.2.3", decoy))
+    crls = tlv(0xA1, tlv(0x30, decoy))
+    found = bare_token(signed_data(signer(decoy, signed=signed), crls=crls))
+    assert found == signed_data(signer(signed=signed), crls=crls)
+    assert read_signed_data(found).signer_infos[0].signed_attributes_der == b"\x31" + signed[1:]
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (b"", WireCode.TRUNCATED),
+        (encode.NULL, WireCode.UNEXPECTED),
+        (encode.sequence(encode.oid(oids.ID_DATA), encode.explicit(0, encode.NULL)), WireCode.UNEXPECTED),
+        (signed_data(signer()) + b"\x00", WireCode.TRAILING),
+        (signed_data(signer(tlv(0xA1), tlv(0xA1))), WireCode.TRAILING),
+        (signed_data(signer(tlv(0xA2))), WireCode.TRAILING),
+        (signed_data(encode.NULL), WireCode.UNEXPECTED),
+        (signed_data(signer()[:-1]), WireCode.TRUNCATED),
+        (signed_data(tlv(0x30, encode.integer(3))), WireCode.UNEXPECTED),
+        (b"\x30\x80\x00\x00", WireCode.BAD_LENGTH),
+        (tlv(0x30, bytes(TOKEN_LIMITS.size)), WireCode.TOO_LARGE),
+    ],
+)
+def test_what_is_no_token_is_refused(octets: bytes, code: WireCode) -> None:
+    with pytest.raises(WireError) as caught:
+        bare_token(octets)
+    assert caught.value.code == code
