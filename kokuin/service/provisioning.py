@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.service.files import write_durably
 from kokuin.service.keystore import generate, has_key, key_name, key_number, open_signer
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
@@ -16,6 +15,7 @@ from kokuin.trust.anchors import TrustError, read_certificates
 from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.records import ANCHOR_ADDED, CERTIFICATE_ISSUED, KEY_GENERATED
 from pqc.keyfiles import KeyFileError
+from pqc.newfile import write_durably
 from pqc.signing import KeyMismatchError, SignerError
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ from kokuin.service.backup import CONTENT_ARC
 from kokuin.service.backup_archive import BackupError, BackupProblem, Manifest, read_archive
 from kokuin.service.config import Config
 from kokuin.service.datafolder import FORMAT
-from kokuin.service.files import write_durably
 from kokuin.service.issuing import new_id
 from kokuin.service.keeper_process import end_now
 from kokuin.service.keystore import key_number
@@ -40,6 +39,7 @@ from pqc.envelope import open_envelope, stated_content_type
 from pqc.envelope_errors import EnvelopeError, EnvelopeProblem
 from pqc.keyfiles import read_clear_pem, write_key
 from pqc.keyinfo import public_info
+from pqc.newfile import write_durably
 from pqc.signing import KeyMismatchError, SignerError, SoftwareSigner
 from pqc.suites import UnknownSuiteError, suite
 

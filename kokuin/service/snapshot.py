@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kokuin.service.files import write_durably
 from kokuin.wire import strictjson
+from pqc.newfile import write_durably
 from pqc.profiles import Profile, ProfileError, parse_profile
 
 if TYPE_CHECKING:
