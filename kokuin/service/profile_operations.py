@@ -180,7 +180,7 @@ class ProfileOperations:
         """Drop what is to come; False when that could not be recorded: a restart would bring it back."""
         due = self._schedule
         if due is not None and not await self._record(
-            CFG_UNSCHEDULED, {"actor": actor, "profile": due.profile}
+            CFG_UNSCHEDULED, {"actor": actor, "act": due.act, "profile": due.profile}
         ):
             return False
         self._schedule = None

@@ -135,6 +135,8 @@ def test_what_is_to_come_can_be_dropped_once(folder: DataFolder) -> None:
     assert do(folder.root, "unschedule") == {"ok": True, "state": "unscheduled"}
     assert do(folder.root, "unschedule")["code"] == "SCHEDULE_NONE"
     assert kinds(folder.root)[-1] == "cfg.unscheduled"
+    (dropped,) = [each.leaf for each in entries(folder.root) if each.leaf["kind"] == CFG_UNSCHEDULED]
+    assert (dropped["act"], dropped["profile"]) == ("use", "pq")
 
 
 def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
