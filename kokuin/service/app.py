@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 import kokuin
 from kokuin.ledger.reader import LedgerReader
-from kokuin.service import operator_api
+from kokuin.service import api_page, operator_api
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.migration.desk import InventoryDesk
 from kokuin.service.principal import Role
@@ -58,7 +58,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     readiness: Callable[[], Readiness],
 ) -> Application:
     """Build the application of one worker."""
-    app = Application(title="kokuin", version=kokuin.__version__, redoc_url=None)
+    app = Application(title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None)
     app.stamp = stamp
     app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -68,6 +68,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     _add_trust(app, folder)
     _add_tokens(app, folder, doorkeeper)
     operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
+    _add_docs(app)
     return app
 
 
@@ -120,6 +121,12 @@ def _add_tokens(app: FastAPI, folder: DataFolder, doorkeeper: Doorkeeper) -> Non
         if found is None:
             return problem_response(404, "TOKEN_UNKNOWN")
         return Response(granted(found), media_type="application/timestamp-reply")
+
+
+def _add_docs(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(api_page.page(app.openapi()), headers=api_page.HEADERS)
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:

@@ -49,8 +49,7 @@ def routes() -> set[str]:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert app.docs_url is not None
-    return described | {f"POST {PATH}", f"POST {PATH}/{{profile}}", f"GET {app.docs_url}"}
+    return described | {f"POST {PATH}", f"POST {PATH}/{{profile}}", f"GET {app.openapi_url}"}
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -1,0 +1,42 @@
+"""`GET /docs` speaks of every route and asks nobody else for anything."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kokuin.service.api_page import page
+
+if TYPE_CHECKING:
+    from tests.service.running import Service
+
+EVIL = "<script src='https://elsewhere.example/x.js'></script>"
+
+
+def test_the_page_of_the_routes_loads_nothing_and_runs_no_script(single: Service) -> None:
+    answer = single.client.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not re.search(r"<(script|link|img|iframe|object|embed)|\s(src|href)=", answer.text)
+    assert not re.search(r"url\(|@import|https?:", answer.text)
+    assert single.client.get("/docs/oauth2-redirect").status_code == 404
+    assert single.client.get("/redoc").status_code == 404
+
+
+def test_the_page_names_every_route_and_its_parameters(single: Service) -> None:
+    text = single.client.get("/docs").text
+    paths = single.client.get("/openapi.json").json()["paths"]
+    assert "/api/v1/dry-runs/{run_id}" in paths
+    for path in ("/tsa", "/tsa/{profile}", *paths):
+        assert f"<td>{path}</td>" in text
+    assert "<td>format, policy, years</td>" in text
+    assert "<td>DELETE</td>" not in text
+    assert "<td>The process answers.</td>" in text
+
+
+def test_what_a_description_says_is_text() -> None:
+    operation = {"description": EVIL, "parameters": [{"name": EVIL}]}
+    written = page({"info": {"title": EVIL, "version": EVIL}, "paths": {EVIL: {EVIL: operation}}})
+    assert "<script" not in written.lower()
+    assert written.lower().count("&lt;script") == 8
