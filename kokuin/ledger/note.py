@@ -82,6 +82,8 @@ class NoteFault(StrEnum):
     """A verifier key whose public key is none of its kind."""
     CHECKPOINT_FORM = "CHECKPOINT_FORM"
     """The note's text is no checkpoint."""
+    PROOF_FORM = "PROOF_FORM"
+    """Not a proof in its one text form."""
     SIGNATURE_WRONG = "NOTE_SIGNATURE_WRONG"
     """A signature of a trusted key does not verify."""
     SIGNATURE_TWICE = "NOTE_SIGNATURE_TWICE"
