@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kokuin.ledger.search_file import DamagedError, SearchFault, SearchRefusedError, opened, remove
-from kokuin.ledger.search_query import SEARCHABLE, Order, read_fields
+from kokuin.ledger.search_query import MOST_US, SEARCHABLE, Order, read_fields, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from kokuin.ledger.reader import Stored
@@ -137,11 +137,15 @@ class SearchIndex:
             size = reader.size()
             leaves, last = state.leaves, state.last
             postings: list[tuple[int, int]] = []
+            moments: list[tuple[int, int]] = []
             for stored in reader.walk(leaves, min(size, leaves + most), tokens=False):
-                postings += ((term, stored.index) for term in _terms(state, stored.leaf))
+                fields = read_fields(stored.leaf)
+                postings += ((term, stored.index) for term in _terms(state, fields))
+                if (at := time_of(fields)) is not None:
+                    moments.append((stored.index, at))
                 leaves, last = stored.index + 1, stored.leaf_hash
             if leaves > state.leaves:
-                file.post(postings, leaves, last)
+                file.post(postings, moments, leaves, last)
         return Progress(leaves, size)
 
 
@@ -159,8 +163,7 @@ def find(index: SearchIndex, reader: LeafReader, query: Query, most: int = STEP)
     return page if page.leaves >= progress.leaves else Progress(page.leaves, progress.size)
 
 
-def _terms(state: State, leaf: bytes) -> Iterator[int]:
-    fields = read_fields(leaf)
+def _terms(state: State, fields: Mapping[str, object]) -> Iterator[int]:
     for field in SEARCHABLE:
         value = fields.get(field)
         if isinstance(value, str):
@@ -243,18 +246,18 @@ class _Search:
     def _span(self) -> tuple[int, int]:
         """Return the first and the last index of the query's period; the ledger's times never fall."""
         since, until = self._query.since_us, self._query.until_us
-        # A leaf that cannot be read must not hide its neighbours: it widens the span.
-        low = 0 if since is None else self._first_at(since, unknown=since)
-        high = self._leaves if until is None else self._first_at(until, unknown=until - 1)
+        # A leaf without a time, since it was redacted or damaged, must not hide another: it widens the span.
+        low = self._first_at(0 if since is None else since, unknown=MOST_US)
+        high = self._leaves if until is None else self._first_at(until, unknown=-1)
         return low, high - 1
 
     def _first_at(self, moment_us: int, *, unknown: int) -> int:
-        low, high = 0, self._leaves
+        low, high = self._file.around(moment_us, self._leaves)
         while low < high:
             middle = (low + high) // 2
             stored = self._reader.by_index(middle)
-            at = None if stored is None else read_fields(stored.leaf).get("at")
-            if (at if isinstance(at, int) else unknown) < moment_us:
+            at = None if stored is None else time_of(read_fields(stored.leaf))
+            if (unknown if at is None else at) < moment_us:
                 low = middle + 1
             else:
                 high = middle

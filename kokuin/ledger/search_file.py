@@ -33,6 +33,9 @@ VERSION = 1
 SEGMENT = 1 << 17
 """Leaves of a segment."""
 
+BLOCK = 1024
+"""Leaves of a block, of which one time is kept: that of its first leaf that has one."""
+
 _TERM_OCTETS = 6
 """SQLite has an integer of this size; among millions hardly two values meet, and then they cost a look."""
 
@@ -40,11 +43,16 @@ _TABLES = (
     "CREATE TABLE state (id INTEGER PRIMARY KEY, salt BLOB, leaves INTEGER, last BLOB) STRICT",
     """CREATE TABLE posting (segment INTEGER, term INTEGER, idx INTEGER,
     PRIMARY KEY (segment, term, idx)) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE moment (block INTEGER PRIMARY KEY, idx INTEGER, at INTEGER) STRICT",
+    "CREATE INDEX moment_at ON moment (at, idx)",
     f"PRAGMA user_version = {VERSION}",
 )
 _READ_STATE = "SELECT salt, leaves, last FROM state WHERE id = 1"
 _SET_STATE = "UPDATE state SET leaves = ?, last = ? WHERE id = 1"
 _POST = "INSERT OR IGNORE INTO posting (segment, term, idx) VALUES (?, ?, ?)"
+_NOTE = "INSERT OR IGNORE INTO moment (block, idx, at) VALUES (?, ?, ?)"
+_BEFORE = "SELECT coalesce((SELECT max(idx) FROM moment WHERE at < ?), (SELECT min(idx) FROM moment))"
+_AFTER = "SELECT min(idx) FROM moment WHERE at >= ?"
 _DOWN = "SELECT max(idx) FROM posting WHERE segment = ? AND term = ? AND idx BETWEEN ? AND ?"
 _UP = "SELECT min(idx) FROM posting WHERE segment = ? AND term = ? AND idx BETWEEN ? AND ?"
 
@@ -127,17 +135,41 @@ class SearchFile:
                 return State(salt, leaves, last)
         raise DamagedError
 
-    def post(self, postings: Iterable[tuple[int, int]], leaves: int, last: bytes) -> None:
-        """Take in terms with the indices of their leaves, and how far the index has read thereby.
+    def post(
+        self,
+        postings: Iterable[tuple[int, int]],
+        moments: Iterable[tuple[int, int]],
+        leaves: int,
+        last: bytes,
+    ) -> None:
+        """Take in what leaves say, and how far the index has read thereby.
 
         One transaction: killed within it, the index has read as far as before.
+
+        Args:
+            postings: terms with the indices of their leaves.
+            moments: indices of leaves and their times in microseconds since 1970 UTC; a block keeps its first.
+            leaves: how many leaves the index has read now.
+            last: leaf hash of the last of them.
         """
         rows = sorted((index // SEGMENT, term, index) for term, index in postings)
         with _judged():
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_POST, rows)
+            self._connection.executemany(_NOTE, ((index // BLOCK, index, at) for index, at in moments))
             self._connection.execute(_SET_STATE, (leaves, last))
             self._connection.execute("COMMIT")
+
+    def around(self, moment_us: int, leaves: int) -> tuple[int, int]:
+        """Return between which indices the leaves of before a time end and those of then or later begin.
+
+        No leaf that has a time is earlier than the first index of the ledger's first one.
+        """
+        with _judged():
+            before: int | None = self._connection.execute(_BEFORE, (moment_us,)).fetchone()[0]
+            after: int | None = self._connection.execute(_AFTER, (moment_us,)).fetchone()[0]
+        low = leaves if before is None else max(0, min(before, leaves))
+        return low, leaves if after is None else max(low, min(after, leaves))
 
     def seek(self, term: int, start: int, stop: int, *, down: bool) -> int | None:
         """Return a term's first posting on the way from `start` to `stop`, both included, or None."""

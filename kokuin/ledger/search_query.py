@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 MOST_HITS = 1000
 """Longest page."""
 
+MOST_US = 2**63 - 1
+"""Latest time that can be asked for, microseconds since 1970 UTC."""
+
 _HEX = re.compile(r"[0-9a-f]*")
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MOST_ALTERNATIVES = 16
 _LONGEST_TENANT = 256
-_MOST_US = 2**63 - 1
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{22}")
 _NAME = 8
 """Octets of a cursor that name its query, and as many that say where it goes on."""
@@ -118,7 +120,7 @@ class Query:
         _require(all(_KIND.fullmatch(kind) for kind in self.kinds), "kind")
         _require(self.tenant is None or _is_text(self.tenant), "tenant")
         for name, moment in (("since", self.since_us), ("until", self.until_us)):
-            _require(moment is None or 0 <= moment <= _MOST_US, name)
+            _require(moment is None or 0 <= moment <= MOST_US, name)
         _require(1 <= self.limit <= MOST_HITS, "limit")
         if self.cursor:
             self.position()
@@ -138,9 +140,9 @@ class Query:
 
     def fits(self, leaf: Mapping[str, object]) -> bool:
         """Say whether a leaf's fields satisfy every condition."""
-        at = leaf.get("at")
+        at = time_of(leaf)
         return (
-            isinstance(at, int)
+            at is not None
             and (self.since_us is None or self.since_us <= at)
             and (self.until_us is None or at < self.until_us)
             and all(leaf.get(field) in values for field, values in self.wanted().items())
@@ -163,7 +165,7 @@ class Query:
         octets = base64.urlsafe_b64decode(self.cursor + "==")
         index = int.from_bytes(octets[_NAME:])
         # Not a secret: whoever may search may read every leaf. It keeps pages of two searches from mixing.
-        if octets[:_NAME] != self._name() or index > _MOST_US or self.cursor_at(index) != self.cursor:
+        if octets[:_NAME] != self._name() or index > MOST_US or self.cursor_at(index) != self.cursor:
             raise QueryError(QueryFault.CURSOR, "cursor")
         return index
 
@@ -183,6 +185,12 @@ def read_fields(leaf: bytes) -> Mapping[str, object]:
     except orjson.JSONDecodeError:
         return {}
     return fields if isinstance(fields, dict) else {}
+
+
+def time_of(fields: Mapping[str, object]) -> int | None:
+    """Return when a leaf was committed, microseconds since 1970 UTC; None where it does not say."""
+    at = fields.get("at")
+    return at if isinstance(at, int) and 0 <= at <= MOST_US else None
 
 
 def _require(holds: bool, field: str) -> None:  # noqa: FBT001 - the condition itself

@@ -173,6 +173,7 @@ def test_every_search_finds_what_a_filter_over_all_leaves_finds(
 ) -> None:
     # Small segments and few looks: every search crosses their bounds.
     monkeypatch.setattr(search_file, "SEGMENT", data.draw(st.sampled_from((1, 4, 16, 1 << 17))))
+    monkeypatch.setattr(search_file, "BLOCK", data.draw(st.sampled_from((1, 3, 1024))))
     monkeypatch.setattr(search, "_MOST_LOOKS", data.draw(st.sampled_from((8, 20, 50_000))))
     file.unlink(missing_ok=True)
     index = SearchIndex(file)
@@ -229,6 +230,24 @@ def test_a_recovered_ledger_is_read_anew(lost: int, index: SearchIndex, ledger: 
     assert ask(index, shorter, Query(serial=f"{199:032x}")) == Page((), "", 0, shorter.size())
     empty = Leaves([])
     assert ask(index, empty, query) == Page((), "", 0, 0)
+
+
+@pytest.mark.parametrize("order", Order)
+def test_leaves_whose_retention_is_over_cost_a_search_nothing(
+    order: Order, index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_file, "BLOCK", 16)
+    monkeypatch.setattr(search, "_MOST_LOOKS", 40)
+    kept = [leaf(number) for number in range(1000, 1200)]
+    kept[50:80] = [b""] * 30
+    ledger = Leaves([b""] * 1000 + kept)
+    for period in ({}, {"since_us": 0}, {"since_us": 515, "until_us": 520}, {"until_us": 540}):
+        query = Query(order=order, limit=5, **period)
+        page = ask(index, ledger, query)
+        assert len(page.hits) == 5
+        assert all_pages(index, ledger, query) == naive(ledger, query)
+    assert ask(index, ledger, Query(until_us=500, order=order)) == Page((), "", 0, 1200)
+    assert ask(index, Leaves([b""] * 100), Query(order=order)) == Page((), "", 0, 100)
 
 
 def spoil(file: Path, *statements: str) -> None:
