@@ -11,18 +11,19 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from kokuin.wire import strictjson
+from pqc.catalogue_rows import Evaluation, rows_of
 from pqc.catalogue_table import BY_NAME, BY_OID, Entry, Kind, plain_name
-from pqc.policies import Pattern, Policy, Role, Row, Suitability, Usage, Weakness
+from pqc.policies import Policy, Suitability, Usage
 from pqc.policy_rows import MAX_BITS, MAX_ROWS, read_text
-from pqc.subjects import HASH_ROLES, KEY_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kokuin.wire.strictjson import JsonValue
+    from pqc.catalogue_rows import Evaluated
 
 MAX_OCTETS = 1 << 20
 MAX_DEPTH = 12
@@ -39,7 +40,6 @@ _USAGES = {
     f"{VERIFY_URI}/validate_timestamps": Usage.VERIFY,
 }
 _STATUS = {"R": Suitability.RECOMMENDED, "L": Suitability.LEGACY}
-_WEAKNESS = {"md5": Weakness.BROKEN, "sha1": Weakness.COLLISIONS}
 _LENGTHS = {
     Kind.RSA: frozenset({"moduluslength"}),
     Kind.ECDSA: frozenset({"plength", "qlength"}),
@@ -88,26 +88,12 @@ class Imported:
     refused: tuple[Refused, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    """One evaluation as we can judge by it."""
-
-    usage: Usage | None
-    status: Suitability
-    until: dt.date | None
-    least: int
-    most: int
-
-
 class _RefusedError(Exception):
     """Ends the reading of one part."""
 
     def __init__(self, code: RefusalCode) -> None:
         super().__init__(code)
         self.code = code
-
-
-_Evaluated: TypeAlias = "dict[Entry, list[_Evaluation]]"
 
 
 def read_catalogue(name: str, octets: bytes) -> Imported:
@@ -136,13 +122,13 @@ def read_catalogue(name: str, octets: bytes) -> Imported:
         raise CatalogueError(f"{error} is missing") from None
     except ValueError as error:
         raise CatalogueError(str(error)) from None
-    evaluated: _Evaluated = {}
+    evaluated: Evaluated = {}
     refused = [
         part
         for number, algorithm in enumerate(algorithms)
         for part in _read_algorithm(algorithm, f"/SecuritySuitabilityPolicy/Algorithm/{number}", evaluated)
     ]
-    rows = tuple(_rows(evaluated, source, edition))
+    rows = tuple(rows_of(evaluated, source, edition))
     if not rows:
         raise CatalogueError("no algorithm of it is in our table")
     if len(rows) > MAX_ROWS:
@@ -150,7 +136,7 @@ def read_catalogue(name: str, octets: bytes) -> Imported:
     return Imported(Policy(name, edition, publisher, rows), tuple(refused))
 
 
-def _read_algorithm(value: JsonValue, place: str, evaluated: _Evaluated) -> Iterator[Refused]:
+def _read_algorithm(value: JsonValue, place: str, evaluated: Evaluated) -> Iterator[Refused]:
     """Add the evaluations of one algorithm to `evaluated`; yield what was refused."""
     name = oid = ""
     try:
@@ -170,7 +156,7 @@ def _read_algorithm(value: JsonValue, place: str, evaluated: _Evaluated) -> Iter
             yield Refused(error.code, f"{place}/Evaluation/{number}", name, oid)
 
 
-def _entry(name: str, oid: str, evaluated: _Evaluated) -> Entry:
+def _entry(name: str, oid: str, evaluated: Evaluated) -> Entry:
     entry, named = BY_OID.get(oid), BY_NAME.get(plain_name(name))
     if named is not None and named is not entry:
         # An OID that belongs to nothing, or to something else, would move the dates of another algorithm.
@@ -182,7 +168,7 @@ def _entry(name: str, oid: str, evaluated: _Evaluated) -> Entry:
     return entry
 
 
-def _read_evaluation(evaluation: dict[str, JsonValue], entry: Entry) -> _Evaluation:
+def _read_evaluation(evaluation: dict[str, JsonValue], entry: Entry) -> Evaluation:
     uri, mark = evaluation.get("AlgorithmUsage"), evaluation.get("Recommendation")
     if uri is not None and uri not in _USAGES:
         raise _RefusedError(RefusalCode.USAGE_UNKNOWN)
@@ -199,7 +185,7 @@ def _read_evaluation(evaluation: dict[str, JsonValue], entry: Entry) -> _Evaluat
             raise _RefusedError(RefusalCode.MALFORMED) from None
     least, most = _lengths(evaluation.get("Parameter", []), entry)
     status = Suitability.ALLOWED if mark is None else _STATUS[_string(mark)]
-    return _Evaluation(None if uri is None else _USAGES[_string(uri)], status, until, least, most)
+    return Evaluation(None if uri is None else _USAGES[_string(uri)], status, until, least, most)
 
 
 def _lengths(parameters: JsonValue, entry: Entry) -> tuple[int, int]:
@@ -217,86 +203,6 @@ def _lengths(parameters: JsonValue, entry: Entry) -> tuple[int, int]:
             raise _RefusedError(RefusalCode.MALFORMED)
         least, most = max(least, low), min(most, high)
     return least, most
-
-
-def _rows(evaluated: _Evaluated, source: str, edition: str) -> Iterator[Row]:
-    curves = {entry: found for entry, found in evaluated.items() if entry.kind is Kind.CURVE}
-    for entry, found in evaluated.items():
-        if entry.kind is Kind.CURVE:
-            continue
-        for usage in Usage:
-            fitting = _of_usage(found, usage)
-            if entry.kind is Kind.ECDSA and curves:
-                pairs = _on_curves(entry, fitting, curves, usage)
-            else:
-                pairs = [(_pattern(entry, each), each) for each in fitting]
-            last: dict[Pattern, dt.date] = {}
-            for pattern, each in pairs:
-                until = each.until or dt.date.max
-                if until > last.get(pattern, dt.date.min):
-                    last[pattern] = until
-                    weakness = _WEAKNESS.get(entry.algorithm)
-                    yield Row(pattern, usage, each.status, each.until, source, edition, entry.name, weakness)
-
-
-def _of_usage(evaluations: list[_Evaluation], usage: Usage) -> list[_Evaluation]:
-    """Return those for `usage`, the longest keys first, each length by date.
-
-    Verifying falls back on what is said of signing, and both on what is said without a usage.
-    """
-    order = (Usage.VERIFY, Usage.ISSUE, None) if usage is Usage.VERIFY else (Usage.ISSUE, None)
-    for wanted in order:
-        found = [each for each in evaluations if each.usage is wanted]
-        if found:
-            return sorted(found, key=lambda each: (-each.least, each.most, each.until or dt.date.max))
-    return []
-
-
-def _on_curves(
-    entry: Entry,
-    evaluations: list[_Evaluation],
-    curves: dict[Entry, list[_Evaluation]],
-    usage: Usage,
-) -> list[tuple[Pattern, _Evaluation]]:
-    """Join ECDSA with a hash and each curve that the catalogue evaluates: both must be fit."""
-    pairs = []
-    for curve, found in curves.items():
-        fitting = [each for each in evaluations if each.least <= curve.bits <= each.most]
-        longest = max((each.least for each in fitting), default=0)
-        joined = [
-            _both(one, other)
-            for one in fitting
-            if one.least == longest
-            for other in _of_usage(found, usage)
-            if other.least <= curve.bits <= other.most
-        ]
-        pattern = Pattern(
-            frozenset({Role.SIGNATURE}),
-            frozenset({entry.algorithm}),
-            frozenset({curve.key}),
-            frozenset({entry.digest}),
-        )
-        pairs += [(pattern, each) for each in sorted(joined, key=lambda each: each.until or dt.date.max)]
-    return pairs
-
-
-def _both(one: _Evaluation, other: _Evaluation) -> _Evaluation:
-    order = list(Suitability)
-    until = min(one.until or dt.date.max, other.until or dt.date.max)
-    status = max(one.status, other.status, key=order.index)
-    return _Evaluation(None, status, None if until == dt.date.max else until, 0, MAX_BITS)
-
-
-def _pattern(entry: Entry, evaluation: _Evaluation) -> Pattern:
-    roles = {Kind.HASH: HASH_ROLES, Kind.KEM: KEY_ROLES}.get(entry.kind, frozenset({Role.SIGNATURE}))
-    return Pattern(
-        roles,
-        frozenset({entry.algorithm}),
-        frozenset({entry.key} if entry.key else ()),
-        frozenset({entry.digest} if entry.digest else ()),
-        evaluation.least,
-        evaluation.most,
-    )
 
 
 def _object(value: JsonValue) -> dict[str, JsonValue]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
-from pqc.composite import ALGORITHMS, combine, join_public
+from pqc.composite import combine, join_public
+from pqc.composite_table import ALGORITHMS
 from pqc.keyinfo import PrivateKey, encode_public_info, public_info
 from pqc.lattice import software_key
 from pqc.registry import scheme_of

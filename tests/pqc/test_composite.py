@@ -12,7 +12,8 @@ from dilithium_py.ml_dsa import ML_DSA_65  # type: ignore[import-untyped]
 
 from kokuin.wire import encode
 from kokuin.wire.algorithms import AlgorithmIdentifier
-from pqc.composite import ALGORITHMS, CompositeKey, CompositeVerifier
+from pqc.composite import CompositeKey, CompositeVerifier
+from pqc.composite_table import ALGORITHMS
 from pqc.keyinfo import (
     encode_private_info,
     encode_public_info,
