@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
+from kokuin.service.issuers import NO_PROFILE, Issuers
 from kokuin.service.loopqueue import LoopQueue
 from kokuin.service.signing_threads import SigningThreads
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 _AGAIN = frozenset({AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
 """Refusals that a fresh token in an append of its own cures, whether it or a neighbour earned them."""
-
-NO_PROFILE = "none"
-"""Stands in metrics and leaves for a profile that does not exist."""
 
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its signature and its durable record: less than clients wait for an answer."""
@@ -86,16 +84,6 @@ class _Stamping:
         self.again = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Who issues under the configuration in force."""
-
-    by_profile: Mapping[str, Issuer]
-    by_policy: Mapping[str, Issuer]
-    default: Issuer
-    slow: frozenset[str]
-
-
 class Responder:
     """Answers time-stamp requests for every profile that is on."""
 
@@ -122,8 +110,7 @@ class Responder:
 
     def install(self, issuers: Mapping[str, Issuer], default: str, slow: frozenset[str]) -> None:
         """Issue with these from now on; what the ledger refused as stale meanwhile is made again."""
-        by_policy = {issuer.rules.policy: issuer for issuer in issuers.values()}
-        self._desk = _Desk(issuers, by_policy, issuers[default], slow)
+        self._issuers = Issuers(issuers, default, slow)
         if slow and self._threads is None:
             self._threads = SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0)))
         self._restart_stale()
@@ -153,9 +140,9 @@ class Responder:
         """
         request = read_request(body)
         if isinstance(request, Refusal):
-            self._loop.call_soon(done, _refused(request, self._known(profile)))
+            self._loop.call_soon(done, _refused(request, self._issuers.known(profile)))
             return
-        issuer = self._choose(request, profile)
+        issuer = self._issuers.choose(request, profile)
         if issuer is None:
             self._loop.call_soon(done, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
             return
@@ -171,22 +158,8 @@ class Responder:
         if self._threads is not None:
             self._threads.close()
 
-    def _choose(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
-        """By path, else by reqPolicy, else the default; an unknown reqPolicy is left to the decision."""
-        if profile is not None:
-            return self._desk.by_profile.get(profile)
-        if request.policy is None:
-            return self._desk.default
-        return self._desk.by_policy.get(request.policy, self._desk.default)
-
-    def _known(self, profile: str | None) -> str:
-        """Name a profile that exists: a path that a client made up becomes no metric's label and no leaf."""
-        if profile is None:
-            return self._desk.default.profile
-        return profile if profile in self._desk.by_profile else NO_PROFILE
-
     def _start(self, stamping: _Stamping) -> None:
-        if self._threads is not None and stamping.issuer.profile in self._desk.slow:
+        if self._threads is not None and stamping.issuer.profile in self._issuers.slow:
             self._threads.put(stamping)
             return
         draft = self._issue(stamping)
@@ -256,7 +229,7 @@ class Responder:
 
     def _renew(self, stamping: _Stamping, draft: Draft) -> None:
         """Make a token of the former configuration again under the new one, as soon as that is installed."""
-        issuer = self._choose(stamping.request, stamping.profile)
+        issuer = self._issuers.choose(stamping.request, stamping.profile)
         if issuer is None:
             self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
             return
@@ -271,7 +244,7 @@ class Responder:
         waiting, self._stale = self._stale, []
         for stamping in waiting:
             if stamping in self._open:
-                issuer = self._choose(stamping.request, stamping.profile)
+                issuer = self._issuers.choose(stamping.request, stamping.profile)
                 if issuer is None:
                     self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
                 else:

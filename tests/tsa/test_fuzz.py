@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokuin.service.responder import NO_PROFILE, Responder
+from kokuin.service.issuers import NO_PROFILE
+from kokuin.service.responder import Responder
 from kokuin.wire.tsp import read_timestamp_request
 from tests import peers
 from tests.mutators import Mutator

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from kokuin.service.migration.inventory import Inventory
     from kokuin.service.migration.report import Readiness
     from kokuin.service.migration.report_load import Clients, Cost
-    from kokuin.service.migration.trial import Sums
+    from kokuin.service.migration.trial_sums import Sums
     from kokuin.service.snapshot import Snapshot
     from pqc.policies import Policy
     from pqc.profiles import Profile

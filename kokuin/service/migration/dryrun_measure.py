@@ -11,7 +11,7 @@ from kokuin.service.migration.report_load import Cost
 from kokuin.service.migration.report_tokens import Count
 
 if TYPE_CHECKING:
-    from kokuin.service.migration.trial import Sums
+    from kokuin.service.migration.trial_sums import Sums
 
 YEAR_SECONDS = 31_557_600
 """A Julian year."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from kokuin.service.config import Policies
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.migration.trial_sums import Sums
 from kokuin.service.principal import Principal
 from kokuin.service.provisioning import provide_units
 from kokuin.trust.anchors import load_trust, read_certificates
@@ -70,36 +71,6 @@ _LOOK_AHEAD_NS = 3_600 * 10**9
 
 class TrialError(Exception):
     """The trial authority cannot work; the message is one line of English."""
-
-
-@dataclass(slots=True)
-class Sums:
-    """What was measured of one profile.
-
-    Attributes:
-        asked: requests made.
-        refused: by the code of the refusal.
-        seconds: spent issuing.
-        latencies: from each request to its durable token, seconds.
-        token_octets: of all tokens. `leaf_octets`: of all leaves. `largest`: of the largest response.
-        verify_seconds: spent judging.
-        verified: tokens judged. `passed`: of these, PASSED.
-        faults: why tokens did not pass, or were not what was asked for, by code.
-        shortened: time was up before the requests were.
-    """
-
-    asked: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    latencies: list[float] = field(default_factory=list)
-    token_octets: int = 0
-    leaf_octets: int = 0
-    largest: int = 0
-    verify_seconds: float = 0.0
-    verified: int = 0
-    passed: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    shortened: bool = False
 
 
 @dataclass(slots=True)

@@ -1,0 +1,45 @@
+"""Who answers which request under one configuration: by the URL path, by the policy asked for, by default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kokuin.service.issuing import Issuer
+    from kokuin.wire.tsp import TimeStampReq
+
+NO_PROFILE = "none"
+"""Stands in metrics and leaves for a profile that does not exist."""
+
+
+class Issuers:
+    """The issuers of every profile that is on.
+
+    Attributes:
+        slow: profiles whose signatures are made in threads.
+    """
+
+    __slots__ = ("_by_policy", "_by_profile", "_default", "slow")
+
+    def __init__(self, issuers: Mapping[str, Issuer], default: str, slow: frozenset[str]) -> None:
+        """Args: issuers by profile name; the profile of `POST /tsa` without reqPolicy; `slow`."""
+        self._by_profile = issuers
+        self._by_policy = {issuer.rules.policy: issuer for issuer in issuers.values()}
+        self._default = issuers[default]
+        self.slow = slow
+
+    def choose(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
+        """By path, else by reqPolicy, else the default; an unknown reqPolicy is left to the decision."""
+        if profile is not None:
+            return self._by_profile.get(profile)
+        if request.policy is None:
+            return self._default
+        return self._by_policy.get(request.policy, self._default)
+
+    def known(self, profile: str | None) -> str:
+        """Name a profile that exists: a path that a client made up becomes no metric's label and no leaf."""
+        if profile is None:
+            return self._default.profile
+        return profile if profile in self._by_profile else NO_PROFILE
