@@ -5,25 +5,20 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli.keys_files import read_input, refuse_existing, write_output
 from kokuin.cli.messages import text, write
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.profile import moment, show_change
+from kokuin.cli.recipient import PASSPHRASE_VARIABLE, make_recipient, restore_folder
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from pqc.kem import RecipientKey
-
 ACTS = ("list", "generate", "csr", "import", "rotate", "backup", "restore", "recipient")
-PASSPHRASE_VARIABLE = "TSA_RECIPIENT_PASSPHRASE"  # noqa: S105  # its name, no secret
-"""The passphrase of a recipient's private key: not that of the units' keys."""
-MAX_INPUT = 512 * 1024
-"""Octets of certificates and public keys that are read."""
 DEFAULT_SUITE = "ml-kem-768-cms"
 """What a recipient's key is made for unless another suite is named."""
 
@@ -135,17 +130,17 @@ def _ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, A
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.out is not None:
-        _refuse_existing(arguments.out)
+        refuse_existing(arguments.out)
     answer = _operate(arguments)
     if answer["ok"] and arguments.out is not None:
-        _write(arguments.out, answer.pop("pem").encode("ascii"))
+        write_output(arguments.out, answer.pop("pem").encode("ascii"))
         answer["file"] = str(arguments.out)
     return answer
 
 
 def _import(arguments: argparse.Namespace) -> dict[str, Any]:
-    given = b"\n".join(_read(path) for path in (arguments.certificate, *arguments.chain))
-    anchors = b"" if arguments.anchor is None else _read(arguments.anchor)
+    given = b"\n".join(read_input(path) for path in (arguments.certificate, *arguments.chain))
+    anchors = b"" if arguments.anchor is None else read_input(arguments.anchor)
     question = {
         "name": arguments.name,
         "certificates": given.decode("ascii", "replace"),
@@ -155,108 +150,13 @@ def _import(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _backup(arguments: argparse.Namespace) -> dict[str, Any]:
-    _refuse_existing(arguments.out)
-    recipient = _read(arguments.recipient).decode("ascii", "replace")
+    refuse_existing(arguments.out)
+    recipient = read_input(arguments.recipient).decode("ascii", "replace")
     answer = _ask(arguments, {"recipient": recipient, "suite": arguments.suite})
     if answer["ok"]:
-        _write(arguments.out, base64.b64decode(answer.pop("sealed")))
+        write_output(arguments.out, base64.b64decode(answer.pop("sealed")))
         answer["file"] = str(arguments.out)
     return answer
-
-
-def _restore(arguments: argparse.Namespace) -> dict[str, Any]:
-    from kokuin.service.backup_archive import BackupError
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.errors import START_ERRORS
-    from kokuin.service.restoring import open_backup, restore
-    from pqc.envelope_errors import EnvelopeError
-    from pqc.keyfiles import KeyFileError
-
-    try:
-        opened = open_backup(_read(arguments.file, most=None), _private_key(arguments.key))
-        restore(opened, DataFolder(arguments.dir))
-    except (EnvelopeError, BackupError, KeyFileError) as error:
-        detail = str(error).removeprefix(error.problem.value).removeprefix(": ")
-        return {"ok": False, "code": error.problem.value, "detail": detail}
-    except OSError as error:
-        path = error.filename or arguments.dir
-        raise CommandError("keys.cannot_write", path=path, reason=error.strerror) from None
-    except START_ERRORS as error:
-        raise CommandError("cli.folder", reason=error) from None
-    return {
-        "ok": True,
-        "folder": str(arguments.dir),
-        "backup": opened.digest,
-        "made_us": opened.manifest.at,
-        "keys": sorted(opened.keys),
-        "absent": [{"key": item.key, "reason": item.reason} for item in opened.manifest.absent],
-    }
-
-
-def _recipient(arguments: argparse.Namespace) -> dict[str, Any]:
-    from pqc.envelope_suites import envelope_suite
-    from pqc.kem import generate_kem_key
-    from pqc.kem_files import public_pem, write_kem_key
-    from pqc.suites import UnknownSuiteError
-
-    private, public = (Path(f"{arguments.out}.{end}.pem") for end in ("key", "pub"))
-    _refuse_existing(public)
-    try:
-        suite = envelope_suite(arguments.suite)
-    except UnknownSuiteError:
-        return {"ok": False, "code": "SUITE_UNKNOWN", "detail": arguments.suite}
-    key = generate_kem_key(suite.kem)
-    passphrase = _passphrase()
-    try:
-        write_kem_key(private, key, passphrase)
-    except OSError as error:
-        raise CommandError("keys.cannot_write", path=private, reason=error.strerror) from None
-    _write(public, public_pem(key.recipient))
-    return {
-        "ok": True,
-        "kind": suite.kem.value,
-        "private": str(private),
-        "public": str(public),
-        "encrypted": passphrase is not None,
-    }
-
-
-def _private_key(path: Path) -> RecipientKey:
-    from pqc.kem_files import read_kem_key
-
-    return read_kem_key(path, _passphrase())
-
-
-def _passphrase() -> bytes | None:
-    return os.environ.get(PASSPHRASE_VARIABLE, "").encode() or None
-
-
-def _read(path: Path, most: int | None = MAX_INPUT) -> bytes:
-    from pqc.envelope_syntax import MAX_ENVELOPE
-
-    limit = most or MAX_ENVELOPE
-    try:
-        with path.open("rb") as file:
-            octets = file.read(limit + 1)
-    except OSError as error:
-        raise CommandError("keys.cannot_read", path=path, reason=error.strerror) from None
-    if len(octets) > limit:
-        raise CommandError("keys.cannot_read", path=path, reason=f"> {limit}")
-    return octets
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists():
-        raise CommandError("keys.exists", path=path)
-
-
-def _write(path: Path, octets: bytes) -> None:
-    from pqc.newfile import write_new
-
-    try:
-        write_new(path, octets)
-    except OSError as error:
-        raise CommandError("keys.cannot_write", path=path, reason=error.strerror) from None
 
 
 def _sentences(answer: dict[str, Any], arguments: argparse.Namespace) -> Iterator[str]:
@@ -306,6 +206,6 @@ _DO: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "csr": _request,
     "import": _import,
     "backup": _backup,
-    "restore": _restore,
-    "recipient": _recipient,
+    "restore": restore_folder,
+    "recipient": make_recipient,
 }
