@@ -36,6 +36,7 @@ KEY_ID = 4
 _LINE = "— "
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _MAX_VKEY = 4096
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class SignatureType(IntEnum):
@@ -106,7 +107,9 @@ class NoteError(ValueError):
     """
 
     def __init__(self, fault: NoteFault, detail: str = "") -> None:
-        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        # Names in a detail are whoever's: nothing in them may move a terminal's cursor or turn text round.
+        shown = detail if detail.isprintable() else ascii(detail)
+        super().__init__(f"{fault}: {shown}" if shown else str(fault))
         self.fault = fault
 
 
@@ -304,7 +307,7 @@ def check_text(text: str) -> None:
     Raises:
         NoteError: a control character other than newline, or what UTF-8 cannot carry.
     """
-    if any(character < " " and character != "\n" for character in text):
+    if _CONTROL.search(text):
         raise NoteError(NoteFault.ENCODING, "a control character")
     try:
         text.encode()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_HASHES = 63
 """Consistency proof lines of a request at most."""
 
-MAX_REQUEST = MAX_NOTE + 4096
-"""Octets of the longest request that is read."""
+MAX_REQUEST = MAX_NOTE - 8192
+"""Octets of the longest request that is read: a witness's own lines still fit in the note that it keeps."""
 
 MAX_ANSWER = MAX_NOTE
 """Octets of the longest answer that is read."""
@@ -91,7 +91,8 @@ class Conflict:
     Attributes:
         size: that it has cosigned last; ask again with a proof from there.
         ahead: it is above the size that was offered: this log, or the copy of it that asks, was rolled
-            back, or somebody else signs with its keys.
+            back, or somebody else signs with its keys. The answer is not signed; the checkpoint that the
+            witness serves shows whether it is true.
     """
 
     size: int

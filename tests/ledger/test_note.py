@@ -200,6 +200,12 @@ def test_a_new_signature_of_a_key_takes_the_place_of_its_old_one() -> None:
     assert Note("t\n", (old, other)).with_lines([new]).signatures == (new, other)
 
 
+def test_a_refusal_does_not_repeat_what_would_move_a_terminals_cursor() -> None:
+    with pytest.raises(NoteError) as refusal:
+        SignatureLine("evil\u009b2J\u202e name", bytes(4), b"s")
+    assert str(refusal.value) == r"NOTE_NAME: 'evil\x9b2J\u202e name'"
+
+
 _text = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(32)))), max_size=30
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokuin.ledger.checkpoint import read_checkpoint, verify_line
+from kokuin.ledger.checkpoint import Checkpoint, read_checkpoint, sign_line, verify_line
 from kokuin.ledger.note import (
     Note,
     NoteError,
@@ -20,7 +20,7 @@ from kokuin.ledger.note import (
     read_lines,
 )
 from kokuin.ledger.witness import Inconsistency, Witness, WitnessReply, WitnessStateError
-from kokuin.ledger.witness_exchange import request_body
+from kokuin.ledger.witness_exchange import MAX_REQUEST, request_body
 from tests.ledger.notes import C2SP, NOW, ORIGIN, log, root, signer, verifier
 from tests.ledger.rfc6962 import leaves, mth, proof
 from tests.ledger.witnessing import LEAVES, NAME, MemoryStore, request, signed, witness_of
@@ -113,6 +113,24 @@ def test_a_request_that_breaks_the_form_is_a_bad_one(
 ) -> None:
     assert witness.add_checkpoint(body, NOW).status == 400
     assert not store.kept
+
+
+@pytest.mark.parametrize(("room", "status"), [(0, 200), (1, 400)])
+def test_the_longest_request_is_answered_although_the_kept_note_grows(
+    witness: Witness, store: MemoryStore, room: int, status: int
+) -> None:
+    pair = (signer("ed25519", ORIGIN), signer("ml-dsa-44", ORIGIN))
+
+    def body(length: int) -> bytes:
+        checkpoint = Checkpoint(ORIGIN, 5, mth(LEAVES[:5]), ("x" * length,))
+        lines = tuple(
+            sign_line(key, one, checkpoint, NOW) for key, one in zip(log().verifier_keys(), pair, strict=True)
+        )
+        return request_body(0, [], Note(checkpoint.text(), lines).encode())
+
+    longest = MAX_REQUEST - len(body(1)) + 1
+    assert witness.add_checkpoint(body(longest + room), NOW).status == status
+    assert (HASH in store.kept) is (status == 200)
 
 
 def test_an_unknown_log_is_not_found(witness: Witness) -> None:
