@@ -39,15 +39,19 @@ class OpenFault(StrEnum):
     """Why a store is not opened."""
 
     UNREADABLE = "LEDGER_UNREADABLE"
-    """The file is absent, or no database, or may not be read."""
+    """The file is absent, no database, or may not be read; the server does not answer, or none may write."""
     SCHEMA = "LEDGER_SCHEMA"
     """Made by another release: `schema.upgrade` must run first."""
     NO_WAL = "LEDGER_NO_WAL"
     """The volume cannot hold a write-ahead log, so that durability cannot be promised."""
+    NOT_DURABLE = "LEDGER_NOT_DURABLE"
+    """The server's settings let it lose what it has acknowledged."""
     INCONSISTENT = "LEDGER_INCONSISTENT"
     """The head row and the leaves do not agree."""
     BEHIND = "LEDGER_ROLLED_BACK"
-    """The store ends before, or otherwise than, what this process has seen."""
+    """The store ends before, or otherwise than, what is known of it."""
+    MEMORY = "LEDGER_MEMORY_UNREADABLE"
+    """What remembers the ledger's length is there, and cannot be believed."""
 
 
 class OpenRefusedError(Exception):

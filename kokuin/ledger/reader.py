@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,12 +28,9 @@ _SELECT = (
 )
 _BY_INDEX = _SELECT + "= ?"
 _BY_SERIAL = _SELECT + "= (SELECT idx FROM ix WHERE serial = ?)"  # noqa: S608 - constants only
-_NEWEST = _SELECT + "= (SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL)"  # noqa: S608 - constants only
-_BEFORE = _SELECT + (  # noqa: S608 - constants only
-    "= (SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL AND idx < ?)"
-)
 _FROM = _SELECT + ">= ? AND entry.idx < ? ORDER BY entry.idx LIMIT ?"
 _FROM_LEAVES = "SELECT idx, leaf, leaf_hash, NULL FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
+_ACT = "SELECT max(idx) FROM ix INDEXED BY ix_act WHERE kind = ? AND serial IS NULL AND idx < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,88 @@ class Stored:
     token: bytes | None
 
 
-class LedgerReader:
+class StoreReader(ABC):
+    """Reads a ledger, whatever database it lies in. Used by one thread at a time."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return where the ledger ends."""
+
+    @abstractmethod
+    def hashes(self, level: int, start: int, stop: int) -> list[bytes]:
+        """Return hashes of the tree, as a `tiles.HashSource` does."""
+
+    @abstractmethod
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of one query; `?` stands for a value."""
+
+    @abstractmethod
+    def act(self, kind: str, before: int) -> int | None:
+        """Return the index of the newest leaf of a kind without a serial below the index `before`, or None.
+
+        Where several nodes write to the ledger, only this node's own acts are looked at.
+        """
+
+    def size(self) -> int:
+        """Return how many leaves are committed."""
+        return self.head().size
+
+    def by_index(self, index: int) -> Stored | None:
+        """Return the leaf at an index, or None beyond the end."""
+        return self._one(_BY_INDEX, index)
+
+    def by_serial(self, serial: str) -> Stored | None:
+        """Return the leaf of a token's serial number (lower-case hex), or None when it was never given."""
+        return self._one(_BY_SERIAL, serial)
+
+    def newest(self, *kinds: str) -> Stored | None:
+        """Return the newest leaf of any of these kinds, or None; only acts are looked at, as of `act`."""
+        size = self.size()
+        found = [index for index in (self.act(kind, size) for kind in kinds) if index is not None]
+        return self.by_index(max(found)) if found else None
+
+    def backwards(self, kind: str) -> Iterator[Stored]:
+        """Yield the leaves of a kind from the newest to the oldest; only acts, as of `act`."""
+        before: int | None = self.size()
+        while before is not None:
+            before = self.act(kind, before)
+            stored = None if before is None else self.by_index(before)
+            if stored is not None:
+                yield stored
+
+    def walk(self, start: int = 0, stop: int | None = None, *, tokens: bool = True) -> Iterator[Stored]:
+        """Yield leaves in order from `start` to before `stop` (None: the size when the walk began).
+
+        Without `tokens` their octets, most of the store, are not read.
+        """
+        end = self.size() if stop is None else stop
+        query = _FROM if tokens else _FROM_LEAVES
+        while start < end:
+            page = self.execute(query, (start, end, _PAGE))
+            if not page:
+                return
+            for row in page:
+                yield Stored(*row)
+            start = page[-1][0] + 1
+
+    def _one(self, query: str, key: int | str) -> Stored | None:
+        rows = self.execute(query, (key,))
+        return Stored(*rows[0]) if rows else None
+
+
+class LedgerReader(StoreReader):
     """A read-only connection to a ledger file. Used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -76,22 +155,9 @@ class LedgerReader:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def size(self) -> int:
-        """Return how many leaves are committed."""
-        size: int = self._connection.execute("SELECT size FROM head WHERE id = 1").fetchone()[0]
-        return size
 
     def head(self) -> Head:
         """Return where the ledger ends."""
@@ -105,41 +171,7 @@ class LedgerReader:
         """Return the rows of one query; `?` stands for a value."""
         return self._connection.execute(statement, values).fetchall()
 
-    def by_index(self, index: int) -> Stored | None:
-        """Return the leaf at an index, or None beyond the end."""
-        return self._one(_BY_INDEX, index)
-
-    def by_serial(self, serial: str) -> Stored | None:
-        """Return the leaf of a token's serial number (lower-case hex), or None when it was never given."""
-        return self._one(_BY_SERIAL, serial)
-
-    def newest(self, *kinds: str) -> Stored | None:
-        """Return the newest leaf of any of these kinds, or None; only acts without a serial are looked at."""
-        found = [stored for stored in (self._one(_NEWEST, kind) for kind in kinds) if stored is not None]
-        return max(found, key=lambda stored: stored.index, default=None)
-
-    def backwards(self, kind: str) -> Iterator[Stored]:
-        """Yield the leaves of a kind from the newest to the oldest; only acts without a serial."""
-        before = self.size()
-        while row := self._connection.execute(_BEFORE, (kind, before)).fetchone():
-            yield Stored(*row)
-            before = row[0]
-
-    def walk(self, start: int = 0, stop: int | None = None, *, tokens: bool = True) -> Iterator[Stored]:
-        """Yield leaves in order from `start` to before `stop` (None: the size when the walk began).
-
-        Without `tokens` their octets, most of the file, are not read.
-        """
-        end = self.size() if stop is None else stop
-        query = _FROM if tokens else _FROM_LEAVES
-        while start < end:
-            page = self._connection.execute(query, (start, end, _PAGE)).fetchall()
-            if not page:
-                return
-            for row in page:
-                yield Stored(*row)
-            start = page[-1][0] + 1
-
-    def _one(self, query: str, key: int | str) -> Stored | None:
-        row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else Stored(*row)
+    def act(self, kind: str, before: int) -> int | None:
+        """Return the index of the newest leaf of a kind without a serial below `before`, or None."""
+        index: int | None = self.execute(_ACT, (kind, before))[0][0]
+        return index

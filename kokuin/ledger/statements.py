@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import insert
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -28,10 +28,13 @@ RAISE_GEN = (
     " ON CONFLICT (unit) DO UPDATE SET gen = max(gen, excluded.gen)"
 )
 
+HeadRow: TypeAlias = "tuple[int, int, int, int, int, bytes, bytes]"
+"""What `READ_HEAD` finds."""
+
 _HASH = 32
 
 
-def head_of(row: tuple[int, int, int, int, int, bytes, bytes]) -> Head:
+def head_of(row: HeadRow) -> Head:
     """Return the head of the row that `READ_HEAD` finds."""
     epoch, cfg_epoch, size, at, acted, root, peaks = row
     cut = tuple(peaks[start : start + _HASH] for start in range(0, len(peaks), _HASH))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kokuin.ledger.checked import checked_head, require_schema, stored_root
+from kokuin.ledger.checked import checked_head, require_ahead, require_schema, stored_root
 from kokuin.ledger.faults import (
     Meaning,
     OpenFault,
@@ -208,11 +208,7 @@ class SqliteStore:
         connection.execute("BEGIN")
         try:
             head = checked_head(connection)
-            if head.epoch < self.head.epoch or head.size < self.head.size:
-                raise OpenRefusedError(OpenFault.BEHIND, f"{head.size}, seen {self.head.size}")
-            if stored_root(SqliteHashes(connection), self.head.size) != self.head.root:
-                # A restored copy that was then appended to is as long, and another ledger.
-                raise OpenRefusedError(OpenFault.BEHIND, f"another history before {self.head.size}")
+            require_ahead(head, self.head, SqliteHashes(connection))
             gen = dict(connection.execute("SELECT unit, gen FROM unit_high").fetchall())
         finally:
             connection.execute("ROLLBACK")
