@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
         "--ntp-server", action="append", default=[], metavar="HOST", help=text(lang, "init.ntp_server_help")
     )
     parser.add_argument("--organisation", help=text(lang, "init.organisation_help"))
+    parser.add_argument("--origin", help=text(lang, "init.origin_help"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         clock=arguments.clock,
         ntp_servers=tuple(arguments.ntp_server),
         organisation=arguments.organisation,
+        origin=arguments.origin,
     )
     try:
         done = initialise(request)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 CONTENT_ARC = ".0.1"
 """Content type of a backup below the configured arc; profiles have arcs from 1 on."""
 
-_TRUST = frozenset({".pem", ".crt", ".cer", ".der", ".crl", ".csr", ".vkey"})
+_TRUST = frozenset({".pem", ".crt", ".cer", ".der", ".crl", ".vkey", ".csr"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from kokuin.ledger.note import check_name
 from kokuin.wire import encode
 from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
 from pqc.profiles import DEVELOPMENT_ARC, available
@@ -42,6 +43,11 @@ def _oid(dotted: str) -> str:
         raise ValueError(f"an arc is above {MAX_ARC}")
     encode.oid(dotted)
     return dotted
+
+
+def _origin(text: str) -> str:
+    check_name(f"{text}/1")
+    return text
 
 
 def _no_nul(text: str) -> str:
@@ -118,10 +124,13 @@ ClockTable = Annotated[dict[str, Any], AfterValidator(_clock_table)]
 
 
 class Ledger(_Table):
-    """The audit ledger."""
+    """The audit ledger: what its log is called, where its length is remembered, who may read its entries."""
 
     queue: Count = 8192
     behind_seconds: Seconds = 2.0
+    origin: Annotated[str, Field(max_length=200), AfterValidator(_origin)] = "kokuin.invalid/log"
+    high_water: PlainPath = Path("ledger/high-water")
+    public_entries: bool = False
 
 
 class Switch(_Table):
@@ -250,7 +259,8 @@ def _absolute(config: Config, folder: Path) -> dict[str, object]:
     issue = config.policy.issue
     if issue not in shipped_policies():
         issue = str((folder / issue).resolve())
-    return {**absolute, "signers": signers, "policy": Policies(issue=issue)}
+    ledger = config.ledger.model_copy(update={"high_water": (folder / config.ledger.high_water).resolve()})
+    return {**absolute, "signers": signers, "policy": Policies(issue=issue), "ledger": ledger}
 
 
 def _absolute_signer(table: Pkcs11Key | LiboqsKey, folder: Path) -> Pkcs11Key | LiboqsKey:

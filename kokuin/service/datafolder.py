@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-FORMAT = 1
+FORMAT = 2
 """Written to `format`; a folder of another number is not served."""
 
 _MAX_SOCKET_PATH = 100
@@ -51,6 +51,16 @@ class DataFolder:
     def ledger(self) -> Path:
         """The audit ledger's store."""
         return self.root / "ledger" / "ledger.db"
+
+    @property
+    def log(self) -> Path:
+        """The public face of the ledger: checkpoint and tiles, which any web server may serve."""
+        return self.root / "ledger" / "log"
+
+    @property
+    def log_keys(self) -> Path:
+        """Verifier keys of the ledger's checkpoints, of all epochs, a line each."""
+        return self.root / "trust" / "log.vkey"
 
     @property
     def operator(self) -> Path:
@@ -100,7 +110,9 @@ class DataFolder:
                 f"{self.root} is no data folder; `tsa init --dir {self.root}` makes one"
             ) from None
         if text != str(FORMAT):
-            raise FolderError(f"{self.root} has format {text[:16]!r}, this release reads {FORMAT}")
+            older = text.isascii() and text.isdecimal() and len(text) < 5 and int(text) < FORMAT
+            remedy = f"; `tsa upgrade --dir {self.root}` brings it there" if older else ""
+            raise FolderError(f"{self.root} has format {text[:16]!r}, this release reads {FORMAT}{remedy}")
 
 
 class FolderLock:

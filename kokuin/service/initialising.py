@@ -17,6 +17,7 @@ from kokuin.ledger import schema
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
 from kokuin.service.keystore import key_file
+from kokuin.service.log_signing import make_log_keys
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
 from kokuin.trust.certification_request import unit_request
@@ -54,6 +55,7 @@ class InitRequest:
     clock: str | None = None
     ntp_servers: tuple[str, ...] = ()
     organisation: str | None = None
+    origin: str | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     else:
         _development_pki(folder, profile, signer)
         done.note("init.development")
+    _log_keys(folder, config)
     schema.create(folder.ledger)
     _operator_key(folder, done)
     folder.format.write_text(f"{FORMAT}\n", encoding="ascii")
@@ -161,6 +164,10 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
         "[unit]",
         f"organisation = {_quoted(request.organisation or 'kokuin development')}",
         "",
+        "[ledger]",
+        "# The name of the log in every checkpoint: a URL without its scheme, never used for another log.",
+        f"origin = {_quoted(request.origin or f'kokuin-{secrets.token_hex(6)}.invalid/log')}",
+        "",
         "[clock]",
         *(
             ["# Development: the machine's own clock is believed, and every leaf says so."]
@@ -180,12 +187,16 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
-    """Make the unit's key, or take the one that lies in the keys folder from an earlier data folder."""
+def _init_passphrase(config: Config) -> bytes | None:
     try:
-        passphrase = read_passphrase(config, dict(os.environ))
+        return read_passphrase(config, dict(os.environ))
     except UnitError as error:
         raise InitError("init.passphrase", reason=error) from None
+
+
+def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
+    """Make the unit's key, or take the one that lies in the keys folder from an earlier data folder."""
+    passphrase = _init_passphrase(config)
     path = key_file(config, profile.name)
     if path.exists():
         done.note("init.key_kept", path=path)
@@ -197,6 +208,13 @@ def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
     write_key(path, key, passphrase)
     done.note("init.key_made" if passphrase else "init.key_clear", path=path)
     return SoftwareSigner(profile.tst, key)
+
+
+def _log_keys(folder: DataFolder, config: Config) -> None:
+    try:
+        make_log_keys(folder, config, 1, _init_passphrase(config))
+    except UnitError as error:
+        raise InitError("init.key", reason=error) from None
 
 
 def _development_pki(folder: DataFolder, profile: Profile, signer: Signer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -16,30 +16,28 @@ from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.health import Health
 from kokuin.service.installation import strictest_accuracy_us
-from kokuin.service.issuing import new_id
 from kokuin.service.keys_operations import KeyOperations
+from kokuin.service.ledger_desk import LedgerDesk
 from kokuin.service.ledger_watch import LedgerWatch
 from kokuin.service.metrics import MetricsView
 from kokuin.service.migration.dryrun_operations import DryRuns
 from kokuin.service.opening import open_ledger
 from kokuin.service.ports import Push, Readiness
 from kokuin.service.profile_operations import ROTATION, ProfileOperations
+from kokuin.service.recording import Recorder
 from kokuin.service.switching import Switchboard
 from kokuin.service.worker_reports import WorkerReports
-from kokuin.trust.journal import Refused
 from kokuin.trust.records import (
     CLOCK_FIT,
     CLOCK_RESUMED,
     CLOCK_UNFIT,
     SERVICE_STARTED,
     SERVICE_STOPPED,
-    Record,
 )
 from tsa.status import CLOCK, LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -47,14 +45,19 @@ if TYPE_CHECKING:
     from kokuin.service.opening import Opened
     from kokuin.service.participants import Preparing
     from kokuin.service.ports import WorkerReport
-    from kokuin.service.provisioning import Act
-    from kokuin.trust.journal import AppendOutcome
-    from kokuin.trust.records import LeafValue
     from tsa.clock.verdict import ClockVerdict
 
 TICK_SECONDS = 1.0
 
 _log = structlog.get_logger()
+
+
+class Desk(Protocol):
+    """Whoever answers a group of operations."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one question; `ok` is False with `code` when it is a no."""
+        ...
 
 
 class Keeper:
@@ -99,12 +102,14 @@ class Keeper:
         """
         opened = await open_ledger(self._folder, self._config, self._on_fatal, serving=serving)
         self.journal, self._active = opened.journal, opened.active
+        self._records = Recorder(opened.journal, lambda: self._active.digest)
         self._take_up(opened, serving=serving)
-        self._record(SERVICE_STARTED, {"profile": opened.snapshot.default})
+        self._records.record(SERVICE_STARTED, {"profile": opened.snapshot.default})
         await self._clock.poll()
         self._tasks = [
             asyncio.create_task(self._clock.run(), name="clock"),
             asyncio.create_task(self._ledger.run(), name="ledger"),
+            asyncio.create_task(self._log.run(), name="log"),
             asyncio.create_task(self._tick(), name="tick"),
         ]
 
@@ -119,22 +124,33 @@ class Keeper:
             active=self._active,
             guarded_us=accuracy_us if serving else 0,
             on_active=self._activated,
-            on_act=self._record_act,
+            on_act=self._records.act,
         )
-        shared = (self._folder, self._config, self.switchboard, self._recorded)
+        shared = (self._folder, self._config, self.switchboard, self._records.recorded)
         self._operations = ProfileOperations(*shared, opened.pending)
         self._keys = KeyOperations(*shared)
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
         self._ledger = LedgerWatch(self.journal, self._publish)
+        self._log = LedgerDesk(
+            self._folder,
+            self._config,
+            self.journal,
+            opened.signer,
+            self._records.recorded,
+            on_problem=self._publish,
+            on_fatal=self._on_fatal,
+        )
 
     async def stop(self) -> None:
         """Write what is still counted, then close the ledger; the last of all to stop."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dry_runs.close()
-        self._record_counted(self._refusals.drain())
-        self._record(SERVICE_STOPPED, {})
+        self._records.counted(self._refusals.drain())
+        await self._records.recorded(SERVICE_STOPPED, {})
+        await self._log.stop()
         await asyncio.to_thread(self.journal.close)
 
     @property
@@ -161,14 +177,6 @@ class Keeper:
     def _activated(self, active: ActiveConfiguration) -> None:
         self._active = active
         self._publish()
-
-    async def _recorded(self, kind: str, fields: Mapping[str, LeafValue]) -> bool:
-        """Append what whoever asked waits for; False when the ledger refused it."""
-        outcome: AppendOutcome = await asyncio.wrap_future(self._record(kind, fields))
-        return not isinstance(outcome, Refused)
-
-    def _record_act(self, act: Act) -> None:
-        self._record(act.kind, act.fields)
 
     def report(self, worker: str, report: WorkerReport) -> None:
         """Take what a worker counted."""
@@ -205,14 +213,15 @@ class Keeper:
                 return await self._resume()
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
 
-    def _desk(self, operation: str) -> ProfileOperations | KeyOperations | DryRuns | None:
+    def _desk(self, operation: str) -> Desk | None:
         """Return who answers a group of operations."""
         if operation == ROTATION:
             return self._operations
-        desks: dict[str, ProfileOperations | KeyOperations | DryRuns] = {
+        desks: dict[str, Desk] = {
             "profile": self._operations,
             "keys": self._keys,
             "dryrun": self._dry_runs,
+            "ledger": self._log,
         }
         return desks.get(operation.partition(".")[0])
 
@@ -224,8 +233,7 @@ class Keeper:
         fault = self._clock.fault(self._highest_gen())
         if fault is not None:
             problems.append(fault.value)
-        if self._ledger.problem:
-            problems.append(self._ledger.problem)
+        problems += [problem for problem in (self._ledger.problem, self._log.problem) if problem]
         return Readiness((*problems, *self._reports.problems()))
 
     def _highest_gen(self) -> int:
@@ -249,34 +257,23 @@ class Keeper:
                 "clk_off": verdict.offset_us,
                 "clk_unc": verdict.uncertainty_us,
             }
-            self._record(kind, fields)
+            self._records.record(kind, fields)
             _log.info(kind, reason=fields["reason"], detail=verdict.detail)
         self._publish()
 
     async def _resume(self) -> dict[str, Any]:
         if not self._clock.resume():
             return {"ok": False, "code": "CLOCK_NOT_HELD"}
-        self._record(CLOCK_RESUMED, {})
+        self._records.record(CLOCK_RESUMED, {})
         await self._clock.poll()
         return {"ok": True}
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._record_counted(self._refusals.due(time.time_ns() // 1_000))
+            self._records.counted(self._refusals.due(time.time_ns() // 1_000))
             await self._operations.tick(time.time_ns() // 1_000)
             self._publish()
-
-    def _record(self, kind: str, fields: Mapping[str, LeafValue]) -> Future[AppendOutcome]:
-        """Append what needs no answer; what the ledger refuses is at least in the log."""
-        common = {"id": new_id(), "tenant": "service", "actor": "keeper", "cfg": self._active.digest}
-        future = self.journal.append(Record(kind, {**common, **fields}))
-        future.add_done_callback(_log_refused)
-        return future
-
-    def _record_counted(self, counts: tuple[Record, ...]) -> None:
-        for count in counts:
-            self._record(count.kind, count.fields)
 
     def _health(self) -> Health:
         return Health(
@@ -289,9 +286,3 @@ class Keeper:
             workers=self._reports.workers,
             key_ends=self._reports.key_ends(),
         )
-
-
-def _log_refused(future: Future[AppendOutcome]) -> None:
-    outcome = future.result()
-    if isinstance(outcome, Refused):
-        _log.error("append.refused", reason=outcome.reason.value, detail=outcome.detail)

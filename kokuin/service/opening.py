@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,13 +18,18 @@ from kokuin.service.activation import (
     opening_snapshot,
     stopped_by_clock,
 )
+from kokuin.service.epochs import epoch_on_record, record_first_epoch
 from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.log_signing import open_log_signer
 from kokuin.service.profile_view import Schedule
 from kokuin.service.snapshot import SnapshotFolder
+from kokuin.service.standing import require_not_behind
+from kokuin.service.units import read_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kokuin.ledger.log_keys import LogSigner
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
@@ -35,6 +41,7 @@ class Opened:
 
     Attributes:
         journal: its writer.
+        signer: keys of its epoch's checkpoints; None where nobody serves and so nothing is published.
         snapshot: what is in force; of a folder that nobody serves, what would be.
         active: its digest and epoch; the digest is empty when it could not be brought into force.
         stopped_by_clock: issuing was stopped before, and nobody let it go on.
@@ -42,6 +49,7 @@ class Opened:
     """
 
     journal: Committer
+    signer: LogSigner | None
     snapshot: Snapshot
     active: ActiveConfiguration
     stopped_by_clock: bool
@@ -62,20 +70,28 @@ async def open_ledger(
     Raises:
         OpenRefusedError: the ledger cannot be opened.
         ActivationError: what was in force cannot be read, or the ledger refused the configuration.
-        UnitError, ProfileError: a unit is unfit; nothing was activated.
+        UnitError, ProfileError: a unit, or the log's keys, are unfit; nothing was activated.
     """
     store, snapshots = SqliteStore(folder.ledger), SnapshotFolder(folder.active)
     with LedgerReader(folder.ledger) as reader:
+        require_not_behind(folder, config, reader)
         named = [str(leaf["cfg"]) for leaf in activations(reader)]
         stopped = stopped_by_clock(reader)
         pending = Schedule.pending(reader)
+        epoch = epoch_on_record(reader)
+    signer = None
+    if serving:
+        passphrase = read_passphrase(config, dict(os.environ))
+        signer = open_log_signer(folder, config, store.head.epoch, passphrase)
     previous = named[0] if named else None
     snapshot, fit = await asyncio.to_thread(opening_snapshot, folder, config, previous, serving=serving)
     if fit:
         await asyncio.to_thread(snapshots.save, snapshot)
     journal = Committer(store, capacity=config.ledger.queue, clock_ns=time.time_ns, on_fatal=on_fatal)
+    if signer is not None and epoch != journal.head.epoch:
+        await record_first_epoch(journal, signer)
     active = ActiveConfiguration(journal.cfg_epoch, "")
     if fit:
         active = await activate(journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
     snapshots.prune({*named, active.digest})
-    return Opened(journal, snapshot, active, stopped, pending)
+    return Opened(journal, signer, snapshot, active, stopped, pending)

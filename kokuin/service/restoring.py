@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import os
 import re
+import secrets
 import time
 import tomllib
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ from kokuin.ledger.store import SqliteStore
 from kokuin.service.activation import ActivationError, activate
 from kokuin.service.backup import CONTENT_ARC
 from kokuin.service.backup_archive import BackupError, BackupProblem, Manifest, read_archive
-from kokuin.service.config import Config
+from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT
 from kokuin.service.issuing import new_id
 from kokuin.service.keeper_process import end_now
 from kokuin.service.keystore import key_number
+from kokuin.service.log_signing import make_log_keys
 from kokuin.service.owner import OWNER
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder, read_snapshot
 from kokuin.service.unit_errors import UnitError
@@ -57,6 +59,8 @@ ACT_RESTORE = "restore"
 
 _KEYS = "keys"
 _KEYS_LINE = re.compile(r"^keys[ \t]*=.*$", re.MULTILINE)
+_ORIGIN_LINE = re.compile(r"^origin[ \t]*=.*$", re.MULTILINE)
+_LEDGER_TABLE = re.compile(r"^\[ledger\][ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ def restore(backup: OpenedBackup, folder: DataFolder) -> None:
     if backup.snapshot is not None:
         SnapshotFolder(folder.active).save(backup.snapshot)
     schema.create(folder.ledger)
+    _new_log(folder, passphrase)
     asyncio.run(_record(backup, folder))
     write_durably(folder.format, f"{FORMAT}\n".encode("ascii"))
 
@@ -158,9 +163,12 @@ def _settings(parts: dict[str, bytes]) -> Config:
         if "keys" in before:
             # Only a key of the top level, before the first table, can be meant.
             text = _KEYS_LINE.sub(f'{_KEYS} = "{_KEYS}"', text, count=1)
+        text = _renamed(text)
         table = tomllib.loads(text)
-        if table != {**before, **({"keys": _KEYS} if "keys" in before else {})}:
-            raise BackupError(BackupProblem.SETTINGS, "config.toml: `keys` stands on no line of its own")
+        ledger = {**before.get("ledger", {}), "origin": table.get("ledger", {}).get("origin")}
+        if table != {**before, **({"keys": _KEYS} if "keys" in before else {}), "ledger": ledger}:
+            reason = "config.toml: `keys` or `ledger.origin` stands on no line of its own"
+            raise BackupError(BackupProblem.SETTINGS, reason)
         config = Config.model_validate(table)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
@@ -196,6 +204,28 @@ def _passphrase(backup: OpenedBackup, folder: DataFolder) -> bytes | None:
         return read_passphrase(config, dict(os.environ))
     except UnitError as error:
         raise BackupError(BackupProblem.SETTINGS, f"passphrase: {error}") from None
+
+
+def _new_log(folder: DataFolder, passphrase: bytes | None) -> None:
+    """Make the keys of the new ledger's log.
+
+    Raises:
+        ActivationError: they cannot be made.
+    """
+    try:
+        make_log_keys(folder, load_config(folder.root), 1, passphrase)
+    except (UnitError, ConfigError) as error:
+        raise ActivationError(str(error)) from None
+
+
+def _renamed(text: str) -> str:
+    """Return the settings with another origin: a second log under the name of the first would be a fork."""
+    line = f'origin = "kokuin-{secrets.token_hex(6)}.invalid/log"'
+    if "ledger" not in tomllib.loads(text):
+        return f"{text.rstrip()}\n\n[ledger]\n{line}\n"
+    if "origin" not in tomllib.loads(text)["ledger"]:
+        return _LEDGER_TABLE.sub(f"[ledger]\n{line}", text, count=1)
+    return _ORIGIN_LINE.sub(line, text, count=1)
 
 
 async def _record(backup: OpenedBackup, folder: DataFolder) -> None:

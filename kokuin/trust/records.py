@@ -37,6 +37,7 @@ CERTIFICATE_IMPORTED = "certificate.imported"
 ANCHOR_ADDED = "anchor.added"
 BACKUP_MADE = "backup.made"
 BACKUP_RESTORED = "backup.restored"
+EPOCH_OPENED = "epoch.opened"
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPED = "service.stopped"
 

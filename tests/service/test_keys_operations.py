@@ -220,7 +220,7 @@ def test_what_the_ledger_did_not_take_is_not_told_as_done(
     async def refuse(_self: object, _kind: str, _fields: object) -> bool:
         return False
 
-    monkeypatch.setattr("kokuin.service.keeper.Keeper._recorded", refuse)
+    monkeypatch.setattr("kokuin.service.recording.Recorder.recorded", refuse)
     with keeping(folder) as ask:
         answer = ask("keys.csr", "owner", name="classical")
         assert answer["code"] == "LEDGER_REFUSED"

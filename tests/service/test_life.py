@@ -42,9 +42,9 @@ def test_stop_and_start(folder_of: Callable[[str], Prepared], workers: int, chan
         log = first.log
     assert not folder.owner_socket.exists()
     kinds = [str(leaf["kind"]) for leaf in leaves(folder)]
-    assert kinds[:1] == ["cfg.activated"]
-    assert set(kinds[1:3]) == {"service.started", "clock.fit"}
-    assert (kinds[3], kinds[-1]) == ("tst.issued", "service.stopped")
+    assert kinds[:2] == ["epoch.opened", "cfg.activated"]
+    assert set(kinds[2:4]) == {"service.started", "clock.fit"}
+    assert (kinds[4], kinds[-1]) == ("tst.issued", "service.stopped")
     refusals: Counter[str] = Counter()
     for leaf in leaves(folder):
         if leaf["kind"] == "tst.refused":

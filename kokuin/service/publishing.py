@@ -1,0 +1,129 @@
+"""Checkpoints: signed for what is committed, kept before anybody sees them, then published, once a second.
+
+What each crash point leaves: a checkpoint that is kept and not published is
+published at the next start; tiles without a checkpoint are written again. No
+size ever gets a second root, because a root is signed only when it was read
+from a committed head, and kept only when the store has no other for its size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kokuin.ledger.faults import OpenRefusedError, StoreLostError, WorkRefusedError
+from kokuin.ledger.log_folder import LogFolder
+from kokuin.ledger.published import (
+    KeptCheckpoint,
+    SecondRootError,
+    cosignatures,
+    keep_checkpoint,
+    newest_checkpoint,
+)
+from kokuin.ledger.reader import LedgerReader
+from pqc.newfile import write_durably
+from pqc.signing import SignerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.ledger.committer import Committer
+    from kokuin.ledger.log_keys import LogSigner
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+
+INTERVAL_SECONDS = 1.0
+CHECKPOINT_UNPUBLISHED = "CHECKPOINT_UNPUBLISHED"
+"""Problem of `/readyz`: the log's checkpoints no longer reach the world, although its records are durable."""
+
+_log = structlog.get_logger()
+
+
+class Publisher:
+    """Signs and publishes the checkpoints of one log; on the keeper's loop, the work itself in a thread."""
+
+    def __init__(  # noqa: PLR0913  # what it reads, writes, signs with and tells
+        self,
+        folder: DataFolder,
+        config: Config,
+        journal: Committer,
+        signer: LogSigner,
+        *,
+        on_problem: Callable[[], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        """Args: folder and settings; the ledger's writer; the epoch's keys.
+
+        `on_problem` is told whenever `problem` changed, `on_fatal` that this process must end now.
+        """
+        self._folder, self._config = folder, config
+        self._journal, self.signer = journal, signer
+        self._on_problem, self._on_fatal = on_problem, on_fatal
+        self._files = LogFolder(folder.log)
+        self._published: KeptCheckpoint | None = None
+        self._since: int | None = None
+        self.problem = ""
+        """Code of why checkpoints are not published; empty while they are."""
+
+    @property
+    def published(self) -> KeptCheckpoint | None:
+        """The checkpoint that the world sees, as this process published it."""
+        return self._published
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        while True:
+            await self.publish()
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def publish(self) -> None:
+        """Sign and publish where the ledger grew by an act; finish what a crash left."""
+        problem = ""
+        try:
+            await asyncio.to_thread(self._publish)
+        except (OSError, WorkRefusedError, SignerError, OpenRefusedError, ValueError) as error:
+            problem = CHECKPOINT_UNPUBLISHED
+            _log.warning("checkpoint.unpublished", reason=str(error))
+        except SecondRootError as error:
+            self._on_fatal(f"another root is kept for a size: {error}")
+        except StoreLostError:
+            return  # the committer ends the process
+        if problem != self.problem:
+            self.problem = problem
+            self._on_problem()
+
+    def _publish(self) -> None:
+        with LedgerReader(self._folder.ledger) as reader:
+            newest = newest_checkpoint(reader)
+            # Read from the committed head alone: a root of what may yet be rolled back must never be signed.
+            head = self._journal.head
+            if head.acted > (newest.size if newest else 0):
+                newest = self._sign(head.size, head.root)
+            if newest is not None and newest != self._published:
+                self._show(reader, newest)
+
+    def _sign(self, size: int, root: bytes) -> KeptCheckpoint:
+        now_ns = time.time_ns()
+        note = self.signer.sign(size, root, now_ns // 1_000_000_000)
+        signed = KeptCheckpoint(size, root, note, now_ns // 1_000)
+        kept = self._journal.work(lambda store: store.transact(lambda rows: keep_checkpoint(rows, signed)))
+        # A crash before this line: nobody has seen the note, and the next one is signed for what is there.
+        return kept.result()
+
+    def _show(self, reader: LedgerReader, kept: KeptCheckpoint) -> None:
+        """Bring a kept checkpoint before the world: memory first, then tiles, then the checkpoint itself."""
+        if self._since is None:
+            self._since = self._files.published_size()
+        write_durably(self._config.ledger.high_water, kept.note)
+        self._files.write_tiles(reader, self._since, kept.size)
+        self._files.publish(with_cosignatures(kept.note, cosignatures(reader, kept.size)))
+        self._since = kept.size
+        self._published = kept
+
+
+def with_cosignatures(note: bytes, lines: list[str]) -> bytes:
+    """Return a log's own note with the signature lines of its witnesses behind it."""
+    return note + "".join(f"{line}\n" for line in lines).encode()
