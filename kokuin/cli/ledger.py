@@ -10,7 +10,9 @@ from kokuin.cli.messages import text
 if TYPE_CHECKING:
     import argparse
 
-ACTS: dict[str, str] = {}
+ACTS = {
+    "search": "kokuin.cli.ledger_search",
+}
 """Act -> module with `add_arguments(parser, lang)` and `run(arguments) -> int`; its help is the sentence
 `ledger.ACT_help`, its other sentences stand in the table `["ledger.ACT"]`. On its top level a module imports
 nothing but `kokuin.cli` and what every platform has: `check` and `fetch` run where no service does.

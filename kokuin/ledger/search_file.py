@@ -148,7 +148,7 @@ class SearchFile:
 
         Args:
             postings: terms with the indices of their leaves.
-            moments: indices of leaves and their times in microseconds since 1970 UTC; a block keeps its first.
+            moments: indices of leaves with their times, microseconds since 1970 UTC; a block keeps one.
             leaves: how many leaves the index has read now.
             last: leaf hash of the last of them.
         """

@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 
 import kokuin
 from kokuin.ledger.reader import LedgerReader
-from kokuin.service import api_page, operator_api
+from kokuin.service import api_page, ledger_api, operator_api
 from kokuin.service.body_limit import BodyLimitMiddleware
+from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.migration.desk import InventoryDesk
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
@@ -68,6 +69,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     _add_trust(app, folder)
     _add_tokens(app, folder, doorkeeper)
     operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
+    ledger_api.add(app, doorkeeper, SearchDesk(folder))
     _add_docs(app)
     return app
 

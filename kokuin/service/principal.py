@@ -21,6 +21,8 @@ class Role(StrEnum):
 
     STAMP = "stamp"
     OPERATE = "operate"
+    AUDIT = "audit"
+    """Reading the ledger: search, records, and what of the log is not public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Principal:
 
 _NOBODY = Principal("none", "anonymous", frozenset())
 _ANYBODY = Principal("public", "anonymous", frozenset({Role.STAMP}))
-_OPERATOR = Principal("operator", "operator-key", frozenset({Role.OPERATE}))
+_OPERATOR = Principal("operator", "operator-key", frozenset({Role.OPERATE, Role.AUDIT}))
 
 
 class Doorkeeper:

@@ -20,6 +20,7 @@ TELLING = (
     "dryrun_codes",
     "http_problems",
     "issuing_policy",
+    "ledger_api",
     "operating",
     "operator_api",
     "ports",

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,60 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kokuin.ledger import search, search_file
-from kokuin.ledger.reader import Stored
 from kokuin.ledger.search import Page, Progress, SearchIndex, find
 from kokuin.ledger.search_file import SearchFault, SearchRefusedError
 from kokuin.ledger.search_query import MOST_HITS, Order, Query, QueryError, QueryFault
+from tests.ledger.searches import KINDS, Leaves, hexed, leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from kokuin.ledger.reader import Stored
 
-KINDS = ("tst.issued", "tst.refused", "cfg.activated")
-
-
-class Leaves:
-    """A ledger in memory, with what a search asks of a reader."""
-
-    def __init__(self, leaves: Sequence[dict[str, Any] | bytes]) -> None:
-        self.stored: list[Stored] = []
-        self.grow(leaves)
-
-    def grow(self, leaves: Sequence[dict[str, Any] | bytes]) -> None:
-        for leaf in leaves:
-            octets = leaf if isinstance(leaf, bytes) else orjson.dumps(leaf, option=orjson.OPT_SORT_KEYS)
-            digest = sha256(b"\x00" + octets).digest()
-            self.stored.append(Stored(len(self.stored), octets, digest, None))
-
-    def size(self) -> int:
-        return len(self.stored)
-
-    def by_index(self, index: int) -> Stored | None:
-        return self.stored[index] if index < len(self.stored) else None
-
-    def walk(self, start: int = 0, stop: int | None = None, *, tokens: bool = True) -> Iterator[Stored]:
-        assert not tokens, "searching needs no token"
-        yield from self.stored[start:stop]
-
-
-def hexed(*words: object) -> str:
-    return sha256(repr(words).encode()).hexdigest()
-
-
-def leaf(number: int, **changed: object) -> dict[str, Any]:
-    """A leaf as of a token, each tenth one of another kind; two leaves a microsecond."""
-    fields = {
-        "v": 1,
-        "at": number // 2,
-        "kind": KINDS[0] if number % 10 else KINDS[2],
-        "tenant": ("acme", "public")[number % 2],
-        "serial": f"{number:032x}",
-        "imp": hexed("imp", number % 7),
-        "req": hexed("req", number),
-        "tok": hexed("tok", number),
-        "tok512": hexed("tok", number) * 2,
-    }
-    return fields | changed
+ROOT = Path(__file__).parents[2]
 
 
 def naive(ledger: Leaves, query: Query) -> list[int]:
@@ -238,11 +193,12 @@ def test_leaves_whose_retention_is_over_cost_a_search_nothing(
 ) -> None:
     monkeypatch.setattr(search_file, "BLOCK", 16)
     monkeypatch.setattr(search, "_MOST_LOOKS", 40)
-    kept = [leaf(number) for number in range(1000, 1200)]
+    kept: list[dict[str, Any] | bytes] = [leaf(number) for number in range(1000, 1200)]
     kept[50:80] = [b""] * 30
-    ledger = Leaves([b""] * 1000 + kept)
-    for period in ({}, {"since_us": 0}, {"since_us": 515, "until_us": 520}, {"until_us": 540}):
-        query = Query(order=order, limit=5, **period)
+    ledger = Leaves([b""] * 1000)
+    ledger.grow(kept)
+    for since, until in ((None, None), (0, None), (515, 520), (None, 540)):
+        query = Query(order=order, limit=5, since_us=since, until_us=until)
         page = ask(index, ledger, query)
         assert len(page.hits) == 5
         assert all_pages(index, ledger, query) == naive(ledger, query)
@@ -490,9 +446,8 @@ def test_an_error_of_the_ledger_is_not_the_index_s_and_removes_nothing(
 
 BUILDER = """
 import sys
-sys.path[:0] = ["", "tests/ledger"]
 from pathlib import Path
-from test_search import Leaves, leaf
+from tests.ledger.searches import Leaves, leaf
 from kokuin.ledger.search import SearchIndex
 index, ledger = SearchIndex(Path(sys.argv[1]), 60.0), Leaves([leaf(number) for number in range(3000)])
 print("ready", flush=True)
@@ -504,7 +459,7 @@ while not index.catch_up(ledger, 100).done:
 def test_two_processes_build_one_index_and_a_killed_one_leaves_it_whole(tmp_path: Path) -> None:
     path = tmp_path / "shared.db"
     command = [sys.executable, "-c", BUILDER, str(path)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
     for process in both:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
