@@ -33,6 +33,7 @@ _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _OWN_NAMES = frozenset({"v", "kind", "at"})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 class LeafFault(StrEnum):
@@ -134,6 +135,38 @@ def read_leaf(octets: bytes) -> Mapping[str, LeafValue]:
     Raises:
         LeafError: the octets are not exactly what `make_leaf` would have made of these fields.
     """
+    leaf = _read_good(octets)
+    return _read_any(octets) if leaf is None else leaf
+
+
+def _read_good(octets: bytes) -> Mapping[str, LeafValue] | None:
+    """Read a leaf as nearly all are, at a fraction of the cost; None for one that `_read_any` must judge."""
+    if len(octets) > MAX_LEAF or not octets.isascii():
+        return None
+    try:
+        leaf = orjson.loads(octets)
+        # What is written back as it was read has one reading: unique names in order, one form of each value.
+        good = type(leaf) is dict and orjson.dumps(leaf, option=_OPTIONS) == octets and _is_leaf(leaf)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    return leaf if good else None
+
+
+def _is_leaf(leaf: dict[str, object]) -> bool:
+    known = type(leaf.get("v")) is int and leaf["v"] == LEAF_VERSION
+    if not known or type(leaf.get("kind")) is not str or type(leaf.get("at")) is not int:
+        return False
+    if not _are_names(tuple(leaf)):
+        return False
+    for value in leaf.values():
+        kind = type(value)
+        if kind not in _PLAIN and not (isinstance(value, list) and all(type(item) is str for item in value)):
+            return False
+    return True
+
+
+def _read_any(octets: bytes) -> Mapping[str, LeafValue]:
+    """Read a leaf through the strict reader, which says what is wrong."""
     if len(octets) > MAX_LEAF:
         raise LeafError(LeafFault.TOO_LARGE, str(len(octets)))
     try:
@@ -161,6 +194,11 @@ def _check_names(names: tuple[str, ...]) -> None:
     for name in names:
         if name in _OWN_NAMES or not _NAME.fullmatch(name):
             raise LeafError(LeafFault.NAME, str(name)[:32])
+
+
+@lru_cache(maxsize=256)
+def _are_names(names: tuple[str, ...]) -> bool:
+    return all(_NAME.fullmatch(name) for name in names)
 
 
 def _check_value(value: object) -> None:

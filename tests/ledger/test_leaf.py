@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kokuin.ledger import leaf as leaf_module
 from kokuin.ledger.leaf import MAX_LEAF, LeafError, LeafFault, leaf_hash, make_leaf, read_leaf
 from kokuin.trust.records import CLOCK_UNFIT, TST_ISSUED, Record
 from kokuin.wire.strictjson import INTEGER_LIMIT
@@ -168,3 +169,38 @@ def test_the_reader_refuses_a_second_spelling(octets: bytes, fault: LeafFault) -
     with pytest.raises(LeafError) as refused:
         read_leaf(octets)
     assert refused.value.fault is fault
+
+
+_ODD = (
+    b"1.0",
+    b"1e3",
+    b"-0",
+    b"9007199254740992",
+    b"true",
+    b"null",
+    b"{}",
+    b"[1]",
+    b'"\\u0041"',
+    b'"\xc3\xa9"',
+    b'"\\ud800"',
+    b" ",
+)
+
+
+@given(st.data())
+def test_the_fast_reader_reads_nothing_otherwise_than_the_strict_one(data: st.DataObject) -> None:
+    _record, octets, _ = data.draw(st.sampled_from(VECTORS))
+    assert read_leaf(octets) == leaf_module._read_any(octets)
+    start = data.draw(st.integers(0, len(octets)))
+    stop = data.draw(st.integers(start, min(len(octets), start + 20)))
+    put = data.draw(
+        st.one_of(st.binary(max_size=3), st.sampled_from(_ODD), st.just(octets[start:stop][::-1]))
+    )
+    changed = octets[:start] + put + octets[stop:]
+    fast = leaf_module._read_good(changed)
+    if fast is not None:
+        assert fast == leaf_module._read_any(changed)
+
+
+def test_the_fast_reader_reads_what_the_service_writes() -> None:
+    assert [leaf_module._read_good(octets) is None for _, octets, _ in VECTORS] == [False, False, True]
