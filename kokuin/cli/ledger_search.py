@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: a condition that no record can meet, or a folder, file or index that cannot be used.
     """
+    from kokuin.service.config import load_config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.errors import START_ERRORS
     from kokuin.service.ledger_search import LedgerSearch, page_document
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     query = _query(arguments)
     try:
         folder.check_format()
-        page = _find(LedgerSearch(folder), query, arguments)
+        page = _find(LedgerSearch(folder, load_config(folder.root)), query, arguments)
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     if arguments.json:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from kokuin.ledger.committer import Committer
-    from kokuin.ledger.reader import LedgerReader, Stored
+    from kokuin.ledger.reader import Stored, StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.installation import Installation
@@ -248,16 +248,16 @@ async def activate(
     return ActiveConfiguration(epoch, digest)
 
 
-def activations(reader: LedgerReader) -> Iterator[Mapping[str, LeafValue]]:
+def activations(reader: StoreReader) -> Iterator[Mapping[str, LeafValue]]:
     """Yield the leaves of all snapshots that were activated, the last one first.
 
     Raises:
         ActivationError: a leaf cannot be read.
     """
-    return (_read(stored) for stored in reader.backwards(CFG_ACTIVATED))
+    return (read_act(stored) for stored in reader.backwards(CFG_ACTIVATED))
 
 
-def stopped_by_clock(reader: LedgerReader) -> bool:
+def stopped_by_clock(reader: StoreReader) -> bool:
     """Say whether the last `clock.*` leaf is a stop: a restart is no way round the operator.
 
     Raises:
@@ -267,17 +267,22 @@ def stopped_by_clock(reader: LedgerReader) -> bool:
     return leaf is not None and leaf["kind"] == CLOCK_UNFIT
 
 
-def newest(reader: LedgerReader, *kinds: str) -> Mapping[str, LeafValue] | None:
+def newest(reader: StoreReader, *kinds: str) -> Mapping[str, LeafValue] | None:
     """Return the newest leaf of these kinds.
 
     Raises:
         ActivationError: it cannot be read.
     """
     stored = reader.newest(*kinds)
-    return None if stored is None else _read(stored)
+    return None if stored is None else read_act(stored)
 
 
-def _read(stored: Stored) -> Mapping[str, LeafValue]:
+def read_act(stored: Stored) -> Mapping[str, LeafValue]:
+    """Return the fields of an act's leaf.
+
+    Raises:
+        ActivationError: it cannot be read.
+    """
     try:
         return read_leaf(stored.leaf)
     except LeafError as error:

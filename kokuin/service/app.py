@@ -12,10 +12,10 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException
 
 import kokuin
-from kokuin.ledger.reader import LedgerReader
-from kokuin.service import api_page, ledger_api, operator_api
+from kokuin.service import api_page, ledger_api, log_endpoint, operator_api, proof_api
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.ledger_search import SearchDesk
+from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.desk import InventoryDesk
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
@@ -46,8 +46,11 @@ class Application(FastAPI):
         """Answer one request; part of ASGI."""
         if scope["type"] == "http" and StampEndpoint.serves(scope["path"]):
             await self.stamp(scope, receive, send)  # type: ignore[arg-type]  # uvicorn's and starlette's names for ASGI
-        else:
-            await super().__call__(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            # RFC 9110 §9.3.2: as GET; the connection leaves the content out.
+            scope = {**scope, "method": "GET"}
+        await super().__call__(scope, receive, send)
 
 
 def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at one place
@@ -67,9 +70,11 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     app.add_exception_handler(Exception, _our_fault)
     _add_health(app, readiness, keeper)
     _add_trust(app, folder)
-    _add_tokens(app, folder, doorkeeper)
+    _add_tokens(app, folder, config, doorkeeper)
     operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
-    ledger_api.add(app, doorkeeper, SearchDesk(folder))
+    log_endpoint.add(app, folder, config, doorkeeper)
+    proof_api.add(app, folder, config, doorkeeper)
+    ledger_api.add(app, doorkeeper, SearchDesk(folder, config))
     _add_docs(app)
     return app
 
@@ -108,9 +113,9 @@ def _add_trust(app: FastAPI, folder: DataFolder) -> None:
     download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
 
 
-def _add_tokens(app: FastAPI, folder: DataFolder, doorkeeper: Doorkeeper) -> None:
+def _add_tokens(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
     def find(serial: str) -> bytes | None:
-        with LedgerReader(folder.ledger) as reader:
+        with open_reader(folder, config) as reader:
             stored = reader.by_serial(serial)
         return None if stored is None else stored.token
 

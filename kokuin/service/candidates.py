@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.faults import OpenRefusedError
-from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import ActivationError, activations, with_units
 from kokuin.service.keystore import key_name, key_number
+from kokuin.service.ledger_store import open_reader
 from kokuin.service.provisioning import units_of
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder, UnitReference
 from kokuin.service.switch_refusals import MAX_NAME, Blocker, SwitchRefusedError
 from pqc.profiles import ProfileError
 
 if TYPE_CHECKING:
+    from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from pqc.profiles import Profile
 
@@ -48,7 +49,7 @@ def without_profile(present: Snapshot, name: str) -> Snapshot:
     return replace(present, enabled=present.enabled - {name}, units=present.keys())
 
 
-def snapshot_before(folder: DataFolder, present: Snapshot) -> Snapshot:
+def snapshot_before(folder: DataFolder, config: Config, present: Snapshot) -> Snapshot:
     """Return the profiles and the default before the last switch of them, with the keys of today.
 
     Raises:
@@ -56,7 +57,7 @@ def snapshot_before(folder: DataFolder, present: Snapshot) -> Snapshot:
     """
     snapshots = SnapshotFolder(folder.active)
     try:
-        with LedgerReader(folder.ledger) as reader:
+        with open_reader(folder, config) as reader:
             for leaf in activations(reader):
                 snapshot = snapshots.load(str(leaf["cfg"]))
                 if _chosen(snapshot) != _chosen(present):

@@ -24,8 +24,16 @@ from pydantic import (
     model_validator,
 )
 
-from kokuin.ledger.note import check_name
-from kokuin.wire import encode
+from kokuin.service.config_types import (  # noqa: TC001  # pydantic reads the annotations
+    Count,
+    Database,
+    Named,
+    Oid,
+    Origin,
+    PlainPath,
+    Port,
+    Seconds,
+)
 from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
 from pqc.profiles import DEVELOPMENT_ARC, available
 from tsa.clock.settings import ClockSettings
@@ -33,39 +41,6 @@ from tsa.clock.settings import ClockSettings
 ENVIRONMENT_PREFIX = "TSA_"
 _NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE"})
 """Variables that other parts of the command read; they are no part of the configuration."""
-
-MAX_ARC = 2**31 - 1
-"""Greatest arc of an OID that we write: some clients keep arcs in 32 bits, signed."""
-
-
-def _oid(dotted: str) -> str:
-    if any(int(arc) > MAX_ARC for arc in dotted.split(".")):
-        raise ValueError(f"an arc is above {MAX_ARC}")
-    encode.oid(dotted)
-    return dotted
-
-
-def _origin(text: str) -> str:
-    check_name(f"{text}/1")
-    return text
-
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a path holds no NUL")
-    return text
-
-
-def _path(path: Path) -> Path:
-    _no_nul(str(path))
-    return path
-
-
-Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-Oid = Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d{0,9}))+$"), AfterValidator(_oid)]
-PlainPath = Annotated[Path, AfterValidator(_path)]
 
 
 class ConfigError(Exception):
@@ -128,9 +103,11 @@ class Ledger(_Table):
 
     queue: Count = 8192
     behind_seconds: Seconds = 2.0
-    origin: Annotated[str, Field(max_length=200), AfterValidator(_origin)] = "kokuin.invalid/log"
+    origin: Origin = "kokuin.invalid/log"
     high_water: PlainPath = Path("ledger/high-water")
     public_entries: bool = False
+    postgres: Database | None = None
+    node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = "main"
 
 
 class Switch(_Table):
@@ -152,7 +129,7 @@ class Policies(_Table):
     wants is the operator's to choose.
     """
 
-    issue: Annotated[str, Field(min_length=1), AfterValidator(_no_nul)] = BASELINE
+    issue: Named = BASELINE
 
 
 class Pkcs11Key(_Table):

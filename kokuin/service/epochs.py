@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kokuin.service.activation import ActivationError, newest
+from kokuin.service.activation import ActivationError, read_act
 from kokuin.service.issuing import new_id
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import EPOCH_OPENED, Record
@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.log_keys import LogSigner
-    from kokuin.ledger.reader import LedgerReader
+    from kokuin.ledger.reader import StoreReader
     from kokuin.trust.records import LeafValue
 
 
-def epoch_on_record(reader: LedgerReader) -> int | None:
+_NEWEST = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx DESC LIMIT 1"
+
+
+def epoch_on_record(reader: StoreReader) -> int | None:
     """Return the epoch that the newest `epoch.opened` leaf names; None: no leaf names one.
 
     Raises:
         ActivationError: that leaf cannot be read.
     """
-    leaf = newest(reader, EPOCH_OPENED)
-    return None if leaf is None else int(str(leaf["epoch"]))
+    # Of any node: those that share a ledger share its epochs.
+    rows = reader.execute(_NEWEST, (EPOCH_OPENED,))
+    stored = reader.by_index(rows[0][0]) if rows else None
+    return None if stored is None else int(str(read_act(stored)["epoch"]))
 
 
 def epoch_record(epoch: int, signer: LogSigner, fields: Mapping[str, LeafValue]) -> Record:

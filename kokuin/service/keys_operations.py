@@ -13,13 +13,13 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import activations, first_snapshot, last_snapshot
 from kokuin.service.backup import make_backup
 from kokuin.service.backup_archive import BackupError
 from kokuin.service.certificate_import import ImportRefusedError, import_certificates
 from kokuin.service.keys_view import LIST, KeyUse, list_keys, numbers, profile_of, use_of
 from kokuin.service.keystore import has_key, key_name, key_number, open_signer
+from kokuin.service.ledger_store import open_reader
 from kokuin.service.provisioning import Act, make_key, number_of
 from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME
 from kokuin.service.unit_errors import UnitError
@@ -196,7 +196,7 @@ def read_keys(folder: DataFolder, config: Config) -> dict[str, Any]:
         OpenRefusedError: the ledger cannot be read.
         ActivationError, ProfileError, UnitError: what is in force, or a new folder's profile, cannot be used.
     """
-    with LedgerReader(folder.ledger) as reader:
+    with open_reader(folder, config) as reader:
         last = next(activations(reader), None)
     snapshot = first_snapshot(folder, config) if last is None else last_snapshot(folder, str(last["cfg"]))
     return list_keys(folder, config, snapshot)

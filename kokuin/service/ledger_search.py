@@ -7,16 +7,17 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
-from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.search import STEP, Page, Progress, SearchIndex, find
 from kokuin.ledger.search_file import SearchRefusedError
 from kokuin.ledger.search_query import read_fields
+from kokuin.service.ledger_store import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kokuin.ledger.reader import Stored
+    from kokuin.ledger.reader import Stored, StoreReader
     from kokuin.ledger.search_query import Query
+    from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
 
 _Found = TypeVar("_Found")
@@ -28,9 +29,9 @@ REFUSALS = (SearchRefusedError, OpenRefusedError)
 class LedgerSearch:
     """The ledger of one folder and its search index; nothing stays open between two calls, of any thread."""
 
-    def __init__(self, folder: DataFolder) -> None:
-        """Args: the folder, served or not."""
-        self._folder = folder
+    def __init__(self, folder: DataFolder, config: Config) -> None:
+        """Args: the folder, served or not, and its settings."""
+        self._folder, self._config = folder, config
         self._index = SearchIndex(folder.ledger.with_name("search.db"))
 
     def find(self, query: Query) -> Page | Progress:
@@ -65,9 +66,9 @@ class LedgerSearch:
         """
         return self._read(lambda reader: reader.by_index(index))
 
-    def _read(self, act: Callable[[LedgerReader], _Found]) -> _Found:
+    def _read(self, act: Callable[[StoreReader], _Found]) -> _Found:
         try:
-            with LedgerReader(self._folder.ledger) as reader:
+            with open_reader(self._folder, self._config) as reader:
                 return act(reader)
         except sqlite3.Error as error:
             raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
@@ -79,9 +80,9 @@ class SearchDesk:
     A search that finds the index far behind is told so, and the rest is read in steps between other searches.
     """
 
-    def __init__(self, folder: DataFolder) -> None:
-        """Args: the folder that is served."""
-        self._search = LedgerSearch(folder)
+    def __init__(self, folder: DataFolder, config: Config) -> None:
+        """Args: the folder that is served, and its settings."""
+        self._search = LedgerSearch(folder, config)
         # One thread, not as many as there are requests: others need the pool's, and the index has one lock.
         self._turn = asyncio.Lock()
         self._building: asyncio.Task[None] | None = None

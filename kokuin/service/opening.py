@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.committer import Committer
-from kokuin.ledger.reader import LedgerReader
-from kokuin.ledger.store import SqliteStore
 from kokuin.service.activation import (
     ACT_START,
     activate,
@@ -20,6 +18,7 @@ from kokuin.service.activation import (
 )
 from kokuin.service.epochs import epoch_on_record, record_first_epoch
 from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.ledger_store import open_reader, open_store
 from kokuin.service.log_signing import open_log_signer
 from kokuin.service.profile_view import Schedule
 from kokuin.service.snapshot import SnapshotFolder
@@ -72,8 +71,8 @@ async def open_ledger(
         ActivationError: what was in force cannot be read, or the ledger refused the configuration.
         UnitError, ProfileError: a unit, or the log's keys, are unfit; nothing was activated.
     """
-    store, snapshots = SqliteStore(folder.ledger), SnapshotFolder(folder.active)
-    with LedgerReader(folder.ledger) as reader:
+    store, snapshots = open_store(folder, config), SnapshotFolder(folder.active)
+    with open_reader(folder, config) as reader:
         require_not_behind(folder, config, reader)
         named = [str(leaf["cfg"]) for leaf in activations(reader)]
         stopped = stopped_by_clock(reader)

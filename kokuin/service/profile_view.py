@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import activations, first_snapshot, last_snapshot, newest
 from kokuin.service.keystore import key_number
+from kokuin.service.ledger_store import open_reader
 from kokuin.trust.records import CFG_SCHEDULED, CFG_UNSCHEDULED
 from pqc.profiles import ProfileError, available, load_profile
 
 if TYPE_CHECKING:
+    from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
@@ -56,7 +57,7 @@ class Schedule:
         return made is not None and wanted is not None and made >= wanted
 
     @staticmethod
-    def pending(reader: LedgerReader) -> Schedule | None:
+    def pending(reader: StoreReader) -> Schedule | None:
         """Return what the ledger says is still to come.
 
         Raises:
@@ -127,7 +128,7 @@ def read_view(folder: DataFolder, config: Config) -> ProfileView:
         ActivationError: what was in force cannot be.
         ProfileError: a new folder's profile cannot be used.
     """
-    with LedgerReader(folder.ledger) as reader:
+    with open_reader(folder, config) as reader:
         last = next(activations(reader), None)
         schedule = Schedule.pending(reader)
     snapshot = first_snapshot(folder, config) if last is None else last_snapshot(folder, str(last["cfg"]))

@@ -23,7 +23,7 @@ from kokuin.ledger.published import (
     keep_checkpoint,
     newest_checkpoint,
 )
-from kokuin.ledger.reader import LedgerReader
+from kokuin.service.ledger_store import open_reader
 from pqc.newfile import write_durably
 from pqc.signing import SignerError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.log_keys import LogSigner
+    from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
 
@@ -96,7 +97,7 @@ class Publisher:
             self._on_problem()
 
     def _publish(self) -> None:
-        with LedgerReader(self._folder.ledger) as reader:
+        with open_reader(self._folder, self._config) as reader:
             newest = newest_checkpoint(reader)
             # Read from the committed head alone: a root of what may yet be rolled back must never be signed.
             head = self._journal.head
@@ -113,7 +114,7 @@ class Publisher:
         # A crash before this line: nobody has seen the note, and the next one is signed for what is there.
         return kept.result()
 
-    def _show(self, reader: LedgerReader, kept: KeptCheckpoint) -> None:
+    def _show(self, reader: StoreReader, kept: KeptCheckpoint) -> None:
         """Bring a kept checkpoint before the world: memory first, then tiles, then the checkpoint itself."""
         if self._since is None:
             self._since = self._files.published_size()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kokuin.ledger.log_keys import LogVerifier
-    from kokuin.ledger.reader import LedgerReader
+    from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
 
@@ -65,7 +65,7 @@ def remembered(folder: DataFolder, config: Config, logs: LogVerifier) -> Iterato
         yield Known(str(source), signed.checkpoint.origin, signed.checkpoint.size, signed.checkpoint.root)
 
 
-def require_not_behind(folder: DataFolder, config: Config, reader: LedgerReader) -> None:
+def require_not_behind(folder: DataFolder, config: Config, reader: StoreReader) -> None:
     """Refuse a store that ends before, or otherwise than, what is remembered of it.
 
     Raises:
@@ -80,7 +80,7 @@ def require_not_behind(folder: DataFolder, config: Config, reader: LedgerReader)
         require_within(reader, head.size, Known("the store's own checkpoint", "", newest.size, newest.root))
 
 
-def require_within(reader: LedgerReader, size: int, known: Known) -> None:
+def require_within(reader: StoreReader, size: int, known: Known) -> None:
     """Refuse a store of `size` leaves that does not begin with a known tree.
 
     Raises:

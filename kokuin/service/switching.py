@@ -126,7 +126,7 @@ class Switchboard:
             SwitchRefusedError: there is nothing to go back to, or its units are unfit.
         """
         async with self._one:
-            candidate = await asyncio.to_thread(snapshot_before, self._folder, self._present())
+            candidate = await asyncio.to_thread(snapshot_before, self._folder, self._config, self._present())
             _refuse(contradictions(candidate, self._guarded_us))
             return await self._switch(candidate, ROLLBACK, actor)
 

@@ -15,7 +15,7 @@ from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Query
 from kokuin.service import ledger_search
 from kokuin.service.app import make_app
-from kokuin.service.config import Config
+from kokuin.service.config import Config, load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.principal import Doorkeeper
@@ -176,7 +176,7 @@ def test_an_index_that_is_being_built_says_how_far_and_is_built_in_the_backgroun
     asked = Query(limit=1)
 
     async def go() -> tuple[object, object]:
-        desk = SearchDesk(folder)
+        desk = SearchDesk(folder, load_config(folder.root, {}))
         first = await asyncio.gather(desk.find(asked), desk.find(asked))
         assert desk._building is not None
         await desk._building

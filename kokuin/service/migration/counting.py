@@ -12,7 +12,7 @@ from kokuin.service.migration.leaf_fields import UNKNOWN, gen_of, leaf_fields, n
 from kokuin.trust.records import TST_ISSUED
 
 if TYPE_CHECKING:
-    from kokuin.ledger.reader import LedgerReader
+    from kokuin.ledger.reader import StoreReader
 
 MAX_GROUPS = 4096
 """Combinations that are kept apart; a service has some dozens in its life."""
@@ -60,7 +60,7 @@ class TokenCounts:
     unreadable: int
 
 
-def count_tokens(reader: LedgerReader) -> TokenCounts:
+def count_tokens(reader: StoreReader) -> TokenCounts:
     """Walk over the ledger in short read transactions and count."""
     size = reader.size()
     sums: dict[tuple[str, tuple[str, ...], str, str], list[int]] = {}

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import kokuin
-from kokuin.ledger.reader import LedgerReader
 from kokuin.service.candidates import with_profile
 from kokuin.service.config import Pkcs11Key
 from kokuin.service.issuing_policy import accepted_imprints
+from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration import dryrun_chain as chain
 from kokuin.service.migration import dryrun_effects as effects
 from kokuin.service.migration import dryrun_status as status
@@ -125,7 +125,7 @@ class _Rehearsal:
         self._now = dt.datetime.now(dt.UTC)
         self._now_us = time.time_ns() // 1_000
         self._policy: Policy = load_policy(request.policy or config.policy.issue)
-        with LedgerReader(folder.ledger) as reader:
+        with open_reader(folder, config) as reader:
             self._snapshot: Snapshot = snapshot_in_force(folder, config, reader)
             period = request.period_s
             since = None if period is None else self._now_us - period * 1_000_000

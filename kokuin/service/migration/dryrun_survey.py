@@ -15,7 +15,7 @@ from kokuin.trust.token import TokenFacts, read_token
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kokuin.ledger.reader import LedgerReader, Stored
+    from kokuin.ledger.reader import Stored, StoreReader
 
 MINUTE_US = 60_000_000
 _STEP = 512
@@ -101,7 +101,7 @@ class Survey:
 
 
 def survey(
-    reader: LedgerReader,
+    reader: StoreReader,
     ends: Sequence[int],
     since_us: int | None,
     progress: Callable[[int, int], None],
@@ -145,7 +145,7 @@ def survey(
     return found
 
 
-def sample(reader: LedgerReader, places: Sequence[int], most: int) -> list[Asked]:
+def sample(reader: StoreReader, places: Sequence[int], most: int) -> list[Asked]:
     """Return at most `most` of the requests behind these tokens, evenly spread, so that the mix stays."""
     count = min(most, len(places))
     asked = []

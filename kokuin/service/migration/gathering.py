@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kokuin.ledger.reader import LedgerReader
 from kokuin.service.activation import activations, first_snapshot
 from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.errors import START_ERRORS
+from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.cbom import cbom
 from kokuin.service.migration.desk import INVENTORY_FAILED, POLICY_UNKNOWN
 from kokuin.service.migration.inventory import document, inventory
@@ -27,6 +27,7 @@ from kokuin.service.snapshot import SnapshotFolder
 from pqc.policies import PolicyError, load_policy, shipped_policies
 
 if TYPE_CHECKING:
+    from kokuin.ledger.reader import StoreReader
     from kokuin.service.migration.inventory import Inventory
     from kokuin.service.snapshot import Snapshot
 
@@ -50,7 +51,7 @@ def gather(
             read.
     """
     policies = [load_policy(name) for name in ((policy,) if policy else shipped_policies())]
-    with LedgerReader(folder.ledger) as reader:
+    with open_reader(folder, config) as reader:
         return inventory(
             folder,
             config,
@@ -62,7 +63,7 @@ def gather(
         )
 
 
-def snapshot_in_force(folder: DataFolder, config: Config, reader: LedgerReader) -> Snapshot:
+def snapshot_in_force(folder: DataFolder, config: Config, reader: StoreReader) -> Snapshot:
     """Return what was last activated; of a ledger that never served, what would be.
 
     Raises:

@@ -21,7 +21,7 @@ from pqc.policies import NEVER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kokuin.ledger.reader import LedgerReader
+    from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.migration.assets import Asset
@@ -66,7 +66,7 @@ def inventory(  # noqa: PLR0913, PLR0917  # all that an inventory depends on, na
     folder: DataFolder,
     config: Config,
     snapshot: Snapshot,
-    reader: LedgerReader,
+    reader: StoreReader,
     policies: Sequence[Policy],
     now: dt.datetime,
     years_needed: float,
