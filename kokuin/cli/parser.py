@@ -13,7 +13,19 @@ from kokuin import __version__
 from kokuin.cli.messages import choose_language, text
 from kokuin.cli.outcome import CommandError, Exit
 
-COMMANDS = ("init", "serve", "stamp", "verify", "clock", "profile", "keys", "policy", "inventory", "ledger")
+COMMANDS = (
+    "init",
+    "serve",
+    "stamp",
+    "verify",
+    "clock",
+    "profile",
+    "keys",
+    "policy",
+    "inventory",
+    "ledger",
+    "upgrade",
+)
 """Each is a module `kokuin.cli.NAME` with `add_arguments(parser, lang)` and `run(arguments) -> int`."""
 
 

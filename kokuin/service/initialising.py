@@ -166,7 +166,7 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
         "",
         "[ledger]",
         "# The name of the log in every checkpoint: a URL without its scheme, never used for another log.",
-        f"origin = {_quoted(request.origin or f'kokuin-{secrets.token_hex(6)}.invalid/log')}",
+        f"origin = {_quoted(request.origin or new_origin())}",
         "",
         "[clock]",
         *(
@@ -178,6 +178,11 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
     if clock.servers:
         lines += [f"servers = [{', '.join(map(_quoted, clock.servers))}]", f"quorum = {clock.quorum}"]
     return "\n".join(lines) + "\n"
+
+
+def new_origin() -> str:
+    """Return a name for a log whose operator gave none: no other log has it."""
+    return f"kokuin-{secrets.token_hex(6)}.invalid/log"
 
 
 def _quoted(text: str) -> str:
