@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     )
     parser.add_argument("--organisation", help=text(lang, "init.organisation_help"))
     parser.add_argument("--origin", help=text(lang, "init.origin_help"))
+    parser.add_argument("--postgres", metavar="DSN", help=text(lang, "init.postgres_help"))
+    parser.add_argument("--node", default="main", help=text(lang, "init.node_help"))
+    parser.add_argument("--join", type=Path, metavar="DIR", help=text(lang, "init.join_help"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         ntp_servers=tuple(arguments.ntp_server),
         organisation=arguments.organisation,
         origin=arguments.origin,
+        postgres=arguments.postgres,
+        node=arguments.node,
+        join=arguments.join,
     )
     try:
         done = initialise(request)

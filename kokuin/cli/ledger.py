@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
 ACTS = {
+    "create": "kokuin.cli.ledger_create",
     "search": "kokuin.cli.ledger_search",
 }
 """Act -> module with `add_arguments(parser, lang)` and `run(arguments) -> int`; its help is the sentence

@@ -17,7 +17,7 @@ from kokuin.ledger import schema
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
 from kokuin.service.keystore import key_file
-from kokuin.service.log_signing import make_log_keys
+from kokuin.service.log_signing import copy_log_keys, make_log_keys
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
 from kokuin.trust.certification_request import unit_request
@@ -46,7 +46,11 @@ class InitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InitRequest:
-    """What the operator asked for; None: the default."""
+    """What the operator asked for; None: the default.
+
+    With `postgres` the ledger lies in a database that `tsa ledger create` has made, and `join` names the
+    folder of another node, whose log this one writes to as well.
+    """
 
     root: Path
     profile: str = "classical"
@@ -56,6 +60,9 @@ class InitRequest:
     ntp_servers: tuple[str, ...] = ()
     organisation: str | None = None
     origin: str | None = None
+    postgres: str | None = None
+    node: str = "main"
+    join: Path | None = None
 
 
 @dataclass(slots=True)
@@ -101,8 +108,9 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     else:
         _development_pki(folder, profile, signer)
         done.note("init.development")
-    _log_keys(folder, config)
-    schema.create(folder.ledger)
+    _log_keys(folder, config, request.join)
+    if config.ledger.postgres is None:
+        schema.create(folder.ledger)
     _operator_key(folder, done)
     folder.format.write_text(f"{FORMAT}\n", encoding="ascii")
     done.note("init.done", folder=folder.root)
@@ -166,7 +174,7 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
         "",
         "[ledger]",
         "# The name of the log in every checkpoint: a URL without its scheme, never used for another log.",
-        f"origin = {_quoted(request.origin or new_origin())}",
+        *_ledger_lines(request),
         "",
         "[clock]",
         *(
@@ -183,6 +191,16 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
 def new_origin() -> str:
     """Return a name for a log whose operator gave none: no other log has it."""
     return f"kokuin-{secrets.token_hex(6)}.invalid/log"
+
+
+def _ledger_lines(request: InitRequest) -> list[str]:
+    origin = request.origin or new_origin()
+    if request.join is not None:
+        origin = load_config(request.join).ledger.origin
+    lines = [f"origin = {_quoted(origin)}"]
+    if request.postgres is not None:
+        lines += [f"postgres = {_quoted(request.postgres)}", f"node = {_quoted(request.node)}"]
+    return lines
 
 
 def _quoted(text: str) -> str:
@@ -215,9 +233,12 @@ def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
     return SoftwareSigner(profile.tst, key)
 
 
-def _log_keys(folder: DataFolder, config: Config) -> None:
+def _log_keys(folder: DataFolder, config: Config, join: Path | None) -> None:
     try:
-        make_log_keys(folder, config, 1, _init_passphrase(config))
+        if join is not None:
+            copy_log_keys(DataFolder(join), load_config(join), folder, config)
+        else:
+            make_log_keys(folder, config, 1, _init_passphrase(config))
     except UnitError as error:
         raise InitError("init.key", reason=error) from None
 

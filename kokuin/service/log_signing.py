@@ -8,7 +8,7 @@ from kokuin.ledger.log_keys import LogSigner, LogVerifier
 from kokuin.ledger.note import NoteError
 from kokuin.service.unit_errors import UnitError
 from pqc.keyfiles import KeyFileError, read_key, write_key
-from pqc.newfile import write_durably
+from pqc.newfile import write_durably, write_new
 from pqc.signing import KeyMismatchError, SignerError, SoftwareSigner, generate_key
 from pqc.suites import suite
 
@@ -55,6 +55,25 @@ def make_log_keys(folder: DataFolder, config: Config, epoch: int, passphrase: by
     added = "".join(f"{line}\n" for line in lines if line not in known.split("\n"))
     write_durably(folder.log_keys, (known + added).encode())
     return signer
+
+
+def copy_log_keys(other: DataFolder, others: Config, folder: DataFolder, config: Config) -> None:
+    """Give a new node the keys of the log that it shares with another, as they lie there.
+
+    Args:
+        other: the other node's folder.
+        others: its settings.
+        folder: the new node's.
+        config: its settings.
+
+    Raises:
+        UnitError: the other folder has no keys of a log.
+        OSError: a file cannot be read or written.
+    """
+    published_keys(other)
+    for path in sorted(others.keys.glob("log-*.pem")):
+        write_new(config.keys / path.name, path.read_bytes())
+    write_durably(folder.log_keys, other.log_keys.read_bytes())
 
 
 def open_log_signer(folder: DataFolder, config: Config, epoch: int, passphrase: bytes | None) -> LogSigner:
