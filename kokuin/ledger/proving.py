@@ -44,6 +44,8 @@ class ProofFault(StrEnum):
     """No checkpoint of this size was made, or none was published yet."""
     SIZES = "PROOF_SIZES"
     """No consistency proof goes from a larger size to a smaller one, or beyond what is published."""
+    SEARCHING = "SEARCH_BUILDING"
+    """The search index, which finds tokens by their digest, is still being built."""
     TREE = "LOG_INCONSISTENT"
     """Neither the tiles nor the store give the root of the checkpoint."""
 
@@ -140,7 +142,12 @@ class Prover:
             ProofRefusedError: there is no such proof (yet).
             OSError, OpenRefusedError: the log or the ledger cannot be read.
         """
-        signed = self.checkpoint(size)
+        try:
+            signed = self.checkpoint(size)
+        except ProofRefusedError as error:
+            if size is None and error.fault is ProofFault.CHECKPOINT_UNKNOWN:
+                raise ProofRefusedError(ProofFault.PENDING) from None
+            raise
         checkpoint, index = signed.checkpoint, stored.index
         if index >= checkpoint.size:
             raise ProofRefusedError(ProofFault.PENDING if size is None else ProofFault.SIZES)
