@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check, Report
 
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
-_SHOWN = frozenset({"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer"})
+_SHOWN = frozenset(
+    {"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer", "origin", "size", "index"}
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -32,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--policy", default="baseline", metavar="NAME|FILE", help=text(lang, "verify.policy_help")
     )
+    parser.add_argument("--proof", type=Path, metavar="FILE", help=text(lang, "verify.proof_help"))
+    parser.add_argument(
+        "--require-ledger", type=Path, metavar="BUNDLE", help=text(lang, "verify.ledger_help")
+    )
+    parser.add_argument("--log-key", type=Path, metavar="FILE", help=text(lang, "verify.log_key_help"))
+    parser.add_argument("--witness-policy", type=Path, metavar="FILE", help=text(lang, "verify.witness_help"))
     parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
 
 
@@ -42,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
     from kokuin.cli.policy import read_policy
+    from kokuin.trust.judge import Context
     from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
 
     at, content = _moment(arguments.at), _content(arguments)
@@ -50,6 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
         with arguments.token.open("rb") as file:
             data = file.read(MAX_OCTETS + 1)
         report = verify_bytes(data, trust=trust, at=at, content=content, policy=policy)
+        proof = _proof(arguments)
+        if proof is not None or arguments.require_ledger is not None:
+            # Loaded for those who ask: a token alone is judged without the ledger's code.
+            from kokuin.cli.verify_ledger import judge_place
+
+            report = judge_place(report, data, proof, arguments, Context(at, trust, policy=policy))
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
@@ -57,6 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [report.to_json()] if arguments.json else list(sentences(report, arguments.lang))
     write(lines)
     return _EXITS[report.indication.value]
+
+
+def _proof(arguments: argparse.Namespace) -> Path | None:
+    """Return the file of the token's proof: the one that is named, else the one beside the token."""
+    if arguments.proof is not None:
+        named: Path = arguments.proof
+        return named
+    beside = Path(f"{arguments.token}.tlog-proof")
+    return beside if beside.is_file() else None
 
 
 def _moment(option: str | None) -> int:
@@ -111,20 +135,34 @@ def _trust(path: Path | None) -> TrustStore:
 
 def sentences(report: Report, lang: str) -> Iterator[str]:
     """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
-    verdict = report.indication.value
-    meaning = text(lang, f"report.{report.sub_indication or verdict}")
-    yield f"{verdict}{' / ' + report.sub_indication if report.sub_indication else ''}: {meaning}"
+    from kokuin.trust.report import iso_time
+
+    meaning = text(lang, f"report.{report.sub_indication or report.indication}")
+    yield f"{_verdict(report)}: {meaning}"
     if report.policy is not None:
         name, edition = report.policy.name, report.policy.edition
         yield "  " + text(lang, "report.judged_by", name=name, edition=edition)
+    for part in report.parts or (report,):
+        if report.parts:
+            yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))
+        yield from _particulars(part, lang)
+    for proof in report.proofs_of_existence:
+        yield "  " + text(lang, f"report.{proof.code}", time=iso_time(proof.time), **proof.params)
+    for limit in report.limits:
+        yield "  " + text(lang, f"report.{limit}")
+
+
+def _verdict(report: Report) -> str:
+    return report.indication + (f" / {report.sub_indication}" if report.sub_indication else "")
+
+
+def _particulars(report: Report, lang: str) -> Iterator[str]:
     signer = next((check.params for check in report.checks if check.id == "signer"), {})
     for name, value in {**report.subject, "signer": signer.get("certificate")}.items():
         if name in _SHOWN and value is not None:
             yield "  " + text(lang, f"report.{name}", value=value)
     for check in report.checks:
         yield _check_sentence(check, lang)
-    for limit in report.limits:
-        yield "  " + text(lang, f"report.{limit}")
 
 
 def _check_sentence(check: Check, lang: str) -> str:

@@ -20,7 +20,7 @@ from kokuin.trust.rules import (
     SIGNATURE_ALGORITHM,
     Reason,
 )
-from kokuin.trust.signer import identify_signer
+from kokuin.trust.signer import SignerVerdict, identify_signer
 from kokuin.trust.token import TokenFacts, read_token
 from kokuin.trust.unit_rules import judge_unit
 from kokuin.wire.algorithms import DIGEST_BY_OID
@@ -76,6 +76,12 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
     return make_report(_subject(facts), context, checks, limits)
+
+
+def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
+    """Return the certificate under which a token was signed; None when it is not at hand."""
+    certificates, _ = _read_certificates(facts.signed_data.certificates)
+    return _identify(facts, certificates, context).certificate
 
 
 def make_report(
@@ -138,8 +144,7 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
 def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: Context) -> tuple[Check, ...]:
     """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time."""
     trust, constraints = context.trust, _constraints(facts, context)
-    candidates = (*certificates, *trust.helpers, *trust.anchors)
-    verdict = identify_signer(facts.signer_info, candidates, constraints)
+    verdict = _identify(facts, certificates, context)
     if verdict.certificate is None:
         return (verdict.check,)
     signer = verdict.certificate
@@ -152,6 +157,11 @@ def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: C
         *judge_unit(signer, facts.tst_info, context.at),
         REVOCATION.not_done(Reason.NOT_IMPLEMENTED),
     )
+
+
+def _identify(facts: TokenFacts, certificates: list[Certificate], context: Context) -> SignerVerdict:
+    candidates = (*certificates, *context.trust.helpers, *context.trust.anchors)
+    return identify_signer(facts.signer_info, candidates, _constraints(facts, context))
 
 
 def _judge_signature(facts: TokenFacts, signer: Certificate, constraints: Constraints) -> tuple[Check, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -45,6 +45,7 @@ class SubIndication(StrEnum):
     NO_SIGNING_CERTIFICATE_FOUND = "NO_SIGNING_CERTIFICATE_FOUND"
     NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
     OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
+    NO_POE = "NO_POE"
 
 
 class Limit(StrEnum):
@@ -53,6 +54,23 @@ class Limit(StrEnum):
     REVOCATION_NOT_CHECKED = "REVOCATION_NOT_CHECKED"
     CONTENT_NOT_COMPARED = "CONTENT_NOT_COMPARED"
     CERTIFICATES_IGNORED = "CERTIFICATES_IGNORED"
+    LEDGER_PROOF_NOT_CHECKED = "LEDGER_PROOF_NOT_CHECKED"
+    LEDGER_LIMIT_NOT_RETROACTIVE = "LEDGER_LIMIT_NOT_RETROACTIVE"
+    LEDGER_LIMIT_ORDER_NOT_TIME = "LEDGER_LIMIT_ORDER_NOT_TIME"
+    LEDGER_LIMIT_CLOCK_AND_KEY = "LEDGER_LIMIT_CLOCK_AND_KEY"
+    LEDGER_LIMIT_ONE_OPERATOR = "LEDGER_LIMIT_ONE_OPERATOR"
+    LEDGER_LIMIT_HASHES = "LEDGER_LIMIT_HASHES"
+    LEDGER_LIMIT_SIGNATURES = "LEDGER_LIMIT_SIGNATURES"
+    LEDGER_LIMIT_VALIDATION_DATA = "LEDGER_LIMIT_VALIDATION_DATA"
+    LEDGER_LIMIT_NO_PRESUMPTION = "LEDGER_LIMIT_NO_PRESUMPTION"
+    LEDGER_LIMIT_CONFIDENTIALITY = "LEDGER_LIMIT_CONFIDENTIALITY"
+
+
+class Existence(StrEnum):
+    """What proves that an object existed before the validation time (EN 319 102-1 §5.4)."""
+
+    LEDGER_WITNESSED = "LEDGER_WITNESSED"
+    LEDGER_STAMPED = "LEDGER_STAMPED"
 
 
 class Status(StrEnum):
@@ -101,6 +119,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofOfExistence:
+    """An object existed at `time`, microseconds since 1970 UTC; `params` say by whose word."""
+
+    code: Existence
+    time: int
+    params: Mapping[str, ReportValue] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"code": self.code.value, "time": iso_time(self.time), "params": dict(self.params)}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The judgement of one object.
 
@@ -114,7 +145,7 @@ class Report:
         limits: codes of what was not looked at.
         parts: judgements of objects within it.
         rule: code of the rule by which checks and parts made the whole.
-        proofs_of_existence: codes of what proves that it existed before the validation time.
+        proofs_of_existence: what proves that it existed before the validation time.
         policy: the one by which its algorithms were judged; None where none was.
     """
 
@@ -127,7 +158,7 @@ class Report:
     limits: tuple[Limit, ...] = ()
     parts: tuple[Report, ...] = ()
     rule: str = "all-checks"
-    proofs_of_existence: tuple[str, ...] = ()
+    proofs_of_existence: tuple[ProofOfExistence, ...] = ()
     policy: Policy | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -142,7 +173,7 @@ class Report:
             "sub_indication": self.sub_indication and self.sub_indication.value,
             "policy": self.policy and {"name": self.policy.name, "edition": self.policy.edition},
             "validation_time": iso_time(self.validation_time),
-            "proofs_of_existence": list(self.proofs_of_existence),
+            "proofs_of_existence": [proof.to_dict() for proof in self.proofs_of_existence],
             "checks": [check.to_dict() for check in self.checks],
             "limits": [limit.value for limit in self.limits],
         }
@@ -162,6 +193,48 @@ def conclude(checks: tuple[Check, ...]) -> tuple[Indication, SubIndication | Non
             if check.status is status:
                 return indication, check.sub_indication
     return Indication.PASSED, None
+
+
+def extend(
+    report: Report,
+    checks: tuple[Check, ...],
+    limits: tuple[Limit, ...],
+    proofs: tuple[ProofOfExistence, ...] = (),
+) -> Report:
+    """Return the report with further checks that must hold as well."""
+    whole = (*report.checks, *checks)
+    indication, sub_indication = conclude(whole)
+    return replace(
+        report,
+        indication=indication,
+        sub_indication=sub_indication,
+        checks=whole,
+        limits=(*report.limits, *limits),
+        proofs_of_existence=(*report.proofs_of_existence, *proofs),
+    )
+
+
+def join(parts: tuple[Report, ...]) -> Report:
+    """Make one report of judgements that must all pass; the first says what the whole is about.
+
+    A failed part weighs more than an indeterminate one, as among checks.
+    """
+    first = parts[0]
+    order = (Indication.FAILED, Indication.INDETERMINATE, Indication.PASSED)
+    weakest = min(parts, key=lambda part: order.index(part.indication))
+    return Report(
+        first.kind,
+        first.subject,
+        weakest.indication,
+        weakest.sub_indication,
+        first.validation_time,
+        checks=(),
+        limits=tuple(dict.fromkeys(limit for part in parts for limit in part.limits)),
+        parts=parts,
+        rule="all-parts",
+        proofs_of_existence=tuple(proof for part in parts for proof in part.proofs_of_existence),
+        policy=first.policy,
+    )
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all our moments are UTC; the Z is written by hand

@@ -70,6 +70,17 @@ class Reason(StrEnum):
     NOT_YET_VALID = "NOT_YET_VALID"
     IN_THE_FUTURE = "IN_THE_FUTURE"
     NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
+    LEDGER_KEYS_ABSENT = "LEDGER_KEYS_ABSENT"
+    LEDGER_BUNDLE_UNUSABLE = "LEDGER_BUNDLE_UNUSABLE"
+    LEDGER_WITNESSES_ABSENT = "LEDGER_WITNESSES_ABSENT"
+    LEDGER_NOT_COVERED = "LEDGER_NOT_COVERED"
+    LEDGER_REENTERED = "LEDGER_REENTERED"
+    LEDGER_SERIAL_TAKEN = "LEDGER_SERIAL_TAKEN"
+    LEDGER_PROOF_UNREADABLE = "LEDGER_PROOF_UNREADABLE"
+    LEDGER_PROOF_OTHER_TOKEN = "LEDGER_PROOF_OTHER_TOKEN"  # noqa: S105  # a code, no secret
+    LEDGER_PROOF_WRONG = "LEDGER_PROOF_WRONG"
+    LEDGER_CHECKPOINT_REFUSED = "LEDGER_CHECKPOINT_REFUSED"
+    NOT_IN_LEDGER = "NOT_IN_LEDGER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +163,11 @@ TOKEN_RULES: tuple[Rule, ...] = (
     REVOCATION,
 )
 """Every rule by which a time-stamp token is judged."""
+
+LEDGER_BUNDLE = Rule("ledger-bundle", "C2SP tlog-checkpoint")
+LEDGER_WITNESSES = Rule("ledger-witnesses", "C2SP tlog-policy")
+IN_LEDGER = Rule("in-ledger", "ETSI EN 319 421 OVR-7.13-05")
+LEDGER_PROOF = Rule("in-ledger", "C2SP tlog-proof")
+
+LEDGER_RULES: tuple[Rule, ...] = (LEDGER_BUNDLE, LEDGER_WITNESSES, IN_LEDGER, LEDGER_PROOF)
+"""Every rule by which a token's place in a ledger is judged."""

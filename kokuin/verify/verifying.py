@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.trust.judge import Context, judge_token, make_report
-from kokuin.trust.report import Report, SubIndication
+from kokuin.trust.report import Check, Report, SubIndication
 from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
 from kokuin.trust.token import unreadable
 from kokuin.wire import asn1
@@ -27,6 +28,14 @@ MAX_OCTETS = TOKEN_LIMITS.size
 """More than this is not read."""
 
 _GRANTED = frozenset({0, 1})
+
+
+@dataclass(frozen=True, slots=True)
+class TakenToken:
+    """A token as `kokuin.wire.ber.definite` returned it, and the checks of what enclosed it."""
+
+    octets: bytes
+    before: tuple[Check, ...] = ()
 
 
 def verify_bytes(
@@ -53,16 +62,31 @@ def verify_bytes(
         OSError: from `content`.
     """
     context = Context(at, trust, content, policy or load_policy(BASELINE))
+    taken = take_token(data)
+    if isinstance(taken, Check):
+        return make_report({}, context, (taken,))
+    return judge_token(taken.octets, context, taken.before)
+
+
+def take_token(data: bytes) -> TakenToken | Check:
+    """Recognise a time-stamp token or response, in BER or PEM, and return the token in it.
+
+    Args:
+        data: whatever was found.
+
+    Returns:
+        The token, or the check that failed when there is none.
+    """
     try:
         octets = definite(_unarmour(data), TOKEN_LIMITS)
         first = Fields(read_whole(octets, asn1.SEQUENCE)).take_any().tag
         if first == asn1.OBJECT_IDENTIFIER:
-            return judge_token(octets, context)
+            return TakenToken(octets)
         if first == asn1.SEQUENCE:
-            return _judge_response(octets, context)
+            return _take_from_response(octets)
     except WireError as error:
-        return make_report({}, context, (unreadable(error),))
-    return make_report({}, context, (FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE),))
+        return unreadable(error)
+    return FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE)
 
 
 def _unarmour(data: bytes) -> bytes:
@@ -77,18 +101,16 @@ def _unarmour(data: bytes) -> bytes:
     return blocks[0][1]
 
 
-def _judge_response(octets: bytes, context: Context) -> Report:
+def _take_from_response(octets: bytes) -> TakenToken | Check:
     """RFC 3161 §2.4.2: a token is there when, and only when, the status is granted or grantedWithMods."""
     response = read_timestamp_response(octets)
     if response.status not in _GRANTED:
-        check = RESPONSE_STATUS.failed(
+        return RESPONSE_STATUS.failed(
             Reason.REQUEST_REFUSED,
             SubIndication.FORMAT_FAILURE,
             status_code=response.status,
             fail_info=[str(bit) for bit in sorted(response.fail_info)],
         )
-        return make_report({}, context, (check,))
     if response.token is None:
-        check = RESPONSE_STATUS.failed(Reason.TOKEN_ABSENT, SubIndication.FORMAT_FAILURE)
-        return make_report({}, context, (check,))
-    return judge_token(response.token, context, (RESPONSE_STATUS.ok(status_code=response.status),))
+        return RESPONSE_STATUS.failed(Reason.TOKEN_ABSENT, SubIndication.FORMAT_FAILURE)
+    return TakenToken(response.token, (RESPONSE_STATUS.ok(status_code=response.status),))

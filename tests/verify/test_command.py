@@ -16,8 +16,8 @@ import pytest
 import kokuin
 from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES, text
-from kokuin.trust.report import Indication, Limit, Status, SubIndication
-from kokuin.trust.rules import TOKEN_RULES, Reason
+from kokuin.trust.report import Existence, Indication, Limit, Status, SubIndication
+from kokuin.trust.rules import LEDGER_RULES, TOKEN_RULES, Reason
 from tests.trust.forge import DATA, order, pki
 
 if TYPE_CHECKING:
@@ -185,9 +185,9 @@ def test_both_languages_have_the_same_keys_and_parameters() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_code_has_a_sentence(lang: str) -> None:
     sections = _sections(lang)
-    for codes in (Indication, SubIndication, Status, Limit):
+    for codes in (Indication, SubIndication, Status, Limit, Existence):
         assert {code.value for code in codes} <= sections["report"].keys()
-    assert {rule.id for rule in TOKEN_RULES} == sections["check"].keys()
+    assert {rule.id for rule in (*TOKEN_RULES, *LEDGER_RULES)} == sections["check"].keys()
     assert {reason.value for reason in Reason} == sections["reason"].keys()
     assert text(lang, "report.PASSED")
 
@@ -209,6 +209,7 @@ def test_no_library_of_the_server_is_loaded(files: Path) -> None:
     assert ended.returncode == 0
     loaded = ended.stderr.split(b"MODULES ")[1].decode().split()
     assert "kokuin.verify.verifying" in loaded
+    assert not [name for name in loaded if name.startswith("kokuin.ledger") or "ledger" in name]
     assert not {name.partition(".")[0] for name in loaded} & set(SERVER_LIBRARIES)
     assert "cryptography.x509" not in loaded
 

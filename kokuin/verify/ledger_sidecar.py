@@ -1,0 +1,75 @@
+"""The proof that travels with a token: its leaf, and the path from there to a signed checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
+from kokuin.ledger.note import NoteError
+from kokuin.ledger.tlog_proof import read_proof
+from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend
+from kokuin.trust.rules import LEDGER_PROOF, Reason
+from kokuin.verify.ledger_claim import LIMITS, Auditor, existence, in_ledger, judge_witnesses
+from kokuin.verify.ledger_search import Entry, Sought, entry_of
+from kokuin.verify.ledger_vouching import Vouched, Vouching
+
+if TYPE_CHECKING:
+    from kokuin.ledger.tlog_proof import TlogProof
+    from kokuin.trust.judge import Context
+
+SUFFIX = ".tlog-proof"
+"""What the name of a token's file is followed by in that of its proof."""
+
+
+def judge_proof(
+    report: Report, sought: Sought, proof: bytes, auditor: Auditor | None, context: Context
+) -> Report:
+    """Add to a token's report what its proof shows.
+
+    Args:
+        report: of the token.
+        sought: the token.
+        proof: octets of a C2SP tlog-proof whose extra data is the token's leaf.
+        auditor: by whose keys; without one the proof is not looked at, and the report says so.
+        context: by what time-stamps are judged.
+    """
+    if auditor is None:
+        check = LEDGER_PROOF.not_done(Reason.LEDGER_KEYS_ABSENT)
+        return extend(report, (check,), (Limit.LEDGER_PROOF_NOT_CHECKED,))
+    found = _read(proof, sought)
+    if isinstance(found, Check):
+        return extend(report, (found,), ())
+    entry, vouched = found[1], _verify(found[0], auditor)
+    if isinstance(vouched, Check):
+        return extend(report, (vouched,), ())
+    vouching = Vouching(auditor.logs, auditor.witnesses, context)
+    witnesses = judge_witnesses(vouched, auditor, vouching)
+    if any(check.status is not Status.OK for check in witnesses):
+        return extend(report, witnesses, ())
+    proofs = existence(entry, (vouched,), vouching, sought)
+    return extend(report, (in_ledger(LEDGER_PROOF, entry), *witnesses), LIMITS, proofs)
+
+
+def _read(octets: bytes, sought: Sought) -> tuple[TlogProof, Entry] | Check:
+    try:
+        proof = read_proof(octets)
+        leaf = read_leaf(proof.extra)
+    except (NoteError, LeafError) as error:
+        return _failed(Reason.LEDGER_PROOF_UNREADABLE, code=error.fault.value)
+    entry = entry_of(sought, proof.index, leaf)
+    return _failed(Reason.LEDGER_PROOF_OTHER_TOKEN, index=proof.index) if entry is None else (proof, entry)
+
+
+def _verify(proof: TlogProof, auditor: Auditor) -> Vouched | Check:
+    try:
+        signed = auditor.logs.check(proof.checkpoint_octets)
+        cosigners = () if auditor.witnesses is None else auditor.witnesses.cosigners(signed)
+    except NoteError as error:
+        return _failed(Reason.LEDGER_CHECKPOINT_REFUSED, code=error.fault.value)
+    if not proof.holds(leaf_hash(proof.extra), signed.checkpoint):
+        return _failed(Reason.LEDGER_PROOF_WRONG, index=proof.index)
+    return Vouched(signed, cosigners)
+
+
+def _failed(reason: Reason, **params: str | int) -> Check:
+    return LEDGER_PROOF.failed(reason, SubIndication.SIG_CONSTRAINTS_FAILURE, **params)
