@@ -118,21 +118,26 @@ class RecordRules:
                 yield Finding(LedgerFault.TST_INFO_CHANGED, index, name)
         named = fields.get("signer")
         if self._signers is not None and isinstance(named, str):
-            known = self._signer(named, token)
-            if known is None:
-                yield Finding(LedgerFault.SIGNER_ABSENT, index, named)
-            elif known != signer:
-                yield Finding(LedgerFault.SIGNER_CHANGED, index, named)
+            fault = self._signer_fault(self._signers, named, signer, token)
+            if fault is not None:
+                yield Finding(fault, index, named)
 
-    def _signer(self, named: str, token: bytes) -> bytes | None:
-        signers = self._signers
-        if signers is None or named in signers:
-            return None if signers is None else signers[named]
-        for der in read_signed_data(token).certificates:
-            # A token may carry what nobody kept: it is the one that the leaf names, or it is not taken.
-            if sha256(der).hexdigest() == named:
-                self._learn(der)
-        return signers.setdefault(named, None) if len(signers) < _MOST_SIGNERS else signers.get(named)
+    def _signer_fault(
+        self, signers: dict[str, bytes | None], named: str, signer: bytes, token: bytes
+    ) -> LedgerFault | None:
+        if signers.get(named) is None:
+            for der in read_signed_data(token).certificates:
+                # A token may carry what nobody kept: it is the one that the leaf names, or it is not taken.
+                if sha256(der).hexdigest() == named:
+                    self._learn(der)
+        known = signers.get(named)
+        if known is not None:
+            return None if known == signer else LedgerFault.SIGNER_CHANGED
+        # Said once of each certificate, not at every token of its life.
+        new = named not in signers
+        if len(signers) < _MOST_SIGNERS:
+            signers[named] = None
+        return LedgerFault.SIGNER_ABSENT if new else None
 
     def _learn(self, der: bytes) -> None:
         try:

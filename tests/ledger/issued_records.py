@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+import time
 from hashlib import sha256, sha512
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,15 @@ def certificates_pem() -> bytes:
 def certificates() -> list[bytes]:
     """DER of the same certificates."""
     return [der for _label, der in read_blocks(certificates_pem(), 10)]
+
+
+def token_over(octets: bytes) -> bytes:
+    """Issue a time-stamp token over octets."""
+    request = read_timestamp_request(make_request(DIGEST_BY_NAME["sha512"], cert_req=True))
+    issued = _issuer()[0].unit.issue(
+        request._replace(imprint=sha512(octets).digest()), time.time_ns() // 1_000
+    )
+    return issued.token
 
 
 def real_record(*, cert_req: bool = False) -> Record:

@@ -1,0 +1,391 @@
+"""Checking an export bundle with nothing but the log's public keys: whatever its octets, there is a verdict.
+
+Memory is bounded: one chunk, eight octets a record, and what earlier
+checkpoints and time-stamps need. Nothing in the bundle is believed before the
+checkpoint's signatures were verified, and the records count as the log's only
+when they, with the hashes between them, make the checkpoint's root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kokuin.ledger.bundle_chunk import ChunkRecords, Run, TreeWalk
+from kokuin.ledger.bundle_form import (
+    CHUNK_RECORDS,
+    LINE_OCTETS,
+    BundleFault,
+    Manifest,
+    Part,
+    Place,
+    Rank,
+    Scope,
+    epoch_of,
+    read_manifest,
+)
+from kokuin.ledger.bundle_read import BundleReader, read_hash_line, read_record_line
+from kokuin.ledger.bundle_tar import BundleError
+from kokuin.ledger.bundle_vouching import FoundStamp, Vouching, WitnessedCheckpoint
+from kokuin.ledger.findings import Finding, LedgerFault
+from kokuin.ledger.leaf import MAX_LEAF, LeafError, read_leaf
+from kokuin.ledger.record_rules import RecordRules
+from kokuin.trust.report import Indication
+from kokuin.wire.errors import WireError
+from kokuin.wire.pem import read_blocks, write_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from kokuin.ledger.bundle_read import HashLine, RecordLine
+    from kokuin.ledger.checkpoint import SignedCheckpoint
+    from kokuin.ledger.log_keys import LogVerifier
+    from kokuin.ledger.serials import SecondLook
+    from kokuin.ledger.witness_policy import Cosigner, WitnessPolicy
+
+MOST_FINDINGS = 1000
+"""Findings that a verdict lists; more are counted."""
+UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocation.pem", "stamps/")
+"""Members that the checkpoint does not cover: whoever uses them judges them by their own signatures."""
+
+_UNKNOWN = frozenset(
+    {
+        LedgerFault.SIGNER_ABSENT,
+        BundleFault.RECORDS_HIDDEN,
+        BundleFault.SINCE_LATER,
+        BundleFault.SINCE_UNKNOWN,
+        BundleFault.WITNESS_QUORUM,
+    }
+)
+"""Findings that accuse nobody: something cannot be known."""
+_MOST_BLOCKS = 4096
+_RECORD_LINE = MAX_LEAF + 21
+
+
+class SeekableSource(Protocol):
+    """The octets of a bundle; they are gone through twice when two serial numbers look alike."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next octets, fewer than asked for only at the end."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go to an offset; only 0 is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleVerdict:
+    """What a bundle shows.
+
+    Attributes:
+        indication: PASSED when nothing is wrong; INDETERMINATE when only something cannot be known; FAILED.
+        findings: what is wrong or unknown, in the order found, at most `MOST_FINDINGS`.
+        more_findings: how many there are beyond them.
+        checkpoint: with both signatures of its log verified; None when there is none.
+        cosigners: witnesses of the policy that signed it, and when; empty without a policy.
+        manifest: its hints; None when they cannot be read.
+        records: how many records the bundle holds.
+        runs: the first `MOST_RUNS` runs of consecutive records.
+        more_runs: how many runs there are beyond them.
+        hidden: leaves of the promised range that are there as hashes alone.
+        history: earlier checkpoints with which the checkpoint was proven consistent.
+        stamps: time-stamps over these checkpoints; their imprint fits, their signatures are to be judged.
+        since: whether the saved checkpoint was proven to be a beginning of this log; None: none was given.
+        certificates: DER, as found; `revocation`: the octets of `revocation.pem`.
+        unauthenticated: members that the checkpoint does not cover.
+    """
+
+    indication: Indication
+    findings: tuple[Finding, ...]
+    more_findings: int
+    checkpoint: SignedCheckpoint | None
+    cosigners: tuple[Cosigner, ...]
+    manifest: Manifest | None
+    records: int
+    runs: tuple[Run, ...]
+    more_runs: int
+    hidden: int
+    history: tuple[WitnessedCheckpoint, ...]
+    stamps: tuple[FoundStamp, ...]
+    since: bool | None
+    certificates: tuple[bytes, ...] = ()
+    revocation: bytes = b""
+    unauthenticated: tuple[str, ...] = UNAUTHENTICATED
+
+    @property
+    def complete(self) -> bool:
+        """Whether every leaf of the log up to the checkpoint is there as a record."""
+        size = -1 if self.checkpoint is None else self.checkpoint.checkpoint.size
+        return self.indication is not Indication.FAILED and self.records == size
+
+
+def check_bundle(  # noqa: PLR0913 - what is checked, against what, and who looks on
+    stream: SeekableSource,
+    logs: LogVerifier,
+    *,
+    witnesses: WitnessPolicy | None = None,
+    since: SignedCheckpoint | None = None,
+    visit: Callable[[int, bytes, Mapping[str, Any], bytes | None], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> BundleVerdict:
+    """Check a bundle from front to back.
+
+    Args:
+        stream: its octets, from the beginning; `BundleError` that it raises becomes a finding.
+        logs: the log's keys, which the auditor has from elsewhere.
+        witnesses: which witnesses must have signed the checkpoint; None: none need to.
+        since: a checkpoint that the auditor saved (verified with `logs`) and that the log must begin with.
+        visit: shown every record (index, leaf, fields, the token where it is the one that the leaf names)
+            in order. What it is shown counts only when the verdict says so at the end.
+        on_progress: told after every chunk how many leaves are done, and of how many.
+
+    Raises:
+        What `stream` raises other than `BundleError`, and what the callbacks raise.
+    """
+    return _Check(stream, logs, witnesses, since, visit, on_progress).run()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Findings, so many and no more."""
+
+    findings: list[Finding] = field(default_factory=list)
+    more: int = 0
+    indication: Indication = Indication.PASSED
+
+    def tell(self, finding: Finding) -> None:
+        if finding.code not in _UNKNOWN:
+            self.indication = Indication.FAILED
+        elif self.indication is Indication.PASSED:
+            self.indication = Indication.INDETERMINATE
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.more += 1
+
+
+class _Check:
+    """One run through a bundle."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - as `check_bundle`
+        self,
+        stream: SeekableSource,
+        logs: LogVerifier,
+        witnesses: WitnessPolicy | None,
+        since: SignedCheckpoint | None,
+        visit: Callable[[int, bytes, Mapping[str, Any], bytes | None], None] | None,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._stream = stream
+        self._visit = visit
+        self._on_progress = on_progress
+        self._tally = _Tally()
+        self._tell = self._tally.tell
+        self._reader = BundleReader(stream, self._tell)
+        self._vouching = Vouching(logs, witnesses, since, self._tell)
+        self._manifest: Manifest | None = None
+        self._certificates: tuple[bytes, ...] = ()
+        self._revocation = b""
+        self._rules = RecordRules()
+        self._walk: TreeWalk | None = None
+        self._hashes = b""
+        self._chunk = ChunkRecords(self._rules, None, self._tell)
+        self._chunks = 0
+
+    def run(self) -> BundleVerdict:
+        """Go through the bundle and return the verdict."""
+        whole = False
+        try:
+            for place in self._reader.places():
+                if place.rank > Rank.CHECKPOINT and self._vouching.signed is None:
+                    # Without a checkpoint there is nothing that anything else could be held against.
+                    break
+                self._member(place)
+            else:
+                whole = self._vouching.signed is not None
+        except BundleError as error:
+            self._tell(Finding(error.fault, None, error.detail))
+        self._reader.tell_missing()
+        if whole:
+            self._finish()
+        return self._verdict()
+
+    def _member(self, place: Place) -> None:
+        match place.rank:
+            case Rank.MANIFEST:
+                self._manifest = read_manifest(self._reader.whole())
+                if self._manifest is None:
+                    self._tell(Finding(BundleFault.MANIFEST_FORM))
+            case Rank.CHECKPOINT:
+                self._vouching.checkpoint(self._reader.whole())
+            case Rank.HISTORY:
+                self._vouching.history(place.major, self._reader.whole())
+            case Rank.STAMP:
+                self._vouching.stamp(place.major, self._reader.whole())
+            case Rank.CERTIFICATES:
+                self._certificates = self._read_certificates(self._reader.whole())
+            case Rank.REVOCATION:
+                self._revocation = self._read_revocation(self._reader.whole())
+            case Rank.CHUNK:
+                self._part(place)
+
+    def _read_certificates(self, octets: bytes) -> tuple[bytes, ...]:
+        blocks = _blocks(octets, {"CERTIFICATE"})
+        if blocks is None:
+            self._tell(Finding(BundleFault.CERTIFICATES_UNREADABLE))
+        return tuple(der for _label, der in blocks or ())
+
+    def _read_revocation(self, octets: bytes) -> bytes:
+        if _blocks(octets, {"X509 CRL", "OCSP RESPONSE"}) is None:
+            self._tell(Finding(BundleFault.REVOCATION_UNREADABLE))
+            return b""
+        return octets
+
+    def _part(self, place: Place) -> None:
+        if self._walk is None:
+            self._walk = TreeWalk(self._vouching.size, self._promised(), self._vouching.marks(), self._tell)
+            self._rules = RecordRules(self._certificates)
+        if place.minor == Part.HASHES:
+            self._hashes = self._reader.whole()
+        elif place.minor == Part.RECORDS:
+            self._records(self._walk)
+            self._hashes = b""
+        else:
+            self._tokens()
+            if self._on_progress is not None:
+                self._on_progress(self._walk.at, self._vouching.size)
+
+    def _records(self, walk: TreeWalk) -> None:
+        self._chunks += 1
+        self._chunk = chunk = ChunkRecords(self._rules, self._visit, self._tell)
+        for line in walk.chunk(_hash_lines(self._hashes, self._tell), self._record_lines()):
+            chunk.add(line)
+        scope = self._scope()
+        for index, fields in chunk.fields():
+            if (scope.kind == "range" and not scope.start <= index < scope.stop) or (
+                scope.kind == "selection" and fields.get(scope.by) != scope.value
+            ):
+                self._tell(Finding(BundleFault.RECORD_OUTSIDE, index))
+
+    def _record_lines(self) -> Iterator[RecordLine]:
+        for count, octets in enumerate(self._reader.lines(_RECORD_LINE)):
+            if count == CHUNK_RECORDS:
+                raise BundleError(BundleFault.LIMIT, f"more than {CHUNK_RECORDS} records in a chunk")
+            line = read_record_line(octets)
+            if line is None:
+                self._tell(Finding(BundleFault.LINE_FORM, None, ascii(octets[:40])))
+            else:
+                yield line
+
+    def _tokens(self) -> None:
+        try:
+            self._chunk.join(self._reader.tokens())
+        except BundleError as error:
+            if error.fault is not BundleFault.TOKENS_UNREADABLE:
+                raise
+            self._tell(Finding(error.fault, None, error.detail))
+
+    def _scope(self) -> Scope:
+        return Scope() if self._manifest is None else self._manifest.scope
+
+    def _promised(self) -> range:
+        scope = self._scope()
+        everything = scope.kind == "all" and self._manifest is not None
+        return range(self._vouching.size) if everything else range(scope.start, scope.stop)
+
+    def _finish(self) -> None:
+        walk = self._walk
+        if walk is None:
+            return
+        root, wanted = walk.finish(), self._vouching.checkpoint_of().root
+        if root is not None and root != wanted:
+            index, detail = self._vouching.localise(walk.roots)
+            self._tell(Finding(BundleFault.ROOT_DIFFERS, index, detail))
+        if walk.hidden:
+            self._tell(Finding(BundleFault.RECORDS_HIDDEN, walk.first_hidden, f"{walk.hidden} leaves"))
+        self._vouching.judge_since(walk.roots if root == wanted else {})
+        look = self._rules.second_look()
+        if look is not None:
+            self._look_again(look)
+        if self._manifest is not None:
+            self._compare(self._manifest, walk)
+
+    def _compare(self, manifest: Manifest, walk: TreeWalk) -> None:
+        checkpoint = self._vouching.checkpoint_of()
+        found = {
+            "origin": checkpoint.origin,
+            "epoch": epoch_of(checkpoint.origin),
+            "size": checkpoint.size,
+            "root": checkpoint.root.hex(),
+            "chunks": self._chunks,
+            "records": walk.records,
+            "history": len(self._vouching.earlier),
+            "stamps": len(self._vouching.stamps),
+        }
+        for name, value in found.items():
+            if getattr(manifest, name) != value:
+                self._tell(Finding(BundleFault.MANIFEST_DIFFERS, None, f"{name}: {value}"))
+
+    def _look_again(self, look: SecondLook) -> None:
+        """Go through the records once more: two serial numbers looked alike."""
+        self._stream.seek(0)
+        reader = BundleReader(self._stream, lambda _finding: None)
+        for place in reader.places():
+            if place.rank == Rank.CHUNK and place.minor == Part.RECORDS:
+                for octets in reader.lines(_RECORD_LINE):
+                    line = read_record_line(octets)
+                    if line is not None:
+                        self._look_at(look, line)
+
+    def _look_at(self, look: SecondLook, line: RecordLine) -> None:
+        try:
+            serial = read_leaf(line.leaf).get("serial")
+        except LeafError:
+            return
+        first = look.first_of(serial, line.index) if isinstance(serial, str) else None
+        if first is not None:
+            self._tell(Finding(LedgerFault.SERIAL_TWICE, line.index, f"{serial}, also at {first}"))
+
+    def _verdict(self) -> BundleVerdict:
+        walk, vouching = self._walk, self._vouching
+        return BundleVerdict(
+            self._tally.indication,
+            tuple(self._tally.findings),
+            self._tally.more,
+            vouching.signed,
+            vouching.cosigners,
+            self._manifest,
+            0 if walk is None else walk.records,
+            () if walk is None else tuple(walk.runs),
+            0 if walk is None else walk.more_runs,
+            0 if walk is None else walk.hidden,
+            tuple(vouching.earlier.values()),
+            tuple(vouching.stamps),
+            vouching.since_holds,
+            self._certificates,
+            self._revocation,
+        )
+
+
+def _hash_lines(octets: bytes, tell: Callable[[Finding], None]) -> Iterator[HashLine]:
+    at = 0
+    while at < len(octets):
+        end = octets.find(b"\n", at, at + LINE_OCTETS)
+        line = read_hash_line(octets[at:end]) if end >= 0 else None
+        if line is None:
+            tell(Finding(BundleFault.HASH_FORM, None, ascii(octets[at : at + 40])))
+        else:
+            yield line
+        if end < 0:
+            return
+        at = end + 1
+
+
+def _blocks(octets: bytes, labels: set[str]) -> list[tuple[str, bytes]] | None:
+    """Read PEM in its one form; None when it is something else."""
+    try:
+        blocks = read_blocks(octets, _MOST_BLOCKS)
+    except WireError:
+        return None
+    one_form = b"".join(write_block(label, der) for label, der in blocks) == octets
+    return blocks if one_form and {label for label, _der in blocks} <= labels else None

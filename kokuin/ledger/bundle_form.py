@@ -1,0 +1,311 @@
+"""The form of an export bundle: its members, their order and limits, the manifest, and what can be wrong.
+
+`docs/bundle.md` describes the format for whoever writes another reader.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from kokuin.ledger.leaf import MAX_LEAF
+from kokuin.ledger.note import MAX_NOTE
+from kokuin.ledger.plan import MAX_TOKEN
+from kokuin.ledger.tree import MAX_SIZE
+from kokuin.wire import strictjson
+
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+CHUNK_RECORDS = 4096
+"""Most records of a chunk."""
+CHUNK_OCTETS = 8 * 1024 * 1024
+"""Octets after which a writer closes a chunk: it holds one in memory."""
+MAX_HISTORY = 1024
+"""Most earlier checkpoints, and most time-stamps."""
+MAX_STAMP_OCTETS = 32 * 1024 * 1024
+"""Octets of all time-stamps together: whoever checks keeps them."""
+LINE_OCTETS = len(f"{MAX_SIZE} 62 {'0' * 64}\n")
+"""Octets of the longest line of `hashes`."""
+
+_COVER_LINES = 2 * 63
+_MANIFEST_OCTETS = 64 * 1024
+
+
+class BundleFault(StrEnum):
+    """What can be wrong with a bundle beside its records (`LedgerFault`), or cannot be known from it."""
+
+    TAR = "BUNDLE_TAR"
+    """Octets between the members that no bundle has."""
+    TRUNCATED = "BUNDLE_TRUNCATED"
+    """The octets end before the bundle does."""
+    TRAILING = "BUNDLE_TRAILING"
+    """Octets follow the end."""
+    LIMIT = "BUNDLE_LIMIT"
+    """A member is larger than any that is read, or there are too many."""
+    MEMBER_MISSING = "MEMBER_MISSING"
+    MEMBER_INSERTED = "MEMBER_INSERTED"
+    MEMBER_SWAPPED = "MEMBER_SWAPPED"
+    MANIFEST_FORM = "MANIFEST_FORM"
+    MANIFEST_DIFFERS = "MANIFEST_DIFFERS"
+    """The manifest promises something else than the bundle holds."""
+    CHECKPOINT_REFUSED = "CHECKPOINT_REFUSED"
+    """No checkpoint of a log whose keys are trusted."""
+    WITNESS_QUORUM = "WITNESS_QUORUM"
+    """Fewer witnesses have signed the checkpoint than the policy wants."""
+    ROOT_DIFFERS = "ROOT_DIFFERS"
+    """Records and hashes make another root than the checkpoint's: one of them was changed."""
+    HASH_FORM = "HASH_FORM"
+    HASH_MISSING = "HASH_MISSING"
+    HASH_INSERTED = "HASH_INSERTED"
+    HASH_SWAPPED = "HASH_SWAPPED"
+    LINE_FORM = "LINE_FORM"
+    """A line of `records` is none."""
+    TOKENS_UNREADABLE = "TOKENS_UNREADABLE"
+    """Octets among the tokens that are none; what follows them in the chunk is not read."""
+    RECORDS_HIDDEN = "RECORDS_HIDDEN"
+    """Leaves of the promised range are hashes alone: their retention is over, or they are withheld."""
+    RECORD_OUTSIDE = "RECORD_OUTSIDE"
+    """A record that the manifest's scope does not have."""
+    HISTORY_REFUSED = "HISTORY_REFUSED"
+    """An earlier checkpoint is none, or none of a log whose keys are trusted."""
+    HISTORY_INCONSISTENT = "HISTORY_INCONSISTENT"
+    """The checkpoint's tree does not begin with the tree of an earlier checkpoint: the log was rewritten."""
+    STAMP_UNREADABLE = "STAMP_UNREADABLE"
+    STAMP_FOREIGN = "STAMP_FOREIGN"
+    """A time-stamp over something else than a checkpoint of the bundle."""
+    CERTIFICATES_UNREADABLE = "CERTIFICATES_UNREADABLE"
+    REVOCATION_UNREADABLE = "REVOCATION_UNREADABLE"
+    SINCE_FORK = "SINCE_FORK"
+    """The log does not begin with what the saved checkpoint signs: it was rewritten."""
+    SINCE_LATER = "SINCE_LATER"
+    """The saved checkpoint is newer than the bundle."""
+    SINCE_UNKNOWN = "SINCE_UNKNOWN"
+    """The bundle cannot show whether the log begins with what the saved checkpoint signs."""
+
+
+class Rank(IntEnum):
+    """What a member is; the order is that of the members."""
+
+    README = 0
+    MANIFEST = 1
+    CHECKPOINT = 2
+    HISTORY = 3
+    STAMP = 4
+    CERTIFICATES = 5
+    REVOCATION = 6
+    CHUNK = 7
+
+
+class Part(IntEnum):
+    """What a member of a chunk is."""
+
+    HASHES = 0
+    RECORDS = 1
+    TOKENS = 2
+
+
+class Place(NamedTuple):
+    """Where a member stands: members come in the order of their places.
+
+    Attributes:
+        rank: what it is, a `Rank`; another number stands for an end.
+        major: of an earlier checkpoint or a time-stamp the size, of a chunk its number.
+        minor: of a time-stamp its number, of a chunk the `Part`.
+    """
+
+    rank: int
+    major: int = 0
+    minor: int = 0
+
+
+_SINGLE = {
+    "README.txt": Rank.README,
+    "manifest.json": Rank.MANIFEST,
+    "checkpoint": Rank.CHECKPOINT,
+    "certificates.pem": Rank.CERTIFICATES,
+    "revocation.pem": Rank.REVOCATION,
+}
+_NAMES = re.compile(
+    r"history/(?P<history>[0-9]{20})|stamps/(?P<stamp>[0-9]{20})-(?P<number>0|[1-9][0-9]{0,3})\.tst"
+    r"|chunk/(?P<chunk>[0-9]{6,12})/(?P<part>hashes|records|tokens)"
+)
+_LIMITS = {
+    Rank.README: 64 * 1024,
+    Rank.MANIFEST: _MANIFEST_OCTETS,
+    Rank.CHECKPOINT: MAX_NOTE,
+    Rank.HISTORY: MAX_NOTE + 8192,
+    Rank.STAMP: MAX_TOKEN,
+    Rank.CERTIFICATES: 4 * 1024 * 1024,
+    Rank.REVOCATION: 32 * 1024 * 1024,
+}
+_CHUNK_LIMITS = (
+    CHUNK_RECORDS * _COVER_LINES * LINE_OCTETS,
+    CHUNK_RECORDS * (MAX_LEAF + len(f"{MAX_SIZE} \n")),
+    CHUNK_RECORDS * MAX_TOKEN,
+)
+
+
+def place_of(name: str) -> Place | None:
+    """Return where a member of this name stands; None when no bundle has it."""
+    if name in _SINGLE:
+        return Place(_SINGLE[name])
+    match = _NAMES.fullmatch(name)
+    if match is None:
+        return None
+    if match["history"]:
+        place = Place(Rank.HISTORY, int(match["history"]))
+    elif match["stamp"]:
+        place = Place(Rank.STAMP, int(match["stamp"]), int(match["number"]))
+    else:
+        place = Place(Rank.CHUNK, int(match["chunk"]), Part[match["part"].upper()])
+    # A number has one spelling, so that no member stands under two names.
+    return place if name_of(place) == name and place.major <= MAX_SIZE else None
+
+
+def name_of(place: Place) -> str:
+    """Return the name of the member at a place."""
+    match place.rank:
+        case Rank.HISTORY:
+            return f"history/{place.major:020}"
+        case Rank.STAMP:
+            return f"stamps/{place.major:020}-{place.minor}.tst"
+        case Rank.CHUNK:
+            return f"chunk/{place.major:06}/{Part(place.minor).name.lower()}"
+    return next(name for name, rank in _SINGLE.items() if rank == place.rank)
+
+
+def limit_of(place: Place) -> int:
+    """Return the octets of the largest member that is read at a place."""
+    return _CHUNK_LIMITS[place.minor] if place.rank == Rank.CHUNK else _LIMITS[Rank(place.rank)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which records a bundle holds.
+
+    Attributes:
+        kind: `all`, `range` or `selection`.
+        start: of the range, first index.
+        stop: of the range, index behind the last.
+        since_us: the range was asked for by time, from here (microseconds since 1970 UTC); None: not.
+        until_us: to before here.
+        by: of the selection, the field of leaves that decides: `serial` or `tenant`.
+        value: what it must be.
+    """
+
+    kind: str = "all"
+    start: int = 0
+    stop: int = 0
+    since_us: int | None = None
+    until_us: int | None = None
+    by: str = ""
+    value: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the manifest holds it."""
+        document: dict[str, Any] = {"kind": self.kind}
+        if self.kind == "range":
+            document |= {"start": self.start, "stop": self.stop}
+            asked = {"from": self.since_us, "to": self.until_us}
+            document |= {name: value for name, value in asked.items() if value is not None}
+        elif self.kind == "selection":
+            document |= {"by": self.by, "value": self.value}
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Hints of what a bundle holds; nothing in them is believed, and all that can be compared is.
+
+    Attributes:
+        origin: of the checkpoint.
+        epoch: the number at the end of the origin.
+        size: of the checkpoint.
+        root: of the checkpoint, hex.
+        scope: which records.
+        chunks: how many.
+        records: how many.
+        history: how many earlier checkpoints.
+        stamps: how many time-stamps.
+        made: when, microseconds since 1970 UTC.
+    """
+
+    origin: str
+    epoch: int
+    size: int
+    root: str
+    scope: Scope
+    chunks: int
+    records: int
+    history: int
+    stamps: int
+    made: int
+
+    def encode(self) -> bytes:
+        """Return the octets of `manifest.json`."""
+        document = {
+            "v": VERSION,
+            "origin": self.origin,
+            "epoch": self.epoch,
+            "size": self.size,
+            "root": self.root,
+            "scope": self.scope.document(),
+            "chunks": self.chunks,
+            "records": self.records,
+            "history": self.history,
+            "stamps": self.stamps,
+            "made": self.made,
+        }
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS) + b"\n"
+
+
+def epoch_of(origin: str) -> int:
+    """Return the number of the epoch, which ends the origin; 0 when there is none."""
+    number = origin.rpartition("/")[2]
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+
+
+def read_manifest(octets: bytes) -> Manifest | None:
+    """Read `manifest.json`; None when it is not what a writer makes."""
+    try:
+        document = strictjson.loads(octets, max_octets=_MANIFEST_OCTETS, max_depth=3)
+    except strictjson.JsonError:
+        return None
+    try:
+        manifest = _manifest(document)
+        return manifest if manifest.encode() == octets else None
+    except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError):
+        return None
+
+
+def _manifest(document: Any) -> Manifest:
+    scope = document["scope"]
+    names = ("origin", "epoch", "size", "root", "chunks", "records", "history", "stamps", "made")
+    kept = {name: document[name] for name in names}
+    numbers = ("epoch", "size", "chunks", "records", "history", "stamps", "made")
+    if any(type(kept[name]) is not int for name in numbers) or scope["kind"] not in {
+        "all",
+        "range",
+        "selection",
+    }:
+        raise TypeError
+    read = Scope(
+        scope["kind"],
+        scope.get("start", 0),
+        scope.get("stop", 0),
+        scope.get("from"),
+        scope.get("to"),
+        scope.get("by", ""),
+        scope.get("value", ""),
+    )
+    if type(read.start) is not int or type(read.stop) is not int or not isinstance(read.value, str):
+        raise TypeError
+    if read.kind == "selection" and read.by not in {"serial", "tenant"}:
+        raise TypeError
+    return Manifest(scope=read, **kept)
