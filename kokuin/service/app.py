@@ -62,7 +62,10 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     readiness: Callable[[], Readiness],
 ) -> Application:
     """Build the application of one worker."""
-    app = Application(title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None)
+    # A path has one spelling: a redirect to another would lead where the client's own Host field says.
+    app = Application(
+        title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.stamp = stamp
     app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets)
     app.add_exception_handler(HTTPException, _http_problem)
