@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ACTS = {
     "create": "kokuin.cli.ledger_create",
     "search": "kokuin.cli.ledger_search",
+    "witness": "kokuin.cli.ledger_witness",
 }
 """Act -> module with `add_arguments(parser, lang)` and `run(arguments) -> int`; its help is the sentence
 `ledger.ACT_help`, its other sentences stand in the table `["ledger.ACT"]`. On its top level a module imports

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
 from kokuin.service.app import make_app
 from kokuin.service.http_protocol import TransportLimits, make_protocol
+from kokuin.service.http_server import make_server
 from kokuin.service.installer import Installer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import KEEPER_UNAVAILABLE, Readiness, WorkerReport
@@ -21,28 +20,20 @@ from kokuin.service.stamp_endpoint import StampEndpoint
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.http_problems import TransportEvent
+    from kokuin.service.http_protocol import GuardedProtocol
+    from kokuin.service.http_server import Server
     from kokuin.service.installation import Installation
     from kokuin.service.ports import KeeperPort, Push
 
 REPORT_SECONDS = 1.0
 PROBE_SECONDS = 15.0
-DRAIN_SECONDS = 10
-"""How long open requests may take when the service stops."""
 
 _log = structlog.get_logger()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: the process's own main decides when it stops."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Worker:
@@ -58,7 +49,7 @@ class Worker:
         self._counters = WorkerCounters()
         self._probe = ""
         self._probed = float("-inf")
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._stopping = False
 
     async def prepare(self, digest: str) -> str:
@@ -108,7 +99,7 @@ class Worker:
         doorkeeper = Doorkeeper(self._config.access, read_operator_digest(self._folder.operator))
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
-        self._server = _Server(self._uvicorn_config(app, stamp))
+        self._server = make_server(app, self._protocol(stamp))
         self._server.should_exit = self._stopping  # told to stop before there was a server
         reporting = asyncio.create_task(self._report(keeper, stamp), name="report")
         try:
@@ -125,7 +116,7 @@ class Worker:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _uvicorn_config(self, app: object, stamp: StampEndpoint) -> uvicorn.Config:
+    def _protocol(self, stamp: StampEndpoint) -> type[GuardedProtocol]:
         server = self._config.server
         limits = TransportLimits(
             header_deadline_s=server.header_seconds,
@@ -134,17 +125,7 @@ class Worker:
             requests=server.requests,
             connections=server.connections,
         )
-        return uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            http=make_protocol(limits, self._transport_event, stamp),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # nobody's word about the client's address is taken, nor needed
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
+        return make_protocol(limits, self._transport_event, stamp)
 
     def _installed(self) -> Installation:
         assert self._installation is not None  # noqa: S101  # served only after the first installation

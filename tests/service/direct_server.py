@@ -20,7 +20,7 @@ import uvicorn
 import uvloop
 
 from kokuin.service.http_protocol import GuardedProtocol, TransportLimits, make_protocol
-from kokuin.service.worker import _Server
+from kokuin.service.http_server import Server
 from tests.service.rig import Rig, ScriptedJournal, rigged
 from tests.service.slow_clients import Address, Answer, connect, read_answers, until_closed
 
@@ -67,7 +67,7 @@ class Serving:
 
     address: Address
     loop: asyncio.AbstractEventLoop
-    server: _Server
+    server: Server
     protocol: type[GuardedProtocol]
     rig: Rig
     journal: ScriptedJournal
@@ -161,7 +161,7 @@ async def _serve(  # noqa: PLR0913, PLR0917  # what the test decided
             server_header=False,
             timeout_graceful_shutdown=drain_s,
         )
-        server = _Server(config)
+        server = Server(config)
         with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
             # Small buffers of the kernel: a client that does not read is met sooner.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
