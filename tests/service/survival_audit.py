@@ -8,6 +8,8 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.service.survival_log import LogBooks, Shown, check_log
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -47,13 +49,14 @@ class Audit:
             self.violations.append(violation)
 
 
-def audit(folder: Path, received: Mapping[str, bytes], *, workers: int) -> Audit:
+def audit(folder: Path, received: Mapping[str, bytes], *, workers: int, shown: Shown | None = None) -> Audit:
     """Check the ledger of a data folder; its service may run or be dead.
 
     Args:
         folder: the data folder.
         received: the DER of every token that clients got, by serial number in hex.
         workers: one worker promises that genTime never falls at all.
+        shown: what was seen of the log before; None: nothing.
     """
     found = Audit()
     # Read-only: the last writer to close a file tidies it up, and the service is to find it as it was left.
@@ -63,8 +66,11 @@ def audit(folder: Path, received: Mapping[str, bytes], *, workers: int) -> Audit
         connection.execute("BEGIN")
         answer = connection.execute("PRAGMA integrity_check").fetchall()
         found.expect(answer == [("ok",)], f"integrity_check: {answer[:3]}")
-        _check_leaves(found, connection)
+        hashes = _check_leaves(found, connection)
+        size, root = connection.execute("SELECT size, root FROM head").fetchone()
+        kept = connection.execute("SELECT size, root FROM checkpoint ORDER BY size").fetchall()
         connection.execute("ROLLBACK")
+        check_log(found.expect, folder, LogBooks(hashes, size, root, kept), shown or Shown())
     finally:
         connection.close()
     for serial, token in received.items():
@@ -75,13 +81,15 @@ def audit(folder: Path, received: Mapping[str, bytes], *, workers: int) -> Audit
     return found
 
 
-def _check_leaves(found: Audit, connection: sqlite3.Connection) -> None:
+def _check_leaves(found: Audit, connection: sqlite3.Connection) -> list[bytes]:
     head_size, head_at = connection.execute("SELECT size, at FROM head").fetchone()
     highest: dict[str, int] = {}
     last_at = 0
+    hashes = []
     for idx, octets, stored, token in connection.execute(_LEAVES):
         found.expect(idx == found.size, f"gap: index {idx} where {found.size} was due")
         found.expect(hashlib.sha256(b"\x00" + octets).digest() == stored, f"leaf {idx} has another hash")
+        hashes.append(stored)
         leaf = json.loads(octets)
         found.expect(leaf["at"] >= last_at, f"leaf {idx} is older than the one before")
         last_at = leaf["at"]
@@ -95,6 +103,7 @@ def _check_leaves(found: Audit, connection: sqlite3.Connection) -> None:
     found.expect(head_at >= last_at, "the head is older than the last leaf")
     (tokens,) = connection.execute("SELECT count(*) FROM token").fetchone()
     found.expect(tokens == len(found.tokens), f"{tokens} tokens for {len(found.tokens)} leaves")
+    return hashes
 
 
 def _check_token(found: Audit, leaf: dict[str, Any], token: bytes, highest: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.service.survival import Part, Service, children
 from tests.service.survival_audit import audit
 from tests.service.survival_clients import Clients, Outcome
+from tests.service.survival_log import Shown
 
 if TYPE_CHECKING:
     import random
@@ -47,6 +48,7 @@ class Round:
 def rounds(folder: Path, workers: int, count: int, chance: random.Random) -> Iterator[Round]:
     """Kill parent, keeper and worker in turn under load, and check everything after each."""
     before: Counter[Outcome] = Counter()
+    shown = Shown()
     with Service(folder, workers) as service:
         service.start()
         with Clients(service.port, CLIENTS) as clients:
@@ -55,7 +57,7 @@ def rounds(folder: Path, workers: int, count: int, chance: random.Random) -> Ite
                 clients.wait_granted(WARM_UP)
                 time.sleep(chance.uniform(0.0, 0.3))
                 blow = time.monotonic()
-                found, leaves = _strike(service, clients, part)
+                found, leaves = _strike(service, clients, part, shown)
                 _, outcomes = clients.snapshot()
                 yield Round(
                     number, workers, part, outcomes - before, time.monotonic() - blow, leaves, tuple(found)
@@ -63,21 +65,21 @@ def rounds(folder: Path, workers: int, count: int, chance: random.Random) -> Ite
                 before = outcomes
         received, _ = clients.snapshot()
         code = service.stop()
-        last = audit(folder, received, workers=workers)
+        last = audit(folder, received, workers=workers, shown=shown)
         last.expect(code == 0, f"exit code {code} after SIGTERM")
         last.expect(not clients.wrong, f"clients met what may not be: {clients.wrong[:3]}")
         if last.violations:
             yield Round(0, workers, Part.PARENT, Counter(), 0.0, last.size, tuple(last.violations))
 
 
-def _strike(service: Service, clients: Clients, part: Part) -> tuple[list[str], int]:
+def _strike(service: Service, clients: Clients, part: Part, shown: Shown) -> tuple[list[str], int]:
     orphans = children(service.process.pid)
     killed = service.kill(part)
     # At once: the books of a dead service, or beside those that go on.
     received, _ = clients.snapshot()
-    at_once = audit(service.folder, received, workers=service.workers)
+    at_once = audit(service.folder, received, workers=service.workers, shown=shown)
     service.recover(part, killed, orphans)
     received, _ = clients.snapshot()
-    later = audit(service.folder, received, workers=service.workers)
+    later = audit(service.folder, received, workers=service.workers, shown=shown)
     later.expect(later.size >= at_once.size, f"{at_once.size} leaves became {later.size}")
     return at_once.violations + later.violations, later.size
