@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.service.survival_log import LogBooks, Shown, check_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 ISSUED = "tst.issued"
@@ -49,6 +49,23 @@ class Audit:
             self.violations.append(violation)
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a store holds, read in one transaction.
+
+    Attributes:
+        leaves: index, leaf, leaf hash and token (or None) of every record, in order.
+        head: size, time of the last commit in microseconds, and root.
+        tokens: how many there are.
+        kept: size and root of every checkpoint, by size.
+    """
+
+    leaves: Sequence[tuple[int, bytes, bytes, bytes | None]]
+    head: tuple[int, int, bytes]
+    tokens: int
+    kept: Sequence[tuple[int, bytes]]
+
+
 def audit(folder: Path, received: Mapping[str, bytes], *, workers: int, shown: Shown | None = None) -> Audit:
     """Check the ledger of a data folder; its service may run or be dead.
 
@@ -66,43 +83,57 @@ def audit(folder: Path, received: Mapping[str, bytes], *, workers: int, shown: S
         connection.execute("BEGIN")
         answer = connection.execute("PRAGMA integrity_check").fetchall()
         found.expect(answer == [("ok",)], f"integrity_check: {answer[:3]}")
-        hashes = _check_leaves(found, connection)
-        size, root = connection.execute("SELECT size, root FROM head").fetchone()
-        kept = connection.execute("SELECT size, root FROM checkpoint ORDER BY size").fetchall()
-        connection.execute("ROLLBACK")
-        check_log(found.expect, folder, LogBooks(hashes, size, root, kept), shown or Shown())
+        books = read_books(lambda query: connection.execute(query).fetchall())
     finally:
         connection.close()
-    for serial, token in received.items():
-        found.expect(found.tokens.get(serial) == token, f"a client holds {serial}, the ledger does not")
+    check_books(found, books, (folder,), received, shown or Shown())
     if workers == 1:
         found.expect(not found.deepest_fall_us, f"genTime fell by {found.deepest_fall_us} us in one process")
-    found.expect(found.deepest_fall_us < FALL_US, f"genTime fell by {found.deepest_fall_us} us")
     return found
 
 
-def _check_leaves(found: Audit, connection: sqlite3.Connection) -> list[bytes]:
-    head_size, head_at = connection.execute("SELECT size, at FROM head").fetchone()
+def read_books(ask: Callable[[str], list[Any]]) -> Books:
+    """Read what a store holds; `ask` returns the rows of a query within one transaction."""
+    ((size, at, root),) = ask("SELECT size, at, root FROM head")
+    ((tokens,),) = ask("SELECT count(*) FROM token")
+    kept = [(size, bytes(root)) for size, root in ask("SELECT size, root FROM checkpoint ORDER BY size")]
+    return Books(ask(_LEAVES), (size, at, bytes(root)), tokens, kept)
+
+
+def check_books(
+    found: Audit, books: Books, folders: Iterable[Path], received: Mapping[str, bytes], shown: Shown
+) -> None:
+    """Check a store, the public files of every node that writes to it, and what clients hold."""
+    hashes = _check_leaves(found, books)
+    size, _, root = books.head
+    for folder in folders:
+        check_log(found.expect, folder, LogBooks(hashes, size, root, books.kept), shown)
+    for serial, token in received.items():
+        found.expect(found.tokens.get(serial) == token, f"a client holds {serial}, the ledger does not")
+    found.expect(found.deepest_fall_us < FALL_US, f"genTime fell by {found.deepest_fall_us} us")
+
+
+def _check_leaves(found: Audit, books: Books) -> list[bytes]:
+    head_size, head_at, _ = books.head
     highest: dict[str, int] = {}
     last_at = 0
     hashes = []
-    for idx, octets, stored, token in connection.execute(_LEAVES):
+    for idx, octets, stored, token in books.leaves:
         found.expect(idx == found.size, f"gap: index {idx} where {found.size} was due")
         found.expect(hashlib.sha256(b"\x00" + octets).digest() == stored, f"leaf {idx} has another hash")
-        hashes.append(stored)
+        hashes.append(bytes(stored))
         leaf = json.loads(octets)
         found.expect(leaf["at"] >= last_at, f"leaf {idx} is older than the one before")
         last_at = leaf["at"]
         found.kinds.append(leaf["kind"])
         found.size = idx + 1
         if leaf["kind"] == ISSUED:
-            _check_token(found, leaf, token or b"", highest)
+            _check_token(found, leaf, bytes(token or b""), highest)
         else:
             found.expect(token is None, f"leaf {idx} is no token's and has one")
     found.expect(found.size == head_size, f"the head says {head_size} leaves, there are {found.size}")
     found.expect(head_at >= last_at, "the head is older than the last leaf")
-    (tokens,) = connection.execute("SELECT count(*) FROM token").fetchone()
-    found.expect(tokens == len(found.tokens), f"{tokens} tokens for {len(found.tokens)} leaves")
+    found.expect(books.tokens == len(found.tokens), f"{books.tokens} tokens, {len(found.tokens)} leaves")
     return hashes
 
 

@@ -72,8 +72,8 @@ class Fault:
                     driver.execute("BEGIN")  # for the COMMIT that follows
 
         inject(store, commit)
-        os.fsync = lambda descriptor: self.step(lambda: fsync(descriptor), failure)
-        os.replace = lambda *names: self.step(lambda: replace(*names), failure)  # type: ignore[assignment]
+        os.fsync = lambda fd: self.step(lambda: fsync(fd), failure)
+        os.replace = lambda *names: self.step(lambda: replace(*names), failure)
 
 
 def live(folder: DataFolder, first: int, tell: Callable[[str], None], fault: Fault | None = None) -> None:
@@ -103,7 +103,7 @@ def live_in_a_child(folder: DataFolder, first: int, fault: Fault) -> tuple[int, 
     if pid == 0:
         code = 1
         try:
-            live(folder, first, lambda serial: os.write(writing, f"{serial}\n".encode()) and None, fault)
+            live(folder, first, lambda serial: void(os.write(writing, f"{serial}\n".encode())), fault)
             code = BROKEN if fault.reached else WHOLE
         finally:
             os._exit(code)
@@ -111,6 +111,10 @@ def live_in_a_child(folder: DataFolder, first: int, fault: Fault) -> tuple[int, 
     with os.fdopen(reading) as told:
         serials = told.read().split()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), serials
+
+
+def void(_: object) -> None:
+    """Make a callback of what returns something."""
 
 
 def check(folder: DataFolder, shown: Shown, told: list[str]) -> None:
