@@ -59,7 +59,7 @@ LIMITS = (
 """What a token's place in a ledger does not show."""
 
 FETCH_US = 86_400 * 1_000_000
-"""An export of a period has no record beyond it: a day more on both sides shall bring the records around it."""
+"""An export of a period has no record beyond it; a day more on both sides shall bring those around it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 NOW_S = int(NOW.timestamp())
 NOW_US = NOW_S * 1_000_000
 SECOND = 1_000_000
+COMMIT_US = 1000
 STEP_S = 20
 """A token every twenty seconds."""
 
@@ -96,15 +97,20 @@ def context(at_s: int = 3600) -> Context:
     return Context(NOW_US + at_s * SECOND, TrustStore((authority().certificate,)))
 
 
-def issued_leaf(issued: IssuedToken, at_s: float | None = None, **more: LeafValue) -> bytes:
-    """Return the leaf that the service makes of a token, committed at once or at a time from `NOW`."""
+def issued_record(issued: IssuedToken, **more: LeafValue) -> Record:
+    """Return the record that the service makes of a token."""
     fields: Mapping[str, LeafValue] = {
         "tok": hashlib.sha256(issued.token).hexdigest(),
         "tok512": hashlib.sha512(issued.token).hexdigest(),
         **more,
     }
-    record = Record(TST_ISSUED, fields, issued.serial, issued.token, "unit", issued.gen_us)
-    return make_leaf(record, issued.gen_us + 1000 if at_s is None else NOW_US + int(at_s * SECOND))
+    return Record(TST_ISSUED, fields, issued.serial, issued.token, "unit", issued.gen_us)
+
+
+def issued_leaf(issued: IssuedToken, at_s: float | None = None, **more: LeafValue) -> bytes:
+    """Return the leaf of a token, committed at once or at a time from `NOW`."""
+    at_us = issued.gen_us + COMMIT_US if at_s is None else NOW_US + int(at_s * SECOND)
+    return make_leaf(issued_record(issued, **more), at_us)
 
 
 def other_leaf(kind: str, at_s: float, **fields: LeafValue) -> bytes:

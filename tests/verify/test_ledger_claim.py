@@ -317,6 +317,23 @@ def test_a_hole_before_the_end_of_the_log_leaves_it_open() -> None:
     assert verdict(claim(LATE.token, read)) == OPEN
 
 
+def test_a_record_withheld_at_the_end_of_the_log_leaves_it_open() -> None:
+    read = Ledger().read(range(60), signed_at_s=690, stamps=ledgers.stamped("second", 700))
+    assert verdict(claim(LATE.token, read)) == OPEN
+
+
+def test_time_stamps_without_end_are_not_all_judged() -> None:
+    """Attack: nobody signs for the number or size of time-stamps in a bundle."""
+    good = ledgers.stamped("second", 650)
+    many = Ledger().read(stamps=lambda note: (*[b"0"] * 63, *good(note)))
+    assert len(claim(genuine()[at(0)].token, many).proofs_of_existence) == 1
+    too_many = Ledger().read(stamps=lambda note: (*[b"0"] * 64, *good(note)))
+    assert claim(genuine()[at(0)].token, too_many).proofs_of_existence == ()
+    fat = attribute("1.2.3", encode.octet_string(bytes(1 << 20)))
+    too_large = Ledger().read(stamps=lambda note: (with_unsigned(good(note)[0], fat),))
+    assert claim(genuine()[at(0)].token, too_large).proofs_of_existence == ()
+
+
 def test_an_accuracy_beyond_all_time_is_never_covered() -> None:
     sought = ledgers.sought(FORGED.token)
     for accuracy in (10**12, 10**30):
