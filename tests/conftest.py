@@ -40,19 +40,34 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres_seed() -> Iterator[Postgres]:
+    """A stopped server that has the ledger's roles and an empty ledger, of which others are copies."""
+    from tests.ledger.stores import make_template  # noqa: PLC0415 - its libraries are for those who ask
+
+    made = make_postgres()
+    try:
+        made.start()
+        make_template(made)
+        made.stop()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_seed: Postgres) -> Iterator[Postgres]:
     """PostgreSQL for the tests of this process, which never stop it; each makes databases of its own."""
-    yield from _running_postgres()
+    yield from _running(postgres_seed)
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(postgres_seed: Postgres) -> Iterator[Postgres]:
     """PostgreSQL for a test that stops, kills or sets it back."""
-    yield from _running_postgres()
+    yield from _running(postgres_seed)
 
 
-def _running_postgres() -> Iterator[Postgres]:
-    made = make_postgres()
+def _running(seed: Postgres) -> Iterator[Postgres]:
+    made = make_postgres(seed)
     try:
         made.start()
         yield made

@@ -34,7 +34,7 @@ _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/p
 _SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "60",
-    "max_wal_size": "256MB",
+    "max_wal_size": "64MB",
     "dynamic_shared_memory_type": "mmap",  # in the data folder: a killed server leaves nothing elsewhere
     "timezone": "UTC",
 }
@@ -54,7 +54,7 @@ class Postgres:
     """
 
     def __init__(self, root: Path, programs: Path, as_user: Sequence[str]) -> None:
-        """Make the data folder; nothing runs yet.
+        """Know where; `initialise` or `copy_of` makes the data folder.
 
         Args:
             root: an empty folder of the server's user.
@@ -69,13 +69,23 @@ class Postgres:
         self._data = root / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+
+    def initialise(self) -> None:
+        """Make an empty data folder."""
         secret = self.root / "password"
         secret.touch(mode=0o600)
         secret.write_text(self.password, encoding="ascii")
-        _give(secret, root)
+        _give(secret, self.root)
         words = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", f"--username={OWNER}"]
         words += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}"]
-        self._run(str(programs / "initdb"), *words, str(self._data))
+        # The smallest segments: a data folder is copied in a moment.
+        self._run(str(self._programs / "initdb"), "--wal-segsize=1", *words, str(self._data))
+
+    def copy_of(self, other: Postgres) -> None:
+        """Take over a copy of the data folder of another, stopped server."""
+        assert not other.running
+        self.password = other.password
+        self._run("cp", "-a", str(other._data), str(self._data))
 
     def dsn(self, database: str = "postgres", user: str = OWNER, *, tcp: bool = False) -> str:
         """Return how a client of the tests' user reaches a database, by the socket or by TCP."""
@@ -97,6 +107,11 @@ class Postgres:
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket."""
+        return self.root / f".s.PGSQL.{self.port}"
 
     @property
     def running(self) -> bool:
@@ -180,8 +195,8 @@ class Postgres:
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def make_postgres() -> Postgres:
-    """Make a server that does not run yet, or say that PostgreSQL is not here."""
+def make_postgres(like: Postgres | None = None) -> Postgres:
+    """Make a server that does not run yet, a copy of another where one is given, or say that none is here."""
     programs = _programs()
     # Not below pytest's folders: those are root's alone where root runs the tests, and too long for a socket.
     root = Path(tempfile.mkdtemp(prefix="kokuin-pg-"))
@@ -189,7 +204,12 @@ def make_postgres() -> Postgres:
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(root, nobody.pw_uid, nobody.pw_gid)
-    return Postgres(root, programs, as_user)
+    made = Postgres(root, programs, as_user)
+    if like is None:
+        made.initialise()
+    else:
+        made.copy_of(like)
+    return made
 
 
 def _programs() -> Path:

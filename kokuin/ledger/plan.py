@@ -188,6 +188,9 @@ def _draft(record: Record, at: int) -> tuple[bytes, bytes]:
         return make_leaf(record, at), b""
     if len(record.personal.encode("utf-8", "replace")) > MAX_PERSONAL:
         raise LeafError(LeafFault.BESIDE, f"{len(record.personal)} characters of side text")
+    if "\0" in record.personal:
+        # PostgreSQL holds none in a text, and would refuse all who are in the same transaction.
+        raise LeafError(LeafFault.BESIDE, "NUL in side text")
     salt = os.urandom(SALT_OCTETS)
     return make_leaf(record, at, commitment(salt, record.personal)), salt
 

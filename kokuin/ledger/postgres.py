@@ -21,23 +21,7 @@ from kokuin.ledger.checked import require_ahead, require_grown, require_whole, s
 from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
 from kokuin.ledger.postgres_link import Link, refusal, require_durable
-from kokuin.ledger.postgres_statements import (
-    BEGIN,
-    COMMIT,
-    INSERT_ENTRY,
-    INSERT_IX,
-    INSERT_NODE,
-    INSERT_SIDE,
-    INSERT_TOKEN,
-    JOIN,
-    RAISE_GEN,
-    READ_STATE,
-    SETTINGS,
-    SWAP_CFG,
-    SWAP_HEAD,
-    TAKE_LOCK,
-    TAKEN,
-)
+from kokuin.ledger.postgres_statements import COMMIT, JOIN, SETTINGS, WRITE, begin, write_values
 from kokuin.ledger.statements import head_of
 from kokuin.trust.journal import AppendRefusal
 
@@ -130,9 +114,9 @@ class PostgresStore:
                 plan = make_plan(batch, self.head, now_us, self._taken(batch))
                 self._write(plan)
         except (psycopg.Error, OpenRefusedError, _HeadMovedError) as error:
-            reason = _reason(error)
+            # First, so that the other nodes need not wait for the lock, whatever becomes of this process.
             self._roll_back()
-            return refuse_all(batch, reason, str(error))
+            return refuse_all(batch, _reason(error), str(error))
         return plan.outcomes
 
     def transact(self, work: Callable[[Rows], T]) -> T:
@@ -150,9 +134,8 @@ class PostgresStore:
             done = work(self._link)
             self._send_commit()
         except (psycopg.Error, OpenRefusedError) as error:
-            reason = _reason(error)
             self._roll_back()
-            raise WorkRefusedError(reason, str(error)) from error
+            raise WorkRefusedError(_reason(error), str(error)) from error
         except BaseException:
             self._roll_back()
             raise
@@ -161,7 +144,7 @@ class PostgresStore:
     def _open(self) -> Link:
         link = Link(self._dsn)
         try:
-            link.send(JOIN, (self._node,))
+            link.execute(JOIN, (self._node,))
             self._take_over(self._enter(link), link)
             link.execute("ROLLBACK")
         except psycopg.Error as error:
@@ -176,7 +159,7 @@ class PostgresStore:
         """Begin a transaction behind the other nodes', and take over the head that they left."""
         try:
             row = self._enter(self._link)
-        except psycopg.OperationalError:
+        except psycopg.Error:
             if not self._link.lost:
                 raise
             # The server was restarted, or something between us forgot us: nothing of ours was under way.
@@ -193,14 +176,10 @@ class PostgresStore:
 
     def _enter(self, link: Link) -> tuple[Any, ...]:
         """Begin a transaction, wait for the other nodes, and return settings and head."""
-        with link.connection.pipeline():
-            link.send(BEGIN)
-            link.send(TAKE_LOCK)
-            found = link.send(READ_STATE, (self._node,))
-        row = found.fetchone()
-        if row is None:
+        rows = link.run(begin(self._node))
+        if not rows:
             raise OpenRefusedError(OpenFault.INCONSISTENT, "no head")
-        return row
+        return rows[0]
 
     def _take_over(self, row: tuple[Any, ...], link: Link) -> None:
         """Go on from the head that `_enter` found if it is whole and goes on from ours."""
@@ -219,22 +198,9 @@ class PostgresStore:
         if plan.holds_nothing():
             self._roll_back()
             return
-        old, new = self.head, plan.head()
+        new = plan.head()
         raised = risen(plan.gen, self.highest_gen)
-        link = self._link
-        with link.connection.pipeline():
-            after = (new.epoch, new.size, new.at, new.acted, new.root, b"".join(new.peaks))
-            swaps = [link.send(SWAP_HEAD, (*after, old.epoch, old.size, old.root))]
-            if new.cfg_epoch != old.cfg_epoch:
-                swaps.append(link.send(SWAP_CFG, (new.cfg_epoch, self._node, old.cfg_epoch)))
-            INSERT_ENTRY.send(link, plan.entry)
-            INSERT_IX.send(link, plan.ix, self._node)
-            INSERT_TOKEN.send(link, plan.token)
-            INSERT_NODE.send(link, plan.node)
-            INSERT_SIDE.send(link, plan.side)
-            for unit_gen in raised.items():
-                link.send(RAISE_GEN, unit_gen)
-        if any(swap.rowcount != 1 for swap in swaps):
+        if self._link.write(WRITE, write_values(plan, new, raised, self._node)) != 1:
             raise _HeadMovedError
         # A crash of this process or of the server before this line: nothing happened.
         try:
@@ -249,12 +215,11 @@ class PostgresStore:
             self.highest_gen = MappingProxyType({**self.highest_gen, **raised})
 
     def _send_commit(self) -> None:
-        link = self._link
-        link.warnings.clear()
-        said = link.send(COMMIT).statusmessage
-        if said != "COMMIT" or link.warnings:
+        self._link.warnings.clear()
+        said = self._link.say(COMMIT)
+        if said != "COMMIT" or self._link.warnings:
             # Somebody cancelled the waiting for a standby: it is committed here, and perhaps nowhere else.
-            raise StoreLostError(f"COMMIT was answered with {said}, {link.warnings}")
+            raise StoreLostError(f"COMMIT was answered with {said}, {self._link.warnings}")
 
     def _settle(self, new: Head, error: psycopg.Error) -> None:
         """Find out whether a transaction whose end was not heard of is durable; if not, raise its error.
@@ -282,7 +247,8 @@ class PostgresStore:
         """Return the batch's serials that the ledger holds; asked only when an insert has met one."""
         # All of them: refusing one append may let another in, which the first plan had refused for its sake.
         serials = [record.serial for append in batch for record in append.records if record.serial]
-        return {row[0] for row in self._link.send(TAKEN, (serials,))}
+        known = "SELECT serial FROM ix WHERE serial = ANY(?)"
+        return {row[0] for row in self._link.execute(known, (serials,))}
 
     def _roll_back(self) -> None:
         connection = self._link.connection

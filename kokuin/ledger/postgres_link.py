@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8BinaryDumper
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError
 from kokuin.ledger.postgres_schema import REVISION, SCHEMA
@@ -72,6 +73,8 @@ class Link:
         except psycopg.Error as error:
             raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
         self.connection.add_notice_handler(self._hear)
+        # One type for all numbers: otherwise the same statement is prepared anew for small and large ones.
+        self.connection.adapters.register_dumper(int, Int8BinaryDumper)
         try:
             self.connection.execute(_SETTINGS)
             self._require_schema()
@@ -86,22 +89,41 @@ class Link:
         """Whether the connection is known to be gone."""
         return self.connection.closed
 
-    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str, values: Sequence[Value | list[str]] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows; `?` stands for a value.
 
         Raises:
             psycopg.Error: it failed.
         """
-        cursor = self.send(placed(statement), values)
+        cursor = self.connection.execute(placed(statement), values, binary=True)
         return cursor.fetchall() if cursor.description else []
 
-    def send(self, statement: bytes, values: Sequence[Any] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run one statement as the driver wants it; in a pipeline, its result comes when that ends.
+    def run(self, statements: bytes) -> list[tuple[Any, ...]]:
+        """Run statements in one message, and return the rows of the last.
+
+        Raises:
+            psycopg.Error: one failed, and those after it were not run.
+        """
+        cursor = self.connection.execute(statements, prepare=False)
+        while cursor.nextset():
+            pass
+        return cursor.fetchall()
+
+    def write(self, statement: bytes, values: Sequence[Value | list[Value]]) -> int:
+        """Run a statement that is prepared once, and return how many rows it changed.
 
         Raises:
             psycopg.Error: it failed.
         """
-        return self.connection.execute(statement, values, prepare=True, binary=True)
+        return self.connection.execute(statement, values, prepare=True).rowcount
+
+    def say(self, statement: bytes) -> str | None:
+        """Run a statement in one message, which the server has heard or has not, and return its answer.
+
+        Raises:
+            psycopg.Error: it failed, or there was no answer.
+        """
+        return self.connection.execute(statement, prepare=False).statusmessage
 
     def hashes(self, level: int, start: int, stop: int) -> list[bytes]:
         """Return hashes of the tree, as a `tiles.HashSource` does; fewer where the ledger has fewer.

@@ -30,13 +30,14 @@ APPEND_ROLE = "kokuin_append"
 """Name of the running role, where the administrator chose no other."""
 
 _RECORDS = ("entry", "token", "node", "ix", "checkpoint", "cosignature", "stamp", "side")
-_RIGHTS = {
+RIGHTS = {
     **dict.fromkeys(_RECORDS, "SELECT, INSERT"),
     "head": "SELECT, UPDATE",
     "node_cfg": "SELECT, INSERT, UPDATE",
     "unit_high": "SELECT, INSERT, UPDATE",
     "alembic_version": "SELECT",
 }
+"""What the running role may do with each table."""
 
 
 def create(dsn: str, append_role: str = APPEND_ROLE) -> None:
@@ -98,6 +99,6 @@ def _make_schema(connection: Connection) -> None:
 def _grant(connection: Connection, append_role: str) -> None:
     role = sql.Identifier(append_role).as_string()
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}")
-    for table, rights in _RIGHTS.items():
+    for table, rights in RIGHTS.items():
         connection.exec_driver_sql(f"REVOKE ALL ON {SCHEMA}.{table} FROM {role}")
         connection.exec_driver_sql(f"GRANT {rights} ON {SCHEMA}.{table} TO {role}")

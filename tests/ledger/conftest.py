@@ -1,4 +1,4 @@
-"""An empty ledger for every test; made once a session and copied, since Alembic takes its time."""
+"""An empty ledger for every test, in each kind of store; made once a session, since that takes its time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import pytest
 
 from kokuin.ledger import schema
 from kokuin.ledger.store import SqliteStore
+from tests.ledger.stores import PostgresKit, SqliteKit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.ledger.stores import Kit
+    from tests.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,22 @@ def open_store(path: Path) -> Iterator[Callable[[], SqliteStore]]:
 @pytest.fixture
 def store(open_store: Callable[[], SqliteStore]) -> SqliteStore:
     return open_store()
+
+
+@pytest.fixture
+def shared(postgres: Postgres) -> Iterator[PostgresKit]:
+    """A ledger in PostgreSQL."""
+    made = PostgresKit(postgres)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    """A ledger in each kind of store."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("shared")
+        return
+    made = SqliteKit(request.getfixturevalue("path"))
+    yield made
+    made.close()

@@ -7,17 +7,23 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.leaf import read_leaf
+from kokuin.ledger.plan import Append
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.tiles import root_at
 from kokuin.ledger.tree import Builder
+from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import TST_ISSUED, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kokuin.ledger.reader import Stored
+    from kokuin.ledger.reader import Stored, StoreReader
     from kokuin.ledger.store import SqliteStore
+    from kokuin.trust.journal import AppendOutcome
+
+NOW = 1_763_700_000_000_000
+"""A wall clock, microseconds since 1970 UTC."""
 
 
 def issued(number: int, *, cfg_epoch: int | None = None, unit: str = "u1", size: int = 700) -> Record:
@@ -28,38 +34,53 @@ def issued(number: int, *, cfg_epoch: int | None = None, unit: str = "u1", size:
     return Record(TST_ISSUED, fields, serial, token, unit, 1_700_000_000_000_000 + number, cfg_epoch)  # type: ignore[arg-type]
 
 
+def one(*records: Record) -> Append:
+    """An append of these records."""
+    return Append(records)
+
+
+def reasons(outcomes: list[AppendOutcome]) -> list[AppendRefusal | None]:
+    """Why each append was refused, None for one that was not."""
+    return [outcome.reason if isinstance(outcome, Refused) else None for outcome in outcomes]
+
+
 def check_whole(path: Path) -> list[Stored]:
-    """Read as an auditor would: no gap, leaves strict, hashed and in time's order, tokens there."""
+    """Read a ledger file as an auditor would."""
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     with LedgerReader(path) as reader:
-        stored = list(reader.walk())
-        assert len(stored) == reader.size()
-        check_tree(reader)
+        return check_ledger(reader)
+
+
+def check_ledger(reader: StoreReader) -> list[Stored]:
+    """No gap, leaves strict, hashed and in time's order, tokens there, no serial twice, the tree theirs."""
+    stored = list(reader.walk())
+    assert len(stored) == reader.size()
+    check_tree(reader)
     at = 0
-    for index, one in enumerate(stored):
-        leaf = read_leaf(one.leaf)
-        assert one.index == index
-        assert one.leaf_hash == sha256(b"\x00" + one.leaf).digest()
+    for index, each in enumerate(stored):
+        leaf = read_leaf(each.leaf)
+        assert each.index == index
+        assert each.leaf_hash == sha256(b"\x00" + each.leaf).digest()
         assert isinstance(leaf["at"], int)
         assert leaf["at"] >= at
         at = leaf["at"]
         if leaf["kind"] == TST_ISSUED:
-            assert one.token is not None
-            assert sha256(one.token).hexdigest() == leaf["tok"]
-    serials = [read_leaf(one.leaf).get("serial") for one in stored]
+            assert each.token is not None
+            assert sha256(each.token).hexdigest() == leaf["tok"]
+    serials = [read_leaf(each.leaf).get("serial") for each in stored]
     given = [serial for serial in serials if serial is not None]
     assert len(given) == len(set(given))
     return stored
 
 
-def check_tree(reader: LedgerReader) -> None:
+def check_tree(reader: StoreReader) -> None:
     """Head, nodes and leaves are one tree: every subtree of 256**level leaves is there once, and no other."""
     head = reader.head()
     builder = Builder()
-    for one in reader.walk(tokens=False):
-        builder.push(one.leaf_hash)
+    for each in reader.walk(tokens=False):
+        builder.push(each.leaf_hash)
     assert (head.size, head.peaks, head.root) == (builder.size, builder.peaks, builder.root())
     rows = reader.execute("SELECT level, idx, hash FROM node ORDER BY level, idx")
     wanted = [(level, idx) for level in (1, 2) for idx in range(head.size // 256**level)]

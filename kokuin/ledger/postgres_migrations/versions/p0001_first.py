@@ -27,7 +27,7 @@ _TABLES = (
     "ALTER TABLE token ALTER COLUMN der SET STORAGE EXTERNAL",
     """
     CREATE TABLE node (
-        level integer,
+        level bigint,
         idx bigint,
         hash bytea NOT NULL CONSTRAINT hash_size CHECK (length(hash) = 32),
         PRIMARY KEY (level, idx)
