@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256, sha512
 from typing import TYPE_CHECKING
 
-from kokuin.trust.records import BACKUP_RESTORED, TST_ISSUED
+from kokuin.trust.records import BACKUP_RESTORED, EPOCH_OPENED, TST_ISSUED, TST_REENTERED
 from kokuin.trust.report import Check
 from kokuin.trust.token import read_token
 from kokuin.wire.token_form import bare_token
@@ -17,15 +17,11 @@ if TYPE_CHECKING:
     from kokuin.trust.records import LeafValue
     from kokuin.trust.token import TokenFacts
 
-TST_REENTERED = "tst.reentered"
-"""A token that a recovery had lost, entered once more: `tok`, `tok512`, `old_origin`, `old_index`."""
-EPOCH_RECOVER = "epoch.recover"
-
 RELEASE_SECONDS = 60
 """A token is released only while its request waits, some 20 seconds: three times that is beyond doubt."""
 
-_LOSSY = frozenset({EPOCH_RECOVER, BACKUP_RESTORED})
-"""After these kinds, records of an earlier time may be missing although no index is."""
+_NOTHING_LOST = frozenset({"begun", "sealed"})
+"""Why an epoch was opened, unless it was after a recovery."""
 
 _RELEASE_US = RELEASE_SECONDS * 1_000_000
 _MOST = 1 << 53
@@ -104,6 +100,13 @@ def entry_of(sought: Sought, index: int, leaf: Mapping[str, LeafValue]) -> Entry
     return None
 
 
+def _may_lack(leaf: Mapping[str, LeafValue]) -> bool:
+    """Say whether records of an earlier time may be missing before this one although no index is."""
+    if leaf["kind"] == EPOCH_OPENED:
+        return leaf.get("why") not in _NOTHING_LOST
+    return leaf["kind"] == BACKUP_RESTORED
+
+
 class TokenSearch:
     """Takes the records of a bundle in the order of their indexes, with holes where it has them.
 
@@ -124,7 +127,7 @@ class TokenSearch:
 
     def visit(self, index: int, leaf: Mapping[str, LeafValue]) -> None:
         """Take the record at `index`."""
-        if index != self._next or leaf["kind"] in _LOSSY:
+        if index != self._next or _may_lack(leaf):
             self._begun = False
         self._next = index + 1
         entry = entry_of(self._sought, index, leaf)

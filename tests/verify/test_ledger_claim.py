@@ -195,13 +195,20 @@ def test_leaves_of_other_kinds_enter_no_token() -> None:
     assert verdict(claim(FORGED.token, Ledger([*Ledger().leaves, leaf]).read())) == NOT_ISSUED
 
 
-@pytest.mark.parametrize("kind", ["epoch.recover", "backup.restored"])
-def test_what_a_recovery_lost_is_not_held_against_a_token(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "why"), [("epoch.opened", "recovered"), ("backup.restored", "")])
+def test_what_a_recovery_lost_is_not_held_against_a_token(kind: str, why: str) -> None:
     """The indexes have no hole there, the time has one."""
     leaves = Ledger().leaves
-    cut = [*leaves[: at(-20)], other_leaf(kind, 30), *leaves[at(40) :]]
+    cut = [*leaves[: at(-20)], other_leaf(kind, 30, why=why), *leaves[at(40) :]]
     assert verdict(claim(genuine()[at(0)].token, Ledger(cut).read())) == OPEN
     assert verdict(claim(issue(-305.0).token, Ledger(cut).read())) == NOT_ISSUED
+
+
+@pytest.mark.parametrize("why", ["begun", "sealed"])
+def test_a_planned_epoch_loses_nothing(why: str) -> None:
+    leaves = Ledger().leaves
+    leaves.insert(at(20), other_leaf("epoch.opened", 15, why=why))
+    assert verdict(claim(FORGED.token, Ledger(leaves).read())) == NOT_ISSUED
 
 
 def test_a_record_that_waited_for_its_commit_does_not_begin_the_run() -> None:
