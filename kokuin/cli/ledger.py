@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ACTS = {
     "create": "kokuin.cli.ledger_create",
+    "prove": "kokuin.cli.ledger_prove",
     "search": "kokuin.cli.ledger_search",
     "witness": "kokuin.cli.ledger_witness",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from kokuin.cli.outcome import CommandError, Exit
 if TYPE_CHECKING:
     import argparse
 
+    from kokuin.cli.ledger_remote import RemoteLedger
     from tsa.client import Query
 
 MAX_ANSWER = 1 << 20
@@ -32,16 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--no-certificates", action="store_true", help=text(lang, "stamp.no_certificates_help")
     )
+    parser.add_argument("--proof", action="store_true", help=text(lang, "stamp.proof_help"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, check that the answer belongs to the request, and write it; 1 when the authority refused.
+
+    With `--proof` 2 when the time-stamp is written and its proof is not.
 
     Raises:
         CommandError: a file or the authority cannot be reached, or the answer is not for this request.
     """
     from tsa.client import AnswerFault, Refused, check_answer, make_query
 
+    ledger = _ledger(arguments.url) if arguments.proof else None
     imprint = _hash(arguments.file, arguments.hash)
     try:
         query = make_query(
@@ -62,6 +68,36 @@ def run(arguments: argparse.Namespace) -> int:
     _write(out, answer)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=checked.gen_time.microseconds)
     print(text(arguments.lang, "stamp.done", path=out, time=moment.isoformat()))
+    return Exit.PASSED if ledger is None else _prove(ledger, out, arguments.lang)
+
+
+def _ledger(url: str) -> RemoteLedger:
+    """Find the service's other routes: they stand beside that of time-stamps."""
+    from kokuin.cli.ledger_remote import open_remote
+
+    service = re.fullmatch(r"(.*)/tsa(/[a-z0-9-]+)?", url)
+    if service is None:
+        raise CommandError("stamp.no_ledger", url=url)
+    return open_remote(service[1], None)
+
+
+def _prove(ledger: RemoteLedger, token: Path, lang: str) -> int:
+    from kokuin.cli.ledger_proofs import (
+        Refused,
+        RemoteProofs,
+        Wish,
+        prove,
+        read_token,
+        sidecar_of,
+        write_proof,
+    )
+
+    proof = prove(RemoteProofs(ledger), Wish(sought=read_token(token)))
+    if isinstance(proof, Refused):
+        print(text(lang, "stamp.proof_missing", path=token, code=proof.code, url=ledger.url))
+        return Exit.INDETERMINATE
+    write_proof(sidecar_of(token), proof)
+    print(text(lang, "ledger.prove.done", path=sidecar_of(token)))
     return Exit.PASSED
 
 

@@ -8,7 +8,6 @@ can guess, records are for the audit role, unless the configuration opens them.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +20,7 @@ from kokuin.ledger.proving import ProofFault, ProofRefusedError
 from kokuin.ledger.search_file import SearchRefusedError
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
-from kokuin.service.proofs import Proofs, Wanted
+from kokuin.service.proofs import Proofs, Wanted, as_text, consistency_document
 from kokuin.service.published_log import LogFault
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class ProofDesk:
         content = {
             "origin": checkpoint.origin,
             "size": checkpoint.size,
-            "root": _base64(checkpoint.root),
+            "root": as_text(checkpoint.root),
             "note": signed.octets.decode(),
         }
         return JSONResponse(content, headers=_NO_STORE)
@@ -114,14 +113,7 @@ class ProofDesk:
         """Answer with a consistency proof."""
         async with self._turn:
             found = await asyncio.to_thread(self._proofs.consistency, old_size, size)
-        content = {
-            "from": found.old_size,
-            "to": found.size,
-            "from_root": _base64(found.old_root),
-            "to_root": _base64(found.root),
-            "hashes": [_base64(octets) for octets in found.hashes],
-        }
-        return JSONResponse(content, headers=_NO_STORE)
+        return JSONResponse(consistency_document(found), headers=_NO_STORE)
 
     async def inclusion(self, wanted: Wanted, size: int | None, *, wait: bool) -> Response:
         """Answer with an inclusion proof; `wait` for the checkpoint that makes it possible."""
@@ -157,10 +149,6 @@ class ProofDesk:
         except (ProofRefusedError, OSError):
             return 0
         return signed.checkpoint.size
-
-
-def _base64(octets: bytes) -> str:
-    return base64.b64encode(octets).decode()
 
 
 async def _told(act: Callable[[], Awaitable[Response]]) -> Response:

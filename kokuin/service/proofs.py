@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.proving import ProofFault, ProofRefusedError, Prover, find_record
 from kokuin.ledger.search import Progress
@@ -79,3 +80,19 @@ class Proofs:
     def consistency(self, old_size: int, size: int | None = None) -> Consistency:
         """See `Prover.consistency`."""
         return self._prover.consistency(old_size, size)
+
+
+def consistency_document(found: Consistency) -> dict[str, Any]:
+    """Return a consistency proof as JSON has it: sizes, and roots and hashes in base64."""
+    return {
+        "from": found.old_size,
+        "to": found.size,
+        "from_root": as_text(found.old_root),
+        "to_root": as_text(found.root),
+        "hashes": [as_text(octets) for octets in found.hashes],
+    }
+
+
+def as_text(octets: bytes) -> str:
+    """Return a hash as checkpoints have it, in base64."""
+    return base64.b64encode(octets).decode()

@@ -26,10 +26,14 @@ TELLING = (
     "ports",
     "profile_operations",
     "profile_view",
+    "proof_api",
+    "proving",
+    "published_log",
     "stamp_endpoint",
     "switching",
 )
 """Modules whose literals in capitals are codes that leave the service."""
+LEDGER = {"proving"}
 MIGRATION = {"desk", "dryrun", "dryrun_chain", "dryrun_codes"}
 CODE = re.compile(r"[A-Z]+(_[A-Z]+)+|INTERNAL")
 OUR_OWN = {
@@ -43,6 +47,7 @@ OUR_OWN = {
 def codes(module: str) -> set[str]:
     """Every literal of a module that has the form of a code."""
     place = "kokuin.service.migration" if module in MIGRATION else "kokuin.service"
+    place = "kokuin.ledger" if module in LEDGER else place
     tree = ast.parse(inspect.getsource(importlib.import_module(f"{place}.{module}")))
     literal = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {value for value in literal if isinstance(value, str) and CODE.fullmatch(value)}

@@ -1,0 +1,105 @@
+"""A ledger asked over HTTP: by whoever holds a token, or by an auditor with a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kokuin.cli.outcome import CommandError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_ANSWER = 4 << 20
+"""Octets of the longest answer that is read whole."""
+TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service said: `code` is empty, or why it refused."""
+
+    content: bytes
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteLedger:
+    """The ledger of a service.
+
+    Attributes:
+        url: of the service, without a slash at the end.
+        key: what is sent as bearer token, None for nothing.
+    """
+
+    url: str
+    key: str | None
+
+    def get(self, path: str, query: dict[str, str]) -> Answer:
+        """Ask; no redirect is followed.
+
+        Raises:
+            CommandError: the service cannot be reached, or what answers is none.
+        """
+        import httpx
+
+        content = bytearray()
+        try:
+            with httpx.stream(
+                "GET", self.url + path, params=query, headers=self.headers(), timeout=TIMEOUT_SECONDS
+            ) as answer:
+                for piece in answer.iter_bytes(65_536):
+                    content += piece
+                    if len(content) > MAX_ANSWER:
+                        raise CommandError("ledger.remote.no_service", url=self.url)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = str(error) or type(error).__name__
+            raise CommandError("ledger.remote.no_answer", url=self.url, reason=reason) from None
+        if answer.status_code == 200:
+            return Answer(bytes(content), "")
+        return Answer(bytes(content), self.refusal(answer.status_code, bytes(content)))
+
+    def headers(self) -> dict[str, str]:
+        """Return the header fields of every request."""
+        return {} if self.key is None else {"authorization": f"Bearer {self.key}"}
+
+    def refusal(self, status: int, content: bytes) -> str:
+        """Return the code of an RFC 9457 problem.
+
+        Raises:
+            CommandError: the answer is none.
+        """
+        import orjson
+
+        try:
+            problem: Any = orjson.loads(content)
+            code = problem["code"]
+        except (ValueError, TypeError, KeyError):
+            raise CommandError("ledger.remote.http_status", url=self.url, status=status) from None
+        if not isinstance(code, str):
+            raise CommandError("ledger.remote.no_service", url=self.url)
+        return code
+
+
+def open_remote(url: str, key_file: Path | None) -> RemoteLedger:
+    """Return the ledger of a service.
+
+    Args:
+        url: of the service; a slash at the end is left out.
+        key_file: holds the key of the operator or auditor, and nothing else.
+
+    Raises:
+        CommandError: the key cannot be read.
+    """
+    if key_file is None:
+        return RemoteLedger(url.rstrip("/"), None)
+    try:
+        with key_file.open("rb") as file:
+            key = file.read(1024).decode("ascii").strip()
+    except OSError as error:
+        raise CommandError("ledger.remote.key_file", path=key_file, reason=error.strerror) from None
+    except UnicodeDecodeError:
+        key = ""
+    if not key.isprintable() or not key or " " in key:
+        raise CommandError("ledger.remote.bad_key", path=key_file)
+    return RemoteLedger(url.rstrip("/"), key)
