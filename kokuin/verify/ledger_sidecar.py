@@ -34,9 +34,10 @@ def judge_proof(
         context: by what time-stamps are judged.
     """
     if auditor is None:
-        check = LEDGER_PROOF.not_done(Reason.LEDGER_KEYS_ABSENT)
-        return extend(report, (check,), (Limit.LEDGER_PROOF_NOT_CHECKED,))
+        return _undone(report, Reason.LEDGER_KEYS_ABSENT)
     found = _read(proof, sought)
+    if found is None:
+        return _undone(report, Reason.LEDGER_LEAF_ABSENT)
     if isinstance(found, Check):
         return extend(report, (found,), ())
     entry, vouched = found[1], _verify(found[0], auditor)
@@ -50,9 +51,19 @@ def judge_proof(
     return extend(report, (in_ledger(LEDGER_PROOF, entry), *witnesses), LIMITS, proofs)
 
 
-def _read(octets: bytes, sought: Sought) -> tuple[TlogProof, Entry] | Check:
+def _undone(report: Report, reason: Reason) -> Report:
+    return extend(report, (LEDGER_PROOF.not_done(reason),), (Limit.LEDGER_PROOF_NOT_CHECKED,))
+
+
+def _read(octets: bytes, sought: Sought) -> tuple[TlogProof, Entry] | Check | None:
+    """Return proof and entry, or what is wrong; None for a proof made after the record's retention was over.
+
+    Attack: to take the leaf out of another token's proof gains no more than to take the proof away.
+    """
     try:
         proof = read_proof(octets)
+        if not proof.extra:
+            return None
         leaf = read_leaf(proof.extra)
     except (NoteError, LeafError) as error:
         return _failed(Reason.LEDGER_PROOF_UNREADABLE, code=error.fault.value)
