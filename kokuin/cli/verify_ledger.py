@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.cli.outcome import CommandError
@@ -37,7 +36,7 @@ def judge_place(
         data: what it was made of.
         proof: the token's proof, when there is one.
         arguments: of the command.
-        context: by what the token was judged.
+        context: by what time-stamps over checkpoints are judged.
 
     Raises:
         CommandError: keys or policy cannot be used.
@@ -48,7 +47,6 @@ def judge_place(
     sought = None if isinstance(taken, Check) else Sought.of(taken.octets)
     if sought is None:
         return report  # it has failed: no ledger names what is no token
-    context = replace(context, content=None)
     if proof is not None:
         report = judge_proof(report, sought, _read(proof, MAX_PROOF), auditor, context)
     if arguments.require_ledger is None:

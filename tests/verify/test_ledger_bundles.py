@@ -5,25 +5,28 @@ from __future__ import annotations
 import io
 import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import kokuin
 from kokuin.cli.main import main
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.verify.ledger_bundle import reader
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
 from tests.ledger.notes import log, verifier
+from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
 from tests.verify.bundles import Kept, genuine_records, keep
 from tests.verify.ledgers import COMMIT_US, at, authority, genuine, issue, issued_record
-from tests.wire.test_token_form import attribute, with_unsigned
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kokuin.trust.report import Report
 
+ROOT = Path(kokuin.__file__).parents[1]
 AT = "2026-06-01T01:00:00Z"
 FORGED = issue(5.0, b"back-dated with the stolen key")
 GENUINE = genuine()[at(0)]
@@ -85,6 +88,26 @@ def test_a_genuine_token_passes_and_the_nine_limits_are_said(capsys: pytest.Capt
     assert "  Ledger: PASSED" in lines
     assert f"  Record of the token: {at(0)}" in lines
     assert sum(line.startswith("  Limit: ") for line in lines) == 2 + 9
+
+
+def test_a_bundle_is_judged_without_what_belongs_to_a_server(folder: Path) -> None:
+    """Also where there is no fcntl and no resource: the auditor's machine may run anything."""
+    script = "import sys; from kokuin.cli.main import main; code = main(sys.argv[1:])"
+    script += "; print('MODULES', *sys.modules, file=sys.stderr); sys.exit(code)"
+    words = ("verify", "genuine", "--at", AT, "--trust", "trust", "--require-ledger", "bundle")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    loaded = set(done.stderr.split("MODULES ")[1].split())
+    assert "kokuin.ledger.bundle_check" in loaded
+    forbidden = {"sqlite3", "fcntl", "resource", "sqlalchemy", "fastapi", "httpx", "pydantic", "uvicorn"}
+    assert not loaded & forbidden
 
 
 @pytest.mark.usefixtures("folder")

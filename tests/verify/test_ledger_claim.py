@@ -14,9 +14,9 @@ from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
 from kokuin.verify.ledger_search import TokenSearch
 from kokuin.wire import encode
 from tests.ledger.notes import log, verifier
+from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
 from tests.verify.ledgers import NOW_US, SECOND, Ledger, at, genuine, issue, issued_leaf, other_leaf
-from tests.wire.test_token_form import attribute, with_unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ import pytest
 from kokuin.cli.main import main
 from kokuin.verify.ledger_claim import LIMITS
 from tests.ledger.notes import log, verifier
+from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
 from tests.verify.ledgers import Ledger, at, authority, genuine, issue, issued_leaf
-from tests.wire.test_token_form import attribute, with_unsigned
 
 if TYPE_CHECKING:
     from kokuin.ledger.tlog_proof import TlogProof

@@ -10,21 +10,9 @@ from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.token_form import bare_token
 from tests.der import tlv
 from tests.trust.forge import order
+from tests.unsigned import attribute, with_unsigned
 
 TOKEN_ATTRIBUTE = "1.2.840.113549.1.9.16.2.14"
-
-
-def attribute(oid: str, *values: bytes) -> bytes:
-    return tlv(0x30, encode.oid(oid), tlv(0x31, *values))
-
-
-def with_unsigned(token: bytes, *attributes: bytes) -> bytes:
-    """Add attributes to the one signer; the lengths are made without the code under test."""
-    signed = peer.ContentInfo.load(token)["content"]
-    signer = signed["signer_infos"][0].dump()
-    whole = tlv(0x30, peer.SignerInfo.load(signer).contents, tlv(0xA1, *attributes))
-    body = signed.contents[: -len(signed["signer_infos"].dump())] + tlv(0x31, whole)
-    return tlv(0x30, encode.oid(oids.ID_SIGNED_DATA), tlv(0xA0, tlv(0x30, body)))
 
 
 def test_a_token_without_unsigned_attributes_keeps_every_octet() -> None:
