@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ACTS = {
     "create": "kokuin.cli.ledger_create",
     "prove": "kokuin.cli.ledger_prove",
+    "seal": "kokuin.cli.ledger_seal",
     "search": "kokuin.cli.ledger_search",
     "witness": "kokuin.cli.ledger_witness",
 }

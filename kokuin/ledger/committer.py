@@ -124,6 +124,13 @@ class Committer:
         """
         return self._enqueue(_Waiting(Append((record,), new_epoch)))
 
+    def open_epoch(self, record: Record, new_epoch: int) -> Future[AppendOutcome]:
+        """Append the record that opens an epoch of the ledger, and raise the epoch in the same transaction.
+
+        Refused with `STALE_EPOCH` unless `new_epoch` follows the one in force.
+        """
+        return self._enqueue(_Waiting(Append((record,), new_epoch=new_epoch)))
+
     @property
     def head(self) -> Head:
         """Where the ledger ends."""

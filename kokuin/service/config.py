@@ -106,6 +106,7 @@ class Ledger(_Table):
     origin: Origin = "kokuin.invalid/log"
     high_water: PlainPath = Path("ledger/high-water")
     public_entries: bool = False
+    seal_days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 30
     postgres: Database | None = None
     node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = "main"
 

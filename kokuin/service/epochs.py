@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.activation import ActivationError, read_act
@@ -22,23 +23,77 @@ if TYPE_CHECKING:
 _NEWEST = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx DESC LIMIT 1"
 
 
+BEGUN, SEALED, RECOVERED = "begun", "sealed", "recovered"
+"""Why an epoch was opened: the log's first, after the seal of the one before, or after leaves were lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an epoch follows.
+
+    Attributes:
+        why: `BEGUN`, `SEALED` or `RECOVERED`.
+        origin: of the epoch before; empty for the first.
+        size: leaves on which the new epoch stands: after a seal those of the last checkpoint of the epoch
+            before, after a recovery those that the restored store has.
+        root: of the tree over them.
+        known_origin: after a recovery: of the longest checkpoint of the history that was lost.
+        known_size: its number of leaves.
+        known_root: its root.
+    """
+
+    why: str
+    origin: str = ""
+    size: int = 0
+    root: bytes = b""
+    known_origin: str = ""
+    known_size: int = 0
+    known_root: bytes = b""
+
+
 def epoch_on_record(reader: StoreReader) -> int | None:
     """Return the epoch that the newest `epoch.opened` leaf names; None: no leaf names one.
 
     Raises:
         ActivationError: that leaf cannot be read.
     """
-    # Of any node: those that share a ledger share its epochs.
-    rows = reader.execute(_NEWEST, (EPOCH_OPENED,))
+    found = newest_of_any_node(reader, EPOCH_OPENED)
+    return None if found is None else int(str(found[1]["epoch"]))
+
+
+def newest_of_any_node(reader: StoreReader, kind: str) -> tuple[int, Mapping[str, LeafValue]] | None:
+    """Return index and fields of the newest leaf of a kind: nodes that share a ledger share its epochs.
+
+    Raises:
+        ActivationError: that leaf cannot be read.
+    """
+    rows = reader.execute(_NEWEST, (kind,))
     stored = reader.by_index(rows[0][0]) if rows else None
-    return None if stored is None else int(str(read_act(stored)["epoch"]))
+    return None if stored is None else (stored.index, read_act(stored))
 
 
-def epoch_record(epoch: int, signer: LogSigner, fields: Mapping[str, LeafValue]) -> Record:
-    """Return the record that an epoch begins with: its number, origin and verifier keys."""
-    common = {"id": new_id(), "tenant": "service", "actor": "keeper", "cfg": ""}
-    vkeys = [key.encode() for key in signer.verifier_keys()]
-    return Record(EPOCH_OPENED, {**common, "epoch": epoch, "origin": signer.origin, "vkeys": vkeys, **fields})
+def epoch_record(epoch: int, signer: LogSigner, before: Before) -> Record:
+    """Return the record that an epoch begins with: its number, origin and keys, and what it follows.
+
+    It wants no checkpoint on its own account: a log without acts does not grow.
+    """
+    fields: dict[str, LeafValue] = {
+        "id": new_id(),
+        "tenant": "service",
+        "actor": "keeper",
+        "cfg": "",
+        "epoch": epoch,
+        "origin": signer.origin,
+        "vkeys": [key.encode() for key in signer.verifier_keys()],
+        "why": before.why,
+        "before_origin": before.origin,
+        "before_size": before.size,
+        "before_root": before.root.hex(),
+        "known_origin": before.known_origin,
+        "known_size": before.known_size,
+        "known_root": before.known_root.hex(),
+    }
+    return Record(EPOCH_OPENED, fields, self_caused=True)
 
 
 async def record_first_epoch(journal: Committer, signer: LogSigner) -> None:
@@ -47,7 +102,7 @@ async def record_first_epoch(journal: Committer, signer: LogSigner) -> None:
     Raises:
         ActivationError: the ledger refused the record.
     """
-    record = epoch_record(journal.head.epoch, signer, {})
+    record = epoch_record(journal.head.epoch, signer, Before(BEGUN))
     outcome = await asyncio.wrap_future(journal.append(record))
     if isinstance(outcome, Refused):
         raise ActivationError(f"the ledger refused its epoch's record: {outcome.reason} {outcome.detail}")

@@ -137,7 +137,7 @@ class Keeper:
             self._config,
             self.journal,
             opened.signer,
-            self._records.recorded,
+            self._records,
             on_problem=self._publish,
             on_fatal=self._on_fatal,
         )

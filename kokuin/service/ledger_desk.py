@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
-from kokuin.service.log_signing import origin_of
+import structlog
+
+from kokuin.service.ledger_acts import Scene, act
+from kokuin.service.log_signing import open_log_signer, origin_of
 from kokuin.service.publishing import Publisher
+from kokuin.service.sealing import SEAL_ERRORS, Sealer
+from kokuin.service.units import read_passphrase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.log_keys import LogSigner
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.trust.records import LeafValue
+    from kokuin.service.recording import Recorder
+
+SEAL_SECONDS = 300.0
+"""How often it is looked whether an epoch is to be sealed."""
+
+_log = structlog.get_logger()
 
 
 class LedgerDesk:
@@ -26,22 +39,21 @@ class LedgerDesk:
         config: Config,
         journal: Committer,
         signer: LogSigner | None,
-        record: Callable[[str, Mapping[str, LeafValue]], Awaitable[bool]],
+        records: Recorder,
         *,
         on_problem: Callable[[], None],
         on_fatal: Callable[[str], None],
     ) -> None:
-        """Args: folder and settings; the ledger's writer; its epoch's keys; what writes a leaf.
+        """Args: folder and settings; the ledger's writer; its epoch's keys; what makes and writes leaves.
 
-        Without keys nothing is published: the next service does that. `on_problem` is told whenever `problem`
-        changed, `on_fatal` that this process must end now.
+        Without keys nothing is published until an act wants it: the next service does that. `on_problem` is
+        told whenever `problem` changed, `on_fatal` that this process must end now.
         """
-        self._folder, self._config, self._journal, self._record = folder, config, journal, record
-        self.publisher = (
-            None
-            if signer is None
-            else Publisher(folder, config, journal, signer, on_problem=on_problem, on_fatal=on_fatal)
-        )
+        self._folder, self._config, self._journal = folder, config, journal
+        self._on_problem, self._on_fatal = on_problem, on_fatal
+        self.publisher = None if signer is None else self._new_publisher(signer)
+        self._sealer = Sealer(folder, config, journal, records, self._publisher)
+        self._scene = Scene(folder, config, journal, records, self._sealer)
 
     @property
     def problem(self) -> str:
@@ -49,9 +61,9 @@ class LedgerDesk:
         return "" if self.publisher is None else self.publisher.problem
 
     async def run(self) -> None:
-        """Publish checkpoints for ever."""
+        """Publish checkpoints and seal epochs for ever."""
         if self.publisher is not None:
-            await self.publisher.run()
+            await asyncio.gather(self.publisher.run(), self._seal_when_due())
 
     async def stop(self) -> None:
         """Publish what the last appends brought."""
@@ -60,10 +72,44 @@ class LedgerDesk:
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question; `ok` is False with `code` for what nobody knows."""
-        del arguments
         if operation == "ledger.status":
             return {"ok": True, **self._status()}
-        return {"ok": False, "code": "OPERATION_UNKNOWN"}
+        return await act(self._scene, operation, arguments)
+
+    def _publisher(self) -> Publisher:
+        """Return who publishes; where nobody serves, keys are opened only for an act that signs.
+
+        Raises:
+            UnitError: the keys are unfit.
+        """
+        if self.publisher is None:
+            passphrase = read_passphrase(self._config, dict(os.environ))
+            epoch = self._journal.head.epoch
+            self.publisher = self._new_publisher(
+                open_log_signer(self._folder, self._config, epoch, passphrase)
+            )
+        return self.publisher
+
+    def _new_publisher(self, signer: LogSigner) -> Publisher:
+        return Publisher(
+            self._folder,
+            self._config,
+            self._journal,
+            signer,
+            on_problem=self._on_problem,
+            on_fatal=self._on_fatal,
+        )
+
+    async def _seal_when_due(self) -> None:
+        """Finish a seal that a crash left, and seal what has the age or the length."""
+        # Nodes that share a log get the next epoch's keys by hand: whoever does that asks for the seal.
+        while self._config.ledger.postgres is None:
+            try:
+                if self._sealer.is_due(time.time_ns() // 1_000):
+                    await self._sealer.seal("keeper")
+            except SEAL_ERRORS as error:
+                _log.warning("epoch.unsealed", reason=str(error))
+            await asyncio.sleep(SEAL_SECONDS)
 
     def _status(self) -> dict[str, Any]:
         head = self._journal.head

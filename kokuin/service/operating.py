@@ -14,6 +14,7 @@ from kokuin.service.datafolder import FolderError, FolderLock
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.keys_operations import read_keys
 from kokuin.service.keys_view import LIST as LIST_KEYS
+from kokuin.service.ledger_acts import SEAL
 from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
 from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 OPERATE_SECONDS = 120.0
 """How long an operation may take: keys are made and every worker loads them."""
+SEAL_SECONDS = 3600.0
+"""How long a seal may take: every leaf of the epoch is hashed."""
 
 
 def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +41,8 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
     """
     folder.check_format()
     try:
-        return ask_owner(folder.owner_socket, operation, arguments, OPERATE_SECONDS)
+        seconds = SEAL_SECONDS if operation == SEAL else OPERATE_SECONDS
+        return ask_owner(folder.owner_socket, operation, arguments, seconds)
     except OwnerLostError:
         # To become the owner now would do twice what may have been done.
         raise FolderError(f"the service of {folder.root} did not answer; look what came of it") from None

@@ -9,7 +9,9 @@ from a committed head, and kept only when the store has no other for its size.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +26,9 @@ from kokuin.ledger.published import (
     newest_checkpoint,
 )
 from kokuin.service.ledger_store import open_reader
+from kokuin.service.log_signing import open_log_signer, origin_of
+from kokuin.service.unit_errors import UnitError
+from kokuin.service.units import read_passphrase
 from pqc.newfile import write_durably
 from pqc.signing import SignerError
 
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.log_keys import LogSigner
+    from kokuin.ledger.plan import Head
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -61,7 +67,8 @@ class Publisher:
         `on_problem` is told whenever `problem` changed, `on_fatal` that this process must end now.
         """
         self._folder, self._config = folder, config
-        self._journal, self.signer = journal, signer
+        self._journal, self._signer = journal, signer
+        self._one = Lock()
         self._on_problem, self._on_fatal = on_problem, on_fatal
         self._files = LogFolder(folder.log)
         self._published: KeptCheckpoint | None = None
@@ -80,12 +87,16 @@ class Publisher:
             await self.publish()
             await asyncio.sleep(INTERVAL_SECONDS)
 
-    async def publish(self) -> None:
-        """Sign and publish where the ledger grew by an act; finish what a crash left."""
+    async def publish(self, covering: int = 0) -> None:
+        """Sign and publish where the ledger grew by an act; finish what a crash left.
+
+        Args:
+            covering: how many leaves the checkpoint must have at least, whoever caused them.
+        """
         problem = ""
         try:
-            await asyncio.to_thread(self._publish)
-        except (OSError, WorkRefusedError, SignerError, OpenRefusedError, ValueError) as error:
+            await asyncio.to_thread(self._publish, covering)
+        except (OSError, WorkRefusedError, SignerError, OpenRefusedError, UnitError, ValueError) as error:
             problem = CHECKPOINT_UNPUBLISHED
             _log.warning("checkpoint.unpublished", reason=str(error))
         except SecondRootError as error:
@@ -96,20 +107,25 @@ class Publisher:
             self.problem = problem
             self._on_problem()
 
-    def _publish(self) -> None:
-        with open_reader(self._folder, self._config) as reader:
+    def _publish(self, covering: int) -> None:
+        # Whoever was cancelled may still be at it in its thread.
+        with self._one, open_reader(self._folder, self._config) as reader:
             newest = newest_checkpoint(reader)
             # Read from the committed head alone: a root of what may yet be rolled back must never be signed.
             head = self._journal.head
-            if head.acted > (newest.size if newest else 0):
-                newest = self._sign(head.size, head.root)
+            if max(head.acted, covering) > (newest.size if newest else 0):
+                newest = self._sign(head)
             if newest is not None and newest != self._published:
                 self._show(reader, newest)
 
-    def _sign(self, size: int, root: bytes) -> KeptCheckpoint:
+    def _sign(self, head: Head) -> KeptCheckpoint:
+        if self._signer.origin != origin_of(self._config, head.epoch):
+            # This process, or another node, opened an epoch; the leaf that did it is signed with its keys.
+            passphrase = read_passphrase(self._config, dict(os.environ))
+            self._signer = open_log_signer(self._folder, self._config, head.epoch, passphrase)
         now_ns = time.time_ns()
-        note = self.signer.sign(size, root, now_ns // 1_000_000_000)
-        signed = KeptCheckpoint(size, root, note, now_ns // 1_000)
+        note = self._signer.sign(head.size, head.root, now_ns // 1_000_000_000)
+        signed = KeptCheckpoint(head.size, head.root, note, now_ns // 1_000)
         kept = self._journal.work(lambda store: store.transact(lambda rows: keep_checkpoint(rows, signed)))
         # A crash before this line: nobody has seen the note, and the next one is signed for what is there.
         return kept.result()

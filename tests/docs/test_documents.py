@@ -63,7 +63,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ob
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
-            yield from settings(type(default), f"{name}.")
+            yield from settings(type(default), f"{prefix}{name}.")
         elif name == "clock":
             yield from _clock_settings()
         else:

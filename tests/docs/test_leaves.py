@@ -75,6 +75,7 @@ async def _every_kind(folder: DataFolder) -> None:
     await keeper._resume()
     responder.close()
     await _switch(keeper, folder, clock)
+    await _tend(keeper)
     await keeper.stop()
     await _propose(folder)
 
@@ -98,6 +99,11 @@ async def _switch(keeper: Keeper, folder: DataFolder, clock: ClockReader) -> Non
     granted = await responder.answer(valid_requests(bundle.rules.policy)[-42], ANYBODY)
     assert granted.twin
     responder.close()
+
+
+async def _tend(keeper: Keeper) -> None:
+    """Do to the ledger what operators do to it."""
+    assert (await keeper.ask("ledger.seal", {"actor": "owner"}))["ok"]
 
 
 async def _propose(folder: DataFolder) -> None:

@@ -1,0 +1,47 @@
+"""What acts of `tsa ledger` that the folder's owner does have in common: asking, and telling the answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kokuin.cli.messages import text, write
+from kokuin.cli.outcome import CommandError, Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_common(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the options that each of these acts has."""
+    parser.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
+    parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
+
+
+def ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, Any]:
+    """Have the owner do the act, or do it as the owner.
+
+    Raises:
+        CommandError: nobody serves the folder and it cannot be opened.
+    """
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.errors import START_ERRORS
+    from kokuin.service.operating import operate
+
+    try:
+        return operate(DataFolder(arguments.dir), f"ledger.{arguments.act}", question)
+    except START_ERRORS as error:
+        raise CommandError("cli.folder", reason=error) from None
+
+
+def tell(arguments: argparse.Namespace, answer: dict[str, Any]) -> int:
+    """Print an answer; exit 0 when it was done, 1 when it was refused."""
+    if arguments.json:
+        write([json.dumps(answer, indent=2, ensure_ascii=False)])
+    elif answer["ok"]:
+        write([text(arguments.lang, f"ledger.{arguments.act}.done", **answer)])
+    else:
+        params = {"code": answer["code"], "detail": answer.get("detail", "")}
+        write([text(arguments.lang, "ledger.refused", **params).rstrip()])
+    return Exit.PASSED if answer["ok"] else Exit.FAILED

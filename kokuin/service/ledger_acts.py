@@ -1,0 +1,53 @@
+"""What operators do with the ledger while it is open: one operation a row, each in a module of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kokuin.service.sealing import SEAL_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from kokuin.ledger.committer import Committer
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.recording import Recorder
+    from kokuin.service.sealing import Sealer
+
+SEAL = "ledger.seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an act works with: folder and settings, the ledger's writer, its records, the end of its epoch."""
+
+    folder: DataFolder
+    config: Config
+    journal: Committer
+    records: Recorder
+    sealer: Sealer
+
+
+async def act(scene: Scene, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one thing; `ok` is False with `code`."""
+    do = _ACTS.get(operation)
+    if do is None:
+        return {"ok": False, "code": "OPERATION_UNKNOWN"}
+    return await do(scene, arguments)
+
+
+async def _seal(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        seal = await scene.sealer.seal(str(arguments["actor"]))
+    except SEAL_ERRORS as error:
+        return {"ok": False, "code": "SEAL_UNFINISHED", "detail": str(error)}
+    if seal is None:
+        return {"ok": False, "code": "NOTHING_TO_SEAL"}
+    return {"ok": True, "index": seal.index, "epoch": seal.epoch, "size": seal.size}
+
+
+_ACTS: dict[str, Callable[[Scene, Mapping[str, Any]], Awaitable[dict[str, Any]]]] = {
+    SEAL: _seal,
+}
