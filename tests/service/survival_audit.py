@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.service.survival_log import LogBooks, Shown, check_log
+from tests.service.survival_log import LogBooks, Seen, Shown, check_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,7 +75,7 @@ def audit(folder: Path, received: Mapping[str, bytes], *, workers: int, shown: S
         workers: one worker promises that genTime never falls at all.
         shown: what was seen of the log before; None: nothing.
     """
-    found = Audit()
+    found, seen = Audit(), Seen.look(folder)
     # Read-only: the last writer to close a file tidies it up, and the service is to find it as it was left.
     address = (folder / "ledger" / "ledger.db").absolute().as_uri() + "?mode=ro"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=10)
@@ -86,7 +86,7 @@ def audit(folder: Path, received: Mapping[str, bytes], *, workers: int, shown: S
         books = read_books(lambda query: connection.execute(query).fetchall())
     finally:
         connection.close()
-    check_books(found, books, (folder,), received, shown or Shown())
+    check_books(found, books, (seen,), received, shown or Shown())
     if workers == 1:
         found.expect(not found.deepest_fall_us, f"genTime fell by {found.deepest_fall_us} us in one process")
     return found
@@ -101,13 +101,13 @@ def read_books(ask: Callable[[str], list[Any]]) -> Books:
 
 
 def check_books(
-    found: Audit, books: Books, folders: Iterable[Path], received: Mapping[str, bytes], shown: Shown
+    found: Audit, books: Books, public: Iterable[Seen], received: Mapping[str, bytes], shown: Shown
 ) -> None:
     """Check a store, the public files of every node that writes to it, and what clients hold."""
     hashes = _check_leaves(found, books)
     size, _, root = books.head
-    for folder in folders:
-        check_log(found.expect, folder, LogBooks(hashes, size, root, books.kept), shown)
+    for seen in public:
+        check_log(found.expect, seen, LogBooks(hashes, size, root, books.kept), shown)
     for serial, token in received.items():
         found.expect(found.tokens.get(serial) == token, f"a client holds {serial}, the ledger does not")
     found.expect(found.deepest_fall_us < FALL_US, f"genTime fell by {found.deepest_fall_us} us")

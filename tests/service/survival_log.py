@@ -45,17 +45,30 @@ class LogBooks:
     kept: Sequence[tuple[int, bytes]]
 
 
-def check_log(expect: Callable[[object, str], None], folder: Path, books: LogBooks, shown: Shown) -> None:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a folder shows of its log: size and root of its public checkpoint, and of its high-water file."""
+
+    folder: Path
+    public: tuple[int, bytes] | None
+    memory: tuple[int, bytes] | None
+
+    @classmethod
+    def look(cls, folder: Path) -> Seen:
+        """Read a folder's files, the public one first: it is written last."""
+        public = read_note(folder / "ledger" / "log" / "checkpoint")
+        return cls(folder, public, read_note(folder / "ledger" / "high-water"))
+
+
+def check_log(expect: Callable[[object, str], None], seen: Seen, books: LogBooks, shown: Shown) -> None:
     """Check the tree, the kept checkpoints, and what lies in the public folder and in the high-water file.
 
     Args:
         expect: told each fact, and the line that says what it means when it does not hold.
-        folder: the data folder.
-        books: read in one transaction, before the files are.
+        seen: what the folder showed before the books were read; so all of it must be in them.
+        books: read in one transaction.
         shown: what was seen of the log before.
     """
-    public = read_note(folder / "ledger" / "log" / "checkpoint")
-    memory = read_note(folder / "ledger" / "high-water")
     wanted = {size for size, _ in books.kept} | {books.size}
     roots = roots_at(books.hashes, wanted)
     expect(roots.get(books.size) == books.root, "the head's root is not the tree's")
@@ -63,16 +76,15 @@ def check_log(expect: Callable[[object, str], None], folder: Path, books: LogBoo
         expect(roots.get(size) == root, f"the checkpoint of {size} leaves has another root than the tree")
         expect(shown.take(size, root), f"a second root for {size} leaves was kept")
     expect(len({size for size, _ in books.kept}) == len(books.kept), "two checkpoints of one size are kept")
-    for name, seen in (("public checkpoint", public), ("high-water file", memory)):
-        if seen is not None:
-            expect(shown.take(*seen), f"a second root for {seen[0]} leaves: {name}")
-            # A running service may have signed one since the books were read.
-            later = seen[0] > books.size or seen == (books.size, books.root)
-            expect(seen in books.kept or later, f"the {name} of {seen[0]} leaves was not kept")
-    if public is not None and memory is not None:
-        expect(memory[0] >= public[0], "the world saw more than the high-water file remembers")
-    if public is not None and public[0] <= books.size:
-        _check_tiles(expect, folder / "ledger" / "log" / "tile" / "0", books.hashes[: public[0]])
+    for name, note in (("public checkpoint", seen.public), ("high-water file", seen.memory)):
+        if note is not None:
+            expect(shown.take(*note), f"a second root for {note[0]} leaves: {name}")
+            expect(note in books.kept, f"the {name} of {note[0]} leaves was not kept")
+    if seen.public is not None:
+        expect(seen.memory, "the world saw what the high-water file does not remember")
+        _check_tiles(expect, seen.folder / "ledger" / "log" / "tile" / "0", books.hashes[: seen.public[0]])
+    if seen.public is not None and seen.memory is not None:
+        expect(seen.memory[0] >= seen.public[0], "the world saw more than the high-water file remembers")
 
 
 def read_note(path: Path) -> tuple[int, bytes] | None:

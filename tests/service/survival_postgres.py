@@ -15,7 +15,7 @@ from tests.postgres import Postgres, make_postgres
 from tests.service.survival import Part, Service, SurvivalError, children, wait_until
 from tests.service.survival_audit import Audit, check_books, read_books
 from tests.service.survival_clients import Clients, Outcome
-from tests.service.survival_log import Shown
+from tests.service.survival_log import Seen, Shown
 
 if TYPE_CHECKING:
     import random
@@ -66,13 +66,12 @@ class Cluster:
 
     def audit(self, received: dict[str, bytes]) -> Audit:
         """Check the ledger and both nodes' public files against what clients hold."""
-        found = Audit()
+        found, seen = Audit(), [Seen.look(node.folder) for node in self.nodes.values()]
         with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
             connection.execute("SET search_path TO kokuin, public")
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             books = read_books(lambda query: connection.execute(query.encode()).fetchall())
-        folders = tuple(node.folder for node in self.nodes.values())
-        check_books(found, books, folders, received, self.shown)
+        check_books(found, books, seen, received, self.shown)
         return found
 
     def wait_ready(self) -> None:

@@ -26,7 +26,7 @@ from kokuin.service.log_signing import open_log_signer
 from kokuin.service.publishing import Publisher
 from kokuin.service.standing import require_not_behind
 from tests.ledger.samples import error, inject, issued
-from tests.service.survival_log import LogBooks, Shown, check_log, read_note
+from tests.service.survival_log import LogBooks, Seen, Shown, check_log, read_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +119,7 @@ def void(_: object) -> None:
 
 def check(folder: DataFolder, shown: Shown, told: list[str]) -> None:
     violations: list[str] = []
+    seen = Seen.look(folder.root)
     with LedgerReader(folder.ledger) as reader:
         head = reader.head()
         hashes = [one.leaf_hash for one in reader.walk(tokens=False)]
@@ -127,7 +128,7 @@ def check(folder: DataFolder, shown: Shown, told: list[str]) -> None:
         ]
         violations += [f"{serial} was told and is lost" for serial in told if not reader.by_serial(serial)]
     books = LogBooks(hashes, head.size, head.root, kept)
-    check_log(lambda fact, line: None if fact else violations.append(line), folder.root, books, shown)
+    check_log(lambda fact, line: None if fact else violations.append(line), seen, books, shown)
     assert violations == []
 
 
