@@ -319,8 +319,8 @@ class _Check:
             "root": checkpoint.root.hex(),
             "chunks": self._chunks,
             "records": walk.records,
-            "history": len(self._vouching.earlier),
-            "stamps": len(self._vouching.stamps),
+            "history": self._vouching.found_history,
+            "stamps": self._vouching.found_stamps,
         }
         for name, value in found.items():
             if getattr(manifest, name) != value:

@@ -14,6 +14,7 @@ from kokuin.ledger.bundle_form import BundleFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from enum import StrEnum
 
 BLOCK = 512
 MAX_MEMBER = 8**11 - 1
@@ -48,7 +49,7 @@ class BundleError(Exception):
         detail: where or what.
     """
 
-    def __init__(self, fault: BundleFault, detail: str = "") -> None:
+    def __init__(self, fault: StrEnum, detail: str = "") -> None:
         super().__init__(f"{fault}: {detail}" if detail else str(fault))
         self.fault = fault
         self.detail = detail

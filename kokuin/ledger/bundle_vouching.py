@@ -54,6 +54,7 @@ class Vouching:
         cosigners: witnesses of the policy that signed it.
         earlier: earlier checkpoints that it was proven consistent with, by size.
         stamps: time-stamps over any of these.
+        found_history: how many earlier checkpoints there were, good or not; `found_stamps` likewise.
         since_holds: whether the saved checkpoint is proven to be a beginning; None when none was given.
     """
 
@@ -71,6 +72,8 @@ class Vouching:
         self._tell = tell
         self._since_proven: bool | None = None
         self._stamp_octets = 0
+        self.found_history = 0
+        self.found_stamps = 0
         self.signed: SignedCheckpoint | None = None
         self.cosigners: tuple[Cosigner, ...] = ()
         self.earlier: dict[int, WitnessedCheckpoint] = {}
@@ -113,6 +116,7 @@ class Vouching:
     def history(self, size: int, octets: bytes) -> None:
         """Verify an earlier checkpoint and that the bundle's tree begins with its tree."""
         now = self.checkpoint_of()
+        self.found_history += 1
         try:
             proof, unverified = read_history(octets)
             signed = self._logs.check(unverified.octets)
@@ -138,6 +142,7 @@ class Vouching:
         Raises:
             BundleError: LIMIT, when the time-stamps are more than a checker keeps.
         """
+        self.found_stamps += 1
         self._stamp_octets += len(octets)
         if self._stamp_octets > MAX_STAMP_OCTETS:
             raise BundleError(BundleFault.LIMIT, f"more than {MAX_STAMP_OCTETS} octets of time-stamps")
