@@ -71,7 +71,7 @@ def _migrate(dsn: str, append_role: str, *, new: bool) -> None:
     from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a ledger pays
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(dsn), poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", "kokuin.ledger:postgres_migrations")
     config.set_main_option("path_separator", "os")
@@ -87,10 +87,16 @@ def _migrate(dsn: str, append_role: str, *, new: bool) -> None:
         raise OpenRefusedError(OpenFault.UNREADABLE, str(error.orig)) from error
 
 
-def _make_schema(connection: Connection) -> None:
-    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+def _connect(dsn: str) -> psycopg.Connection:
+    connection = psycopg.connect(dsn)
+    encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
+        connection.close()
         raise OpenRefusedError(OpenFault.UNREADABLE, f"the database's encoding is {encoding}, not UTF8")
+    return connection
+
+
+def _make_schema(connection: Connection) -> None:
     if connection.exec_driver_sql("SELECT to_regnamespace(%s)", (SCHEMA,)).scalar_one() is not None:
         raise FileExistsError(SCHEMA)
     connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")

@@ -1,8 +1,10 @@
 """A ledger's writer to be killed: a program that tells every acknowledged record on its standard output.
 
-Usage: `writer.py PATH FIRST CALLERS COUNT [die-before-acknowledging]`. A line
+Usage: `writer.py STORE FIRST CALLERS COUNT [when-told] [die-before-acknowledging]`. STORE is
+a ledger's file, or NODE@DSN of one in PostgreSQL. A line
 `+INDEX SERIAL` is written by the caller who was told so; `-REASON` by one who
-was refused. Ends with 70 when the store is lost, as the keeper does.
+was refused. It begins at once, or when it is told to by a line on its standard
+input. Ends with 70 when the store is lost, as the keeper does.
 """
 
 from __future__ import annotations
@@ -13,22 +15,34 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kokuin.ledger import committer
+from kokuin.ledger.postgres import PostgresStore
 from kokuin.ledger.store import SqliteStore
 from kokuin.trust.journal import Refused
 from tests.ledger.samples import issued
 
+if TYPE_CHECKING:
+    from kokuin.ledger.port import LedgerStore
+
 FATAL = 70
 
 
-def main(path: str, first: str, callers: str, count: str, *faults: str) -> None:
+def opened(store: str) -> LedgerStore:
+    node, at, dsn = store.partition("@")
+    return PostgresStore(dsn, node) if at else SqliteStore(Path(store))
+
+
+def main(store: str, first: str, callers: str, count: str, *faults: str) -> None:
     if "die-before-acknowledging" in faults:
         committer._complete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     journal = committer.Committer(
-        SqliteStore(Path(path)), capacity=1000, clock_ns=time.time_ns, on_fatal=lambda _detail: end(FATAL)
+        opened(store), capacity=1000, clock_ns=time.time_ns, on_fatal=lambda _detail: end(FATAL)
     )
     tell("ready")
+    if "when-told" in faults:
+        sys.stdin.readline()
 
     def caller(number: int) -> None:
         for turn in range(int(count)):
