@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ACTS = {
     "create": "kokuin.cli.ledger_create",
+    "fetch": "kokuin.cli.ledger_fetch",
     "prove": "kokuin.cli.ledger_prove",
     "seal": "kokuin.cli.ledger_seal",
     "search": "kokuin.cli.ledger_search",

@@ -1,8 +1,7 @@
-"""How much of a bundle is there already, for whoever fetches it in several attempts."""
+"""How much of a bundle is there already, for whoever fetches or writes it in several attempts."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ class Begun:
 
 
 def survey(part: BinaryIO) -> Begun | None:
-    """Say how far a bundle was fetched; None when no chunk of it is whole."""
+    """Say how far a bundle came; None when no chunk of it is whole."""
     part.seek(0)
     size = None
     begins: list[int] = []
@@ -64,13 +63,8 @@ def head_of(writer: BundleWriter) -> str:
         ExportError: the store lacks what it had when the plan was made.
     """
     digest = _Digest()
-    with suppress(_HeadDoneError):
-        writer.write(digest, on_chunk=digest.stop)
+    writer.write_head(digest)
     return digest.hexdigest()
-
-
-class _HeadDoneError(Exception):
-    """What comes before the chunks was written."""
 
 
 class _Digest:
@@ -81,9 +75,6 @@ class _Digest:
 
     def write(self, octets: bytes) -> None:
         self._digest.update(octets)
-
-    def stop(self) -> None:
-        raise _HeadDoneError
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()

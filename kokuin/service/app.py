@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException
 
 import kokuin
-from kokuin.service import api_page, ledger_api, log_endpoint, operator_api, proof_api
+from kokuin.service import api_page, export_api, ledger_api, log_endpoint, operator_api, proof_api
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.ledger_store import open_reader
@@ -77,6 +77,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
     log_endpoint.add(app, folder, config, doorkeeper)
     proof_api.add(app, folder, config, doorkeeper)
+    export_api.add(app, folder, config, doorkeeper)
     ledger_api.add(app, doorkeeper, SearchDesk(folder, config))
     _add_docs(app)
     return app

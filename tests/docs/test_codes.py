@@ -18,6 +18,8 @@ TELLING = (
     "dryrun",
     "dryrun_chain",
     "dryrun_codes",
+    "export_api",
+    "exporting",
     "http_problems",
     "issuing_policy",
     "ledger_api",

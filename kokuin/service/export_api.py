@@ -1,0 +1,148 @@
+"""Bundles of the ledger over HTTP, for auditors: made in a niced child, streamed, from any chunk on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
+from fastapi.responses import Response, StreamingResponse
+
+from kokuin.service.exporting import EXPORT_CHANGED, Asked
+from kokuin.service.migration.desk import SECRETS
+from kokuin.service.principal import Role
+from kokuin.service.problems import problem_response
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.principal import Doorkeeper
+
+EXPORT_BUSY = "EXPORT_BUSY"
+"""Another bundle is being made."""
+EXPORT_FAILED = "EXPORT_FAILED"
+"""The child that makes bundles ended before it said anything."""
+
+_CHILD = "kokuin.service.exporting"
+_PIECE = 1 << 16
+_STATUS = {"CHECKPOINT_UNKNOWN": 404, EXPORT_CHANGED: 412, EXPORT_BUSY: 503, EXPORT_FAILED: 500}
+_Moment = Annotated[int | None, Query(ge=0, lt=2**63)]
+
+
+class ExportBrokenError(Exception):
+    """A bundle ended too early; the connection must not end as if it were whole."""
+
+
+def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
+    """Add the route of bundles."""
+    desk = ExportDesk(folder, config)
+
+    @app.get("/api/v1/ledger/export", tags=["ledger"])
+    async def export(  # noqa: PLR0913, PLR0917  # the query's words
+        request: Request,
+        since_us: _Moment = None,
+        until_us: _Moment = None,
+        serial: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
+        size: _Moment = None,
+        chunk: Annotated[int, Query(ge=0, lt=10**6)] = 0,
+        head: Annotated[str, Query(pattern="^([0-9a-f]{64})?$")] = "",
+    ) -> Response:
+        """A bundle of the ledger for `tsa ledger check`, whole or from a chunk on; needs the operator key."""
+        if not doorkeeper.principal(request.scope["headers"]).may(Role.AUDIT):
+            return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
+        if serial is not None and (since_us, until_us) != (None, None):
+            return problem_response(422, "REQUEST_INVALID")
+        return await desk.send(Asked(size, since_us, until_us, serial), chunk, head)
+
+
+class ExportDesk:
+    """Where a worker has bundles made: in a child, one at a time."""
+
+    def __init__(self, folder: DataFolder, config: Config) -> None:
+        """Args: the folder that is served, and the configuration in force."""
+        self._folder, self._config = folder, config
+        self._busy = False
+
+    async def send(self, asked: Asked, chunk: int, head: str) -> Response:
+        """Answer with a bundle from a chunk on; `head` is that of the bundle which was begun."""
+        if self._busy:
+            return problem_response(503, EXPORT_BUSY, headers={"Retry-After": "10"})
+        self._busy = True
+        child = None
+        try:
+            child = await self._start()
+            answer = await self._ask(child, {"asked": asdict(asked), "chunk": chunk, "head": head})
+        except BaseException:
+            await self._end(child)
+            raise
+        if not answer["ok"]:
+            await self._end(child)
+            return problem_response(_STATUS.get(answer["code"], 503), answer["code"])
+        return _Bundle(self, child, answer["head"])
+
+    async def _start(self) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            _CHILD,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # It opens no key, so it gets none of the words that open them.
+            env={name: value for name, value in os.environ.items() if name not in SECRETS},
+        )
+
+    async def _ask(self, child: Process, question: dict[str, Any]) -> dict[str, Any]:
+        assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  # pipes were asked for
+        place = {"folder": str(self._folder.root), "config": self._config.model_dump(mode="json")}
+        child.stdin.write(orjson.dumps({**question, **place}))
+        with contextlib.suppress(ConnectionError):
+            await child.stdin.drain()
+        child.stdin.close()
+        try:
+            answer: dict[str, Any] = orjson.loads(await child.stdout.readline())
+        except orjson.JSONDecodeError:
+            return {"ok": False, "code": EXPORT_FAILED}
+        return answer
+
+    async def _end(self, child: Process | None) -> None:
+        """Let the next one come; when the one who asked has gone, nobody reads what is still made."""
+        self._busy = False
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+
+
+class _Bundle(StreamingResponse):
+    """What a child writes, as long as somebody reads it."""
+
+    def __init__(self, desk: ExportDesk, child: Process, head: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Export-Head": head}
+        super().__init__(self._pieces(), media_type="application/x-tar", headers=headers)
+        self._desk, self._child = desk, child
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Also when the one who asked went before the first octet.
+            await self._desk._end(self._child)  # noqa: SLF001  # parts of one thing
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        assert self._child.stdout is not None  # noqa: S101  # as above
+        while piece := await self._child.stdout.read(_PIECE):
+            yield piece
+        if await self._child.wait() != 0:
+            raise ExportBrokenError

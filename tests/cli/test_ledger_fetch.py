@@ -1,0 +1,270 @@
+"""`tsa ledger fetch` and the route behind it: bundles that check, downloads that break off and go on."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kokuin.cli.main import main
+from kokuin.ledger.bundle_check import check_bundle
+from kokuin.ledger.log_keys import LogVerifier
+from kokuin.ledger.plan import Append
+from kokuin.ledger.store import SqliteStore
+from kokuin.trust.records import TST_REFUSED, Record
+from tests.service.asking import query
+from tests.service.running import PATIENCE_S, prepare, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kokuin.trust.records import LeafValue
+    from tests.service.running import Service
+
+RECORDS = 9000
+"""More than two chunks."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSA_LANG", "en")
+    monkeypatch.setattr("kokuin.cli.ledger_fetch.PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = prepare(tmp_path_factory.mktemp("fetch") / "data", "classical")
+    store = SqliteStore(made.folder.ledger)
+    fields: dict[str, LeafValue] = {
+        "reason": "REQUEST_EMPTY",
+        "profile": "classical",
+        "count": 1,
+        "from": 1,
+        "to": 1,
+    }
+    for start in range(0, RECORDS, 500):
+        store.commit([Append((Record(TST_REFUSED, {**fields, "count": start + n}),)) for n in range(500)], 1)
+    store.close()
+    with serving(made) as running:
+        assert running.post(query()).status_code == 200
+        published(running)
+        yield running
+
+
+def published(service: Service) -> None:
+    """Wait until nothing is published any more, so that one question has one answer."""
+    last, size = -1, 0
+    while last != size or size <= RECORDS:
+        time.sleep(2.5)
+        last, size = size, service.client.get("/api/v1/ledger/checkpoint").json().get("size", 0)
+
+
+@pytest.fixture
+def tsa(
+    service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `tsa ledger fetch WORDS` with the key; the URL is the service's unless it is given."""
+    key = tmp_path / "key"
+    key.write_text(service.operator_key)
+
+    def run(*words: object, url: str | None = None) -> tuple[int, str, str]:
+        there = url or service.url.removesuffix("/tsa")
+        code = main(["ledger", "fetch", there, "--key-file", str(key), *map(str, words)])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(service: Service) -> bytes:
+    """The bundle of everything."""
+    headers = {"authorization": f"Bearer {service.operator_key}"}
+    answer = service.client.get("/api/v1/ledger/export", headers=headers)
+    assert answer.status_code == 200
+    return answer.content
+
+
+def manifest(octets: bytes) -> dict[str, object]:
+    at = octets.index(b"manifest.json\0")
+    size = int(octets[at + 124 : at + 135], 8)
+    found: dict[str, object] = json.loads(octets[at + 512 : at + 512 + size])
+    return found
+
+
+def check(service: Service, octets: bytes) -> dict[str, object]:
+    """Check a bundle by the log's own keys; return its manifest."""
+    verdict = check_bundle(io.BytesIO(octets), LogVerifier.parse(service.folder.log_keys.read_text()))
+    assert not verdict.findings
+    return manifest(octets)
+
+
+def test_the_whole_ledger_is_fetched_and_checks(
+    service: Service, whole: bytes, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    assert tsa("-o", out) == (0, f"Fetched, not checked: {out}\n", "")
+    assert out.read_bytes() == whole, "the same question has one answer"
+    found = check(service, whole)
+    assert found["records"] == found["size"]
+    assert int(str(found["chunks"])) > 2
+    assert not out.with_name("bundle.part").exists()
+    assert tsa("-o", out)[0] == 3, "nothing is overwritten"
+
+
+def test_a_period_and_one_record(
+    service: Service, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    out = tmp_path / "period"
+    assert tsa("-o", out, "--from", "2100-01-01", "--to", "2101-01-01")[0] == 0
+    assert check(service, out.read_bytes())["records"] == 0
+    serial = next(str(leaf["serial"]) for leaf in service.leaves() if leaf["kind"] == "tst.issued")
+    assert tsa("-o", tmp_path / "serial", "--serial", serial.upper())[0] == 0
+    found = check(service, (tmp_path / "serial").read_bytes())
+    assert (found["records"], found["scope"]) == (1, {"kind": "selection", "by": "serial", "value": serial})
+
+
+@contextmanager
+def breaking(service: Service, limits: list[int]) -> Iterator[str]:
+    """Stand before the service, and break each connection off after so many octets; the rest are whole."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry() -> None:
+        left = list(limits)
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client, socket.create_connection(("127.0.0.1", service.port)) as server:
+                limit = left.pop(0) if left else 1 << 40
+                server.sendall(client.recv(65_536))
+                while limit > 0 and (octets := server.recv(min(65_536, limit))):
+                    client.sendall(octets)
+                    limit -= len(octets)
+                    if octets.endswith(b"0\r\n\r\n"):
+                        break
+
+    thread = Thread(target=carry)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_a_download_that_breaks_off_goes_on_and_is_the_same(
+    service: Service, whole: bytes, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    with breaking(service, [100, len(whole) // 2, len(whole) // 3]) as there:
+        code, _, said = tsa("-o", tmp_path / "broken", url=there)
+    assert (code, said.count("going on")) == (0, 3)
+    assert (tmp_path / "broken").read_bytes() == whole
+
+
+def test_the_next_command_goes_on_where_the_last_one_ended(
+    service: Service, whole: bytes, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "again.part").write_bytes(whole[: len(whole) * 3 // 4])
+    with breaking(service, [len(whole) * 2 // 3] * 9) as there:
+        # Had it begun anew, it would never have come to its end.
+        assert tsa("-o", tmp_path / "again", url=there)[0] == 0
+    assert (tmp_path / "again").read_bytes() == whole
+
+
+@pytest.mark.parametrize("begin", ["other scope", "changed head", "garbage"])
+def test_the_beginning_of_another_bundle_is_not_gone_on_with(
+    service: Service, whole: bytes, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path, begin: str
+) -> None:
+    part = whole[: len(whole) * 3 // 4]
+    words: tuple[str, ...] = ()
+    match begin:
+        case "other scope":
+            words = ("--from", "2000-01-01")
+        case "changed head":
+            part = part.replace(b"README", b"REAPME", 2)
+        case "garbage":
+            part = part[:5000] + bytes(100_000)
+    (tmp_path / "again.part").write_bytes(part)
+    assert tsa("-o", tmp_path / "again", *words)[0] == 0
+    found = check(service, (tmp_path / "again").read_bytes())
+    assert ((tmp_path / "again").read_bytes() == whole) is (not words)
+    assert found["scope"] == (manifest(whole)["scope"] if not words else found["scope"])
+
+
+def test_a_service_that_always_breaks_off_is_given_up(
+    service: Service, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    with breaking(service, [3000] * 99) as there:
+        code, _, said = tsa("-o", tmp_path / "never", url=there)
+    assert (code, "broken off:" in said) == (3, True)
+    assert not (tmp_path / "never").exists()
+    assert (tmp_path / "never.part").exists()
+
+
+def test_the_checkpoint_needs_no_key(
+    service: Service,
+    tsa: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "checkpoint"
+    assert main(["ledger", "fetch", service.url.removesuffix("/tsa"), "--checkpoint", "-o", str(out)]) == 0
+    LogVerifier.parse(service.folder.log_keys.read_text()).check(out.read_bytes())
+    assert main(["ledger", "fetch", service.url.removesuffix("/tsa"), "-o", str(tmp_path / "x")]) == 3
+    assert "OPERATOR_KEY_WANTED" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+    assert tsa("-o", tmp_path / "x", url="http://127.0.0.1:1")[0] == 3
+    assert tsa("-o", tmp_path / "none" / "x")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        ("size=1", 404, "CHECKPOINT_UNKNOWN"),
+        (f"chunk=1&head={'0' * 64}", 412, "EXPORT_CHANGED"),
+        ("chunk=1", 412, "EXPORT_CHANGED"),
+        ("chunk=-1", 422, "REQUEST_INVALID"),
+        ("serial=XYZ", 422, "REQUEST_INVALID"),
+        ("serial=ab&since_us=3", 422, "REQUEST_INVALID"),
+        ("since_us=-1", 422, "REQUEST_INVALID"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(service: Service, asked: str, status: int, code: str) -> None:
+    headers = {"authorization": f"Bearer {service.operator_key}"}
+    answer = service.client.get(f"/api/v1/ledger/export?{asked}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert service.client.get(f"/api/v1/ledger/export?{asked}").status_code in {401, 422}
+
+
+def test_one_bundle_is_made_at_a_time(service: Service) -> None:
+    headers = {"authorization": f"Bearer {service.operator_key}"}
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(
+            threads.map(lambda _: service.client.get("/api/v1/ledger/export", headers=headers), range(2))
+        )
+    whole, busy = sorted(answers, key=lambda answer: answer.status_code)
+    check(service, whole.content)
+    assert (busy.status_code, busy.json()["code"]) == (503, "EXPORT_BUSY")
+    assert busy.headers["retry-after"]
+
+
+def test_a_bundle_that_nobody_waits_for_is_ended(service: Service) -> None:
+    url, key = "/api/v1/ledger/export", f"Bearer {service.operator_key}"
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(f"GET {url} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n".encode())
+        time.sleep(0.2)
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := service.client.get(url, headers={"authorization": key})).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+    check(service, answer.content)
