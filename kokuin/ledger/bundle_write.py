@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_form import Manifest, Part, Place, Rank, epoch_of, name_of, read_manifest
+from kokuin.ledger.bundle_form import Manifest, Part, Place, Rank, epoch_of, name_of
 from kokuin.ledger.bundle_plan import ExportError, ExportFault, note_of, stamp_octets
-from kokuin.ledger.bundle_read import BundleReader
 from kokuin.ledger.bundle_readme import README
-from kokuin.ledger.bundle_tar import BLOCK, BundleError, TarWriter
+from kokuin.ledger.bundle_tar import TarWriter
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.tiles import consistency_proof, subtree
 from kokuin.ledger.tlog_proof import encode_hashes
@@ -19,21 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kokuin.ledger.bundle_plan import BundlePlan, ChunkPlan
-    from kokuin.ledger.bundle_tar import Sink, Source
+    from kokuin.ledger.bundle_tar import Sink
     from kokuin.ledger.reader import Stored, StoreReader
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """Where an export goes on.
-
-    Attributes:
-        octets: how many of the unfinished file are kept.
-        chunk: number of the chunk that comes next.
-    """
-
-    octets: int
-    chunk: int
 
 
 class BundleWriter:
@@ -82,7 +67,7 @@ class BundleWriter:
         """
         tar = TarWriter(sink)
         if first == 0:
-            self._write_head(tar)
+            self.write_head(sink)
             if on_chunk is not None:
                 on_chunk()
         chunks = self._plan.chunks
@@ -96,12 +81,21 @@ class BundleWriter:
                 on_progress(at, size)
         tar.finish()
 
-    def goes_on_from(self, manifest: Manifest) -> bool:
-        """Say whether an unfinished bundle with this manifest is this one, begun at another moment."""
-        return replace(manifest, made=self.manifest.made) == self.manifest
+    def records(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[Stored]:
+        """Yield the records of the scope, without those whose retention is over.
 
-    def _write_head(self, tar: TarWriter) -> None:
-        plan = self._plan
+        Args:
+            on_progress: told after every chunk how many leaves are done, and of how many.
+        """
+        size = self._plan.checkpoint.size
+        for chunk in self._plan.chunks:
+            yield from (stored for stored in self._stored(chunk) if stored.leaf)
+            if on_progress is not None:
+                on_progress(size if chunk is self._plan.chunks[-1] else self._after(chunk), size)
+
+    def write_head(self, sink: Sink) -> None:
+        """Write what stands before the chunks."""
+        plan, tar = self._plan, TarWriter(sink)
         size = plan.checkpoint.size
         tar.add("README.txt", README)
         tar.add("manifest.json", self.manifest.encode())
@@ -160,30 +154,3 @@ class BundleWriter:
         except ValueError as error:
             # A row that is gone from the store is no leaf whose retention is over, and is not made one here.
             raise ExportError(ExportFault.STORE, f"leaves {start} to {stop - 1}: {error}") from error
-
-
-def find_resumption(part: Source, writer: BundleWriter) -> Resumption | None:
-    """Say where an unfinished export can go on; None when it is another one's, or has nothing to be kept.
-
-    The chunk that was begun last is written again. Those before it are on the disk: each was made durable
-    before the next was begun.
-
-    Args:
-        part: the octets of the unfinished file.
-        writer: of the bundle that is wanted.
-    """
-    begins: list[int] = []
-    same = False
-    reader = BundleReader(part, lambda _finding: None)
-    try:
-        for place in reader.places():
-            if place.rank == Rank.MANIFEST:
-                manifest = read_manifest(reader.whole())
-                same = manifest is not None and writer.goes_on_from(manifest)
-            elif place.rank == Rank.CHUNK and place.minor == Part.HASHES:
-                begins.append(reader.at - BLOCK)
-    except BundleError:
-        # It ends somewhere: that is what it is unfinished for.
-        pass
-    chunk = len(begins) - 1
-    return Resumption(begins[chunk], chunk) if same and 0 < chunk < writer.manifest.chunks else None

@@ -23,7 +23,7 @@ from tests.ledger import exported
 from tests.ledger.notes import log, verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from kokuin.ledger.bundle_check import BundleVerdict

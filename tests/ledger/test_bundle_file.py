@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.ledger import bundle_plan, schema
-from kokuin.ledger.bundle_file import part_of, write_bundle, write_file
+from kokuin.ledger.bundle_file import find_begun, goes_on, part_of, write_bundle, write_file
 from kokuin.ledger.bundle_form import Scope
 from kokuin.ledger.reader import LedgerReader
 from kokuin.trust.report import Indication
@@ -17,8 +17,12 @@ from tests.ledger import exported
 from tests.ledger.bundle_mutations import members, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from kokuin.ledger.bundle_write import BundleWriter
+
+    Listener = Callable[[int, int], None]
 
 SIZE = 90
 
@@ -47,7 +51,7 @@ class _StoppedError(Exception):
     pass
 
 
-def stop_after(chunks: int) -> object:
+def stop_after(chunks: int) -> Listener:
     """Return a listener that breaks off after so many chunks."""
     count = iter(range(chunks))
 
@@ -56,6 +60,14 @@ def stop_after(chunks: int) -> object:
             raise _StoppedError
 
     return listen
+
+
+def export_to(path: Path, writer: BundleWriter, on_progress: Listener | None = None) -> bool:
+    """Export, going on with what is there of it; return whether there was some of it."""
+    begun = find_begun(path)
+    resumed = begun is not None and goes_on(begun, writer)
+    write_bundle(path, writer, begun if resumed else None, on_progress)
+    return resumed
 
 
 SCOPES = [Scope(), Scope("range", 7, 71), Scope("selection", by="tenant", value="beta")]
@@ -68,10 +80,10 @@ def test_an_export_goes_on_where_it_broke_off(
 ) -> None:
     path = tmp_path / "bundle"
     with pytest.raises(_StoppedError):
-        write_bundle(path, exported.writer(reader, scope), stop_after(chunks))  # type: ignore[arg-type]
+        export_to(path, exported.writer(reader, scope), stop_after(chunks))
     assert not path.exists()
     done: list[int] = []
-    resumed = write_bundle(path, exported.writer(reader, scope), lambda at, _size: done.append(at))
+    resumed = export_to(path, exported.writer(reader, scope), lambda at, _size: done.append(at))
     assert resumed is (chunks > 0)
     assert path.read_bytes() == exported.export(ledger, scope)
     assert not part_of(path).exists()
@@ -87,7 +99,7 @@ def test_wherever_the_unfinished_file_ends_the_export_is_whole(
         path = tmp_path / f"bundle-{cut}"
         # What a power failure leaves behind the last octets that were made durable is not known.
         part_of(path).write_bytes(whole[:cut] + bytes(700))
-        write_bundle(path, exported.writer(reader))
+        export_to(path, exported.writer(reader))
         assert path.read_bytes() == whole
 
 
@@ -102,7 +114,7 @@ def test_another_exports_unfinished_file_is_begun_anew(
         os.urandom(9000),
     ):
         part_of(path).write_bytes(other)
-        assert write_bundle(path, exported.writer(reader)) is False
+        assert export_to(path, exported.writer(reader)) is False
         assert path.read_bytes() == exported.export(ledger)
         path.unlink()
 
@@ -111,9 +123,9 @@ def test_nothing_is_overwritten(reader: LedgerReader, tmp_path: Path) -> None:
     path = tmp_path / "bundle"
     path.write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        write_bundle(path, exported.writer(reader))
+        export_to(path, exported.writer(reader))
     with pytest.raises(FileExistsError):
-        write_file(path, lambda _file: None)
+        write_file(path).__enter__()
     assert path.read_bytes() == b"mine"
 
 
@@ -127,7 +139,7 @@ def test_chunks_are_durable_before_the_next_is_begun(
 
     monkeypatch.setattr("kokuin.ledger.bundle_file.os.fsync", fsync)
     path = tmp_path / "bundle"
-    write_bundle(path, exported.writer(reader))
+    export_to(path, exported.writer(reader))
     writer = exported.writer(reader)
     ends = [0]
     writer.write(sink := io.BytesIO(), on_chunk=lambda: ends.append(len(sink.getvalue())))
