@@ -156,10 +156,14 @@ class Postgres:
         assert self._process is not None
         # Stopped first, so that it makes no new ones meanwhile.
         self._process.send_signal(signal.SIGSTOP)
-        for child in _children(self._process.pid):
+        children = _children(self._process.pid)
+        for child in children:
             os.kill(child, signal.SIGKILL)
         self._process.kill()
         self._process.wait(_PATIENCE)
+        # One that was writing to the disk dies only after it, and holds the memory that the next start wants.
+        while any(map(_lives, children)):
+            time.sleep(0.01)
 
     def restart(self) -> None:
         """Stop and start."""
@@ -255,6 +259,14 @@ def _children(parent: int) -> list[int]:
             if f"\nPPid:\t{parent}\n" in status.read_text(encoding="utf-8", errors="replace"):
                 found.append(int(status.parent.name))
     return found
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there and has memory, which one that nobody has buried has not."""
+    try:
+        return "\nVmSize:" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _give(path: Path, like: Path) -> None:
