@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import argparse
 
 ACTS = {
+    "check": "kokuin.cli.ledger_check",
     "create": "kokuin.cli.ledger_create",
+    "export": "kokuin.cli.ledger_export",
     "fetch": "kokuin.cli.ledger_fetch",
     "prove": "kokuin.cli.ledger_prove",
     "seal": "kokuin.cli.ledger_seal",
