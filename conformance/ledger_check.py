@@ -142,12 +142,19 @@ def open_token(token: bytes) -> tuple[bytes, bytes]:
     kind, wrapped = values(values(token, SEQUENCE)[0].content, 0, TAG_0)[:2]
     body = values(values(wrapped.content, SEQUENCE)[0].content, 0, SET, SEQUENCE, 0)
     info = values(values(body[2].content, 0, TAG_0)[1].content, OCTETS)[0].content
-    signers = []
-    for signer in values(body[-1].content, SEQUENCE):
-        kept = [each.octets for each in values(signer.content, 0, 0, SEQUENCE) if each.tag != TAG_1]
-        signers.append(der(SEQUENCE, *kept))
-    signed = der(SEQUENCE, *(each.octets for each in body[:-1]), der(SET, *signers))
-    return der(SEQUENCE, kind.octets, der(TAG_0, signed)), info
+    head = [each.octets for each in body[:-1]]
+
+    def joined(*, bare: bool) -> bytes:
+        signers = []
+        for signer in values(body[-1].content, SEQUENCE):
+            found = values(signer.content, 0, 0, SEQUENCE)
+            signers.append(der(SEQUENCE, *(each.octets for each in found if each.tag != TAG_1 or not bare)))
+        return der(SEQUENCE, kind.octets, der(TAG_0, der(SEQUENCE, *head, der(SET, *signers))))
+
+    hold(
+        joined(bare=False) == token, "a token has more than is looked at here"
+    )  # else it would be normalised
+    return joined(bare=True), info
 
 
 def unbase64(text: str) -> bytes:

@@ -145,7 +145,7 @@ def test_both_checkers_judge_the_same_of_damaged_bundles(ledger: Path, seed: int
     for number in range(MUTATIONS):
         mutation = mutator.next()
         ours = exported.codes(exported.check(mutation.octets)) - UNCOVERED
-        if ours == {"STAMP_UNREADABLE"}:
+        if ours and ours <= {"STAMP_UNREADABLE", "STAMP_FOREIGN"}:
             continue  # the small checker looks for the digest in a stamp, and not at its other fields
         theirs = says(mutation.octets)
         assert bool(ours) == bool(theirs), (number, mutation.act, mutation.target, ours, theirs)
