@@ -1,4 +1,4 @@
-"""`make fuzz`: hostile input against issuing in one process and against a served authority.
+"""`make fuzz`: hostile input against issuing in one process and over HTTP, damage against the ledger.
 
 Prints what was measured beside what is allowed, and exits with 1 when anything
 is above it. The inputs depend on `--seed` alone; a violation names its input.
@@ -15,7 +15,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokuin.ledger.reader import LedgerReader
+from kokuin.ledger.store_check import check_store
 from kokuin.service.responder import Responder
+from tests.ledger import store_mutations
+from tests.ledger.sound_store import fill
 from tests.mutators import Mutator
 from tests.requests import bombs, foreign_requests, valid_requests
 from tests.responses import check_response
@@ -69,6 +73,8 @@ def main() -> int:
             issuer = make_issuer(root / "in-process")
             _in_process(report, issuer, options)
             _bombs(report, issuer)
+        if options.ledger:
+            _ledger(report, root / "ledger", options)
         if options.http:
             _http(report, root / "http", options)
         if not options.no_floods:
@@ -81,6 +87,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
+    parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")
+    parser.add_argument("--records", type=int, default=10_000, help="of that ledger")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the inputs")
     parser.add_argument("--workers", type=int, default=1, help="of `tsa serve`")
     parser.add_argument("--corpus", type=Path, help="folder with *.tsq of other programs, to start from too")
@@ -134,6 +142,26 @@ async def _time_bombs(issuer: Issuer) -> dict[str, float]:
         assert not check_response(answer.body, octets)
         medians[name] = sorted(taken)[4] * 1e3
     return medians
+
+
+def _ledger(report: Report, root: Path, options: argparse.Namespace) -> None:
+    """Damage copies of a ledger in every way: it must be found under its name, and where it is."""
+    root.mkdir()
+    sound = fill(root / "sound", options.records)
+    started, cpu = time.monotonic(), time.process_time()
+    with LedgerReader(sound.path) as reader:
+        verdict = check_store(reader, sound.keys, sound.log)
+    taken = time.process_time() - cpu
+    found = f"{verdict.size} records in {taken:.2f} s, {verdict.size / taken:,.0f}/s"
+    report.line("ledger: sound, and its check", found, "passes", good=verdict.passed)
+    wrong = [
+        f"{name}: {complaint}"
+        for name, complaint in store_mutations.run(sound, root / "copy", options.ledger, options.seed)
+        if complaint
+    ]
+    count = f"{options.ledger} in {time.monotonic() - started:.0f} s"
+    report.line("ledger: damage found under its name", count, "all", good=not wrong)
+    report.violations(wrong)
 
 
 def _http(report: Report, root: Path, options: argparse.Namespace) -> None:

@@ -153,16 +153,19 @@ def _read_good(octets: bytes) -> Mapping[str, LeafValue] | None:
 
 
 def _is_leaf(leaf: dict[str, object]) -> bool:
-    known = type(leaf.get("v")) is int and leaf["v"] == LEAF_VERSION
-    if not known or type(leaf.get("kind")) is not str or type(leaf.get("at")) is not int:
-        return False
     if not _are_names(tuple(leaf)):
         return False
-    for value in leaf.values():
-        kind = type(value)
-        if kind not in _PLAIN and not (isinstance(value, list) and all(type(item) is str for item in value)):
-            return False
-    return True
+    if type(leaf["v"]) is not int or leaf["v"] != LEAF_VERSION:
+        return False
+    if type(leaf["kind"]) is not str or type(leaf["at"]) is not int:
+        return False
+    if _PLAIN.issuperset(map(type, leaf.values())):
+        return True
+    return all(type(value) in _PLAIN or _are_strings(value) for value in leaf.values())
+
+
+def _are_strings(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is str for item in value)
 
 
 def _read_any(octets: bytes) -> Mapping[str, LeafValue]:
@@ -198,7 +201,7 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 @lru_cache(maxsize=256)
 def _are_names(names: tuple[str, ...]) -> bool:
-    return all(_NAME.fullmatch(name) for name in names)
+    return _OWN_NAMES.issubset(names) and all(_NAME.fullmatch(name) for name in names)
 
 
 def _check_value(value: object) -> None:

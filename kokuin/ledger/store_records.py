@@ -178,7 +178,7 @@ class RecordWatch:
 
     def _note(self, index: int, fields: Mapping[str, Any]) -> None:
         seen = self.seen
-        seen.at = max(seen.at, fields["at"])
+        seen.at = fields["at"]
         if fields.get("self") is not True:
             seen.acted = seen.acted_at_most = index + 1
         if "unit" in fields:

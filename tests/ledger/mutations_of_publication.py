@@ -8,6 +8,7 @@ from kokuin.ledger.store_faults import StoreFault
 from tests.ledger.notes import log
 from tests.ledger.sound_store import START_US, cosign, stamp_over
 from tests.ledger.store_hand import ANY, Expected, must
+from tests.trust.forge import pki
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,8 @@ def checkpoint_truncate(hand: Hand) -> Expected:
     return must(*_CHECKPOINT)
 
 
+_SIGNATURE = 64
+"""Last octets of a stamp, all of its signature."""
 _COSIGNED = (StoreFault.COSIGNATURE_WRONG, StoreFault.COSIGNATURE_MISSING)
 
 
@@ -103,8 +106,14 @@ def cosignature_truncate(hand: Hand) -> Expected:
 
 
 def stamp_flip(hand: Hand) -> Expected:
+    """In the certificate or the signature: some octets of a CMS object say nothing, whoever changes them."""
     size = hand.some("stamp")[0]
-    hand.set("stamp", "der", hand.flip(hand.get("stamp", "der", "size", size)), "size", size)
+    der = hand.get("stamp", "der", "size", size)
+    start = der.index(pki().unit.der)
+    parts = (der[:start], pki().unit.der, der[start + len(pki().unit.der) : -_SIGNATURE], der[-_SIGNATURE:])
+    flipped = hand.chance.choice((1, 3))
+    octets = b"".join(hand.flip(part) if at == flipped else part for at, part in enumerate(parts))
+    hand.set("stamp", "der", octets, "size", size)
     return must(StoreFault.STAMP_WRONG)
 
 

@@ -55,7 +55,7 @@ def attempt(sound: SoundStore, place: Path, name: str, seed: str) -> str:
 def mutate(store: SoundStore, name: str, seed: str) -> Expected:
     """Damage a copy of a store."""
     with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.executescript("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")
         return MUTATIONS[name](Hand(store, connection, f"{name} {seed}"))
 
 
