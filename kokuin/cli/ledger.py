@@ -11,11 +11,18 @@ if TYPE_CHECKING:
     import argparse
 
 ACTS = {
+    "annotate": "kokuin.cli.ledger_annotate",
+    "backup": "kokuin.cli.ledger_backup",
     "check": "kokuin.cli.ledger_check",
     "create": "kokuin.cli.ledger_create",
     "export": "kokuin.cli.ledger_export",
     "fetch": "kokuin.cli.ledger_fetch",
     "prove": "kokuin.cli.ledger_prove",
+    "prune": "kokuin.cli.ledger_prune",
+    "recover": "kokuin.cli.ledger_recover",
+    "redact": "kokuin.cli.ledger_redact",
+    "reenter": "kokuin.cli.ledger_reenter",
+    "restore": "kokuin.cli.ledger_restore",
     "seal": "kokuin.cli.ledger_seal",
     "search": "kokuin.cli.ledger_search",
     "witness": "kokuin.cli.ledger_witness",

@@ -35,12 +35,12 @@ def ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, An
         raise CommandError("cli.folder", reason=error) from None
 
 
-def tell(arguments: argparse.Namespace, answer: dict[str, Any]) -> int:
+def tell(arguments: argparse.Namespace, answer: dict[str, Any], sentence: str = "done") -> int:
     """Print an answer; exit 0 when it was done, 1 when it was refused."""
     if arguments.json:
         write([json.dumps(answer, indent=2, ensure_ascii=False)])
     elif answer["ok"]:
-        write([text(arguments.lang, f"ledger.{arguments.act}.done", **answer)])
+        write([text(arguments.lang, f"ledger.{arguments.act}.{sentence}", **answer)])
     else:
         params = {"code": answer["code"], "detail": answer.get("detail", "")}
         write([text(arguments.lang, "ledger.refused", **params).rstrip()])

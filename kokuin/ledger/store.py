@@ -154,6 +154,26 @@ class SqliteStore:
         self.wal_octets += _PAGE * _COMMIT_PAGES
         return done
 
+    def erase(self, work: Callable[[Rows], T]) -> T:
+        """Do work as `transact` does, and leave what it deleted in no file of the ledger.
+
+        Raises:
+            WorkRefusedError: nothing was deleted, or it was and a reader keeps the write-ahead log from being
+                cut off, which the next call does; the work must bear being done again.
+            StoreLostError: the device failed.
+        """
+        try:
+            # Pages that are given free are overwritten; their former octets still stand in the log.
+            self.execute("PRAGMA secure_delete=ON")
+            done = self.transact(work)
+            busy = self.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        except sqlite3.Error as error:
+            raise WorkRefusedError(self._reason(error), str(error)) from error
+        if busy:
+            raise WorkRefusedError(AppendRefusal.UNAVAILABLE, "a reader holds the write-ahead log; try again")
+        self.wal_octets = 0
+        return done
+
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """Run one statement of a `transact`; `?` stands for a value."""
         return self._connection.execute(statement, values).fetchall()

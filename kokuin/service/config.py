@@ -27,12 +27,14 @@ from pydantic import (
 from kokuin.service.config_types import (  # noqa: TC001  # pydantic reads the annotations
     Count,
     Database,
+    LeafKind,
     Named,
     Oid,
     Origin,
     PlainPath,
     Port,
     Seconds,
+    Years,
 )
 from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
 from pqc.profiles import DEVELOPMENT_ARC, available
@@ -98,6 +100,17 @@ ClockTable = Annotated[dict[str, Any], AfterValidator(_clock_table)]
 """Fields of `tsa.clock.settings.ClockSettings`, each optional."""
 
 
+class Retention(_Table):
+    """For how many years the octets of records are kept, by kind; hash and place stay for ever."""
+
+    default_years: Years = 15
+    kinds: dict[LeafKind, Years] = Field(default_factory=dict)
+
+    def years(self, kind: str) -> int:
+        """Return the years of a kind of record."""
+        return self.kinds.get(kind, self.default_years)
+
+
 class Ledger(_Table):
     """The audit ledger: what its log is called, where its length is remembered, who may read its entries."""
 
@@ -107,6 +120,7 @@ class Ledger(_Table):
     high_water: PlainPath = Path("ledger/high-water")
     public_entries: bool = False
     seal_days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 30
+    retention: Retention = Retention()
     postgres: Database | None = None
     node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = "main"
 
@@ -171,7 +185,7 @@ class Config(_Table):
     pki: Literal["development", "operator"] = "operator"
     keys: PlainPath = Path("keys")
     passphrase_file: PlainPath | None = None
-    retention_years: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
+    retention_years: Years = 10
     server: Server = Server()
     unit: Unit = Unit()
     requests: Requests = Requests()

@@ -49,6 +49,8 @@ def _path(path: Path) -> Path:
 
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+Years = Annotated[int, Field(strict=True, ge=1, le=100)]
+LeafKind = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z]+)?$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Oid = Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d{0,9}))+$"), AfterValidator(_oid)]
 PlainPath = Annotated[Path, AfterValidator(_path)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kokuin.service.noting import annotate, redact
+from kokuin.service.pruning import prune
+from kokuin.service.reentering import reenter
 from kokuin.service.sealing import SEAL_ERRORS
 
 if TYPE_CHECKING:
@@ -50,4 +53,8 @@ async def _seal(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 _ACTS: dict[str, Callable[[Scene, Mapping[str, Any]], Awaitable[dict[str, Any]]]] = {
     SEAL: _seal,
+    "ledger.prune": prune,
+    "ledger.annotate": annotate,
+    "ledger.redact": redact,
+    "ledger.reenter": reenter,
 }

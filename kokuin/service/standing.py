@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
 
 _MAX_NOTE = 1 << 20
+_REMEDY = "; restore a newer copy, or `tsa ledger recover` goes on from what is left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ def require_within(reader: StoreReader, size: int, known: Known) -> None:
         OpenRefusedError: with `BEHIND`.
     """
     if known.size > size:
-        raise OpenRefusedError(OpenFault.BEHIND, f"{size} leaves, {known.source} says {known.size}")
+        raise OpenRefusedError(OpenFault.BEHIND, f"{size} leaves, {known.source} says {known.size}{_REMEDY}")
     if stored_root(reader, known.size) != known.root:
         raise OpenRefusedError(
-            OpenFault.BEHIND, f"another history before {known.size} than {known.source} says"
+            OpenFault.BEHIND, f"another history before {known.size} than {known.source} says{_REMEDY}"
         )

@@ -7,11 +7,13 @@ import base64
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
+from kokuin.service import pruning
 from kokuin.service.activation import load_installation
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
@@ -22,6 +24,7 @@ from kokuin.service.keeper_process import make_keeper
 from kokuin.service.operating import operate
 from kokuin.service.ports import WorkerReport
 from kokuin.service.principal import Principal
+from kokuin.service.recovering import recover
 from kokuin.service.responder import Responder
 from kokuin.service.restoring import open_backup, restore
 from pqc.envelope_suites import KemKind
@@ -30,7 +33,9 @@ from pqc.kem_files import public_pem
 from pqc.profiles import load_shipped
 from tests.docs.markdown import literals, read, table_from
 from tests.requests import valid_requests
+from tests.service.epochs import Desked
 from tests.service.operator_ca import OperatorCa
+from tests.service.recoveries import Lost
 from tests.units import load_configured_unit
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockFault
@@ -104,6 +109,9 @@ async def _switch(keeper: Keeper, folder: DataFolder, clock: ClockReader) -> Non
 async def _tend(keeper: Keeper) -> None:
     """Do to the ledger what operators do to it."""
     assert (await keeper.ask("ledger.seal", {"actor": "owner"}))["ok"]
+    noted = await keeper.ask("ledger.annotate", {"index": 0, "text": "Murasaki", "actor": "owner"})
+    words = {"index": noted["index"], "reason": "asked for", "actor": "owner"}
+    assert (await keeper.ask("ledger.redact", words))["ok"]
 
 
 async def _propose(folder: DataFolder) -> None:
@@ -128,6 +136,21 @@ def _all(folder: DataFolder) -> list[Mapping[str, object]]:
         return [read_leaf(stored.leaf) for stored in reader.walk()]
 
 
+def _prune_and_reenter(folder: DataFolder) -> list[Mapping[str, object]]:
+    """Lose records and recover; then let all retention be over."""
+    lost = Lost(folder)
+    recover(folder, load_config(folder.root, {}))
+    desked = Desked(folder)
+    words = [base64.b64encode(each).decode() for each in lost.tokens[0]]
+    assert desked.ask("ledger.reenter", token=words[0], proof=words[1])["ok"]
+    assert desked.ask("ledger.seal")["ok"]
+    found = desked.leaves("tst.reentered")
+    with mock.patch.object(pruning, "YEAR_US", 0):
+        assert desked.ask("ledger.prune")["done"]
+    desked.end()
+    return found + desked.leaves("ledger.pruned")
+
+
 @pytest.fixture(scope="module")
 def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object]]:
     root: Path = tmp_path_factory.mktemp("leaves") / "data"
@@ -136,7 +159,9 @@ def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object
     asyncio.run(_every_kind(folder))
     fresh = DataFolder(root.with_name("restored"))
     _certify_and_back_up(folder, fresh)
-    return _all(folder) + _all(fresh)
+    lossy = root.with_name("lossy")
+    initialise(InitRequest(lossy))
+    return _all(folder) + _all(fresh) + _prune_and_reenter(DataFolder(lossy))
 
 
 def _described() -> dict[str, set[str]]:

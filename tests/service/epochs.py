@@ -37,7 +37,12 @@ class Desked:
             epoch = epoch_on_record(reader)
         store = SqliteStore(folder.ledger)
         signer = open_log_signer(folder, self.config, store.head.epoch, None)
-        self.journal = Committer(store, capacity=4096, clock_ns=time.time_ns, on_fatal=self.fatal.append)
+        self.journal = Committer(
+            store,
+            capacity=4096,
+            clock_ns=lambda: time.time_ns(),  # noqa: PLW0108  # tests set it forward
+            on_fatal=self.fatal.append,
+        )
         if epoch is None:
             asyncio.run(record_first_epoch(self.journal, signer))
         self.desk = LedgerDesk(

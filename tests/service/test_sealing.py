@@ -1,4 +1,4 @@
-"""Seals: other hashes over the same leaves, new keys for the next epoch; every crash on the way is taken up."""
+"""Seals: other hashes over the same leaves, new keys for the next epoch; any crash on the way is taken up."""
 
 from __future__ import annotations
 

@@ -156,6 +156,7 @@ class Order:
     version: int = 1
     imprint_oid: str = DIGEST_BY_NAME["sha256"].oid
     imprint: bytes = hashlib.sha256(DATA).digest()
+    serial: int = 4711
     gen_us: int = NOW_US
     gen_time: bytes | None = None
     accuracy: bytes = encode.sequence(encode.integer(1))
@@ -216,7 +217,7 @@ class Order:
             encode.integer(self.version),
             encode.oid(POLICY),
             encode.sequence(encode.sequence(encode.oid(self.imprint_oid)), encode.octet_string(self.imprint)),
-            encode.integer(4711),
+            encode.integer(self.serial),
             encode.generalized_time(self.gen_us)
             if self.gen_time is None
             else encode.tlv(0x18, self.gen_time),

@@ -66,6 +66,8 @@ def count_tokens(reader: StoreReader) -> TokenCounts:
     sums: dict[tuple[str, tuple[str, ...], str, str], list[int]] = {}
     tokens = apart = unreadable = 0
     for stored in reader.walk(0, size, tokens=False):
+        if not stored.leaf:
+            continue  # its retention is over
         leaf = leaf_fields(stored.leaf)
         if leaf is None:
             unreadable += 1

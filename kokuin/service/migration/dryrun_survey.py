@@ -121,6 +121,8 @@ def survey(
     for stored in reader.walk(0, found.leaves):
         if stored.index % _STEP == 0:
             progress(stored.index, found.leaves)
+        if not stored.leaf:
+            continue  # its retention is over
         leaf = leaf_fields(stored.leaf)
         if leaf is None:
             found.unreadable += 1

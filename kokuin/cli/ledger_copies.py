@@ -1,0 +1,52 @@
+"""What making and restoring copies of the ledger have in common."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import text, write
+from kokuin.cli.outcome import CommandError, Exit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+
+
+def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataFolder, Config], int]) -> int:
+    """Do it with the folder of `--dir`; a refusal is printed, exit 1.
+
+    Raises:
+        CommandError: folder or file cannot be used.
+    """
+    from kokuin.service.config import load_config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.errors import START_ERRORS
+    from kokuin.service.ledger_backup import BackupError
+
+    folder = DataFolder(arguments.dir)
+    try:
+        folder.check_format()
+        return do(arguments, folder, load_config(folder.root, dict(os.environ)))
+    except BackupError as error:
+        refused = text(arguments.lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
+        answer = {"ok": False, "code": error.code, "detail": error.detail}
+        write([json.dumps(answer, indent=2, ensure_ascii=False) if arguments.json else refused])
+        return Exit.FAILED
+    except START_ERRORS as error:
+        raise CommandError("cli.folder", reason=error) from None
+    except OSError as error:
+        raise CommandError("ledger.recover.file", path=error.filename, reason=error.strerror) from None
+
+
+def show(arguments: argparse.Namespace, sentence: str, code: Exit, **shown: object) -> int:
+    """Print what came of it, and return the exit code."""
+    if arguments.json:
+        write([json.dumps({"ok": code is Exit.PASSED, **shown}, indent=2, ensure_ascii=False)])
+    else:
+        write([text(arguments.lang, f"ledger.{arguments.act}.{sentence}", **shown)])
+    return code
