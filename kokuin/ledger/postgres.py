@@ -67,6 +67,7 @@ class PostgresStore:
         """
         self._dsn = dsn
         self._node = node
+        self._begin_text = begin(node)
         self.head = Head(0, 0, 0, 0)
         self.highest_gen: Mapping[str, int] = MappingProxyType({})
         self._link = self._open()
@@ -176,7 +177,7 @@ class PostgresStore:
 
     def _enter(self, link: Link) -> tuple[Any, ...]:
         """Begin a transaction, wait for the other nodes, and return settings and head."""
-        rows = link.run(begin(self._node))
+        rows = link.run(self._begin_text)
         if not rows:
             raise OpenRefusedError(OpenFault.INCONSISTENT, "no head")
         return rows[0]
