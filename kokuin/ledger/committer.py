@@ -100,6 +100,7 @@ class Committer:
         self._works: deque[_Work[Any]] = deque()
         self._sleeping = False
         self._closed = False
+        self._held = ""
         self._thread = Thread(target=self._run, name="ledger-committer", daemon=True)
         self._thread.start()
 
@@ -130,6 +131,10 @@ class Committer:
         Refused with `STALE_EPOCH` unless `new_epoch` follows the one in force.
         """
         return self._enqueue(_Waiting(Append((record,), new_epoch=new_epoch)))
+
+    def hold(self, reason: str) -> None:
+        """Refuse every append that brings a token, as `UNAVAILABLE`; an empty reason takes them again."""
+        self._held = reason
 
     @property
     def head(self) -> Head:
@@ -180,6 +185,8 @@ class Committer:
     def _enqueue(self, waiting: _Waiting) -> _Waiting:
         if len(waiting.append.records) > MAX_BATCH:
             refused = Refused(AppendRefusal.LEAF_TOO_LARGE, f"more than {MAX_BATCH} records")
+        elif self._held and any(record.token is not None for record in waiting.append.records):
+            refused = Refused(AppendRefusal.UNAVAILABLE, self._held)
         else:
             with self._changed:
                 if self._closed:

@@ -34,6 +34,7 @@ from kokuin.service.config_types import (  # noqa: TC001  # pydantic reads the a
     PlainPath,
     Port,
     Seconds,
+    WebAddress,
     Years,
 )
 from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
@@ -100,6 +101,21 @@ ClockTable = Annotated[dict[str, Any], AfterValidator(_clock_table)]
 """Fields of `tsa.clock.settings.ClockSettings`, each optional."""
 
 
+class Stamps(_Table):
+    """Time-stamps over the log's checkpoints: by an outside authority, by a second unit of this service."""
+
+    every_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
+    url: WebAddress | None = None
+    trust: PlainPath | None = None
+    unit: Named | None = None
+
+    @model_validator(mode="after")
+    def _is_trusted(self) -> Self:
+        if (self.url is None) != (self.trust is None):
+            raise ValueError("url and trust, a file with the authority's root, go together")
+        return self
+
+
 class Retention(_Table):
     """For how many years the octets of records are kept, by kind; hash and place stay for ever."""
 
@@ -119,6 +135,10 @@ class Ledger(_Table):
     origin: Origin = "kokuin.invalid/log"
     high_water: PlainPath = Path("ledger/high-water")
     public_entries: bool = False
+    witnesses: PlainPath | None = None
+    witness_seconds: Seconds = 10.0
+    witness_strict: bool = False
+    stamps: Stamps = Stamps()
     seal_days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 30
     retention: Retention = Retention()
     postgres: Database | None = None
@@ -251,8 +271,23 @@ def _absolute(config: Config, folder: Path) -> dict[str, object]:
     issue = config.policy.issue
     if issue not in shipped_policies():
         issue = str((folder / issue).resolve())
-    ledger = config.ledger.model_copy(update={"high_water": (folder / config.ledger.high_water).resolve()})
-    return {**absolute, "signers": signers, "policy": Policies(issue=issue), "ledger": ledger}
+    return {
+        **absolute,
+        "signers": signers,
+        "policy": Policies(issue=issue),
+        "ledger": _ledger(config, folder),
+    }
+
+
+def _ledger(config: Config, folder: Path) -> Ledger:
+    ledger = config.ledger
+    update: dict[str, object] = {"high_water": (folder / ledger.high_water).resolve()}
+    if ledger.witnesses is not None:
+        update["witnesses"] = (folder / ledger.witnesses).resolve()
+    if ledger.stamps.trust is not None:
+        trust = (folder / ledger.stamps.trust).resolve()
+        update["stamps"] = ledger.stamps.model_copy(update={"trust": trust})
+    return ledger.model_copy(update=update)
 
 
 def _absolute_signer(table: Pkcs11Key | LiboqsKey, folder: Path) -> Pkcs11Key | LiboqsKey:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -42,6 +43,20 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def web_address(text: str) -> str:
+    """Return a URL over http or https, without a user, a query and a fragment.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("no http or https URL")
+    if parts.username is not None or parts.query or parts.fragment or parts.port == 0:
+        raise ValueError("a URL has no user, query or fragment here")
+    return text
+
+
 def _path(path: Path) -> Path:
     _no_nul(str(path))
     return path
@@ -53,6 +68,7 @@ Years = Annotated[int, Field(strict=True, ge=1, le=100)]
 LeafKind = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z]+)?$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Oid = Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d{0,9}))+$"), AfterValidator(_oid)]
+WebAddress = Annotated[str, AfterValidator(web_address)]
 PlainPath = Annotated[Path, AfterValidator(_path)]
 Database = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_without_password)]
 Origin = Annotated[str, Field(max_length=200), AfterValidator(_origin)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ class Health:
         clock: the monitor's newest verdict, None before the first poll.
         leaves: in the ledger.
         lag_s: how long the oldest append has been waiting, seconds.
+        unwitnessed_since: since when a checkpoint has wanted its quorum of witnesses, microseconds since 1970
+            UTC; None when none does.
         active: digest and epoch of what is in force.
         snapshot: what is in force.
         workers: names of those that have reported.
@@ -36,6 +39,7 @@ class Health:
     clock: ClockVerdict | None
     leaves: int
     lag_s: float
+    unwitnessed_since: int | None
     active: ActiveConfiguration
     snapshot: Snapshot
     workers: tuple[str, ...]
@@ -60,6 +64,7 @@ class Health:
         plain = {
             metrics.LEDGER_SIZE: self.leaves,
             metrics.LEDGER_LAG: self.lag_s,
+            metrics.UNWITNESSED: self._unwitnessed_s(),
             metrics.READY: float(self.readiness.ready),
             metrics.WORKERS: len(self.workers),
         }
@@ -71,6 +76,10 @@ class Health:
             metrics.KEY_END: {(unit,): end / 1e6 for unit, end in self.key_ends.items()}
         }
         return gauges | {name: {(): float(value)} for name, value in plain.items()}
+
+    def _unwitnessed_s(self) -> float:
+        since = self.unwitnessed_since
+        return 0.0 if since is None else max(0.0, time.time() - since / 1e6)
 
 
 def clock_state(verdict: ClockVerdict) -> dict[str, Any]:

@@ -25,7 +25,9 @@ from kokuin.service.opening import open_ledger
 from kokuin.service.ports import Push, Readiness
 from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.recording import Recorder
+from kokuin.service.stamp_sources import Present
 from kokuin.service.switching import Switchboard
+from kokuin.service.vouching import Vouching
 from kokuin.service.worker_reports import WorkerReports
 from kokuin.trust.records import (
     CLOCK_FIT,
@@ -138,6 +140,16 @@ class Keeper:
             self.journal,
             opened.signer,
             self._records,
+            vouching=lambda publisher: Vouching(
+                self._folder,
+                self._config,
+                self.journal,
+                publisher,
+                self._records,
+                opened.witnesses,
+                self._present,
+                on_problem=self._publish,
+            ),
             on_problem=self._publish,
             on_fatal=self._on_fatal,
         )
@@ -233,8 +245,14 @@ class Keeper:
         fault = self._clock.fault(self._highest_gen())
         if fault is not None:
             problems.append(fault.value)
-        problems += [problem for problem in (self._ledger.problem, self._log.problem) if problem]
-        return Readiness((*problems, *self._reports.problems()))
+        if self._ledger.problem:
+            problems.append(self._ledger.problem)
+        return Readiness((*problems, *self._log.problems, *self._reports.problems()))
+
+    def _present(self) -> Present:
+        """What a unit issues under now; for stamps by a unit of this service."""
+        floors = dict(self.journal.highest_gen())
+        return Present(self.switchboard.snapshot, self._active, self._clock.verdict, floors)
 
     def _highest_gen(self) -> int:
         """Highest genTime that the ledger holds of the units at work, microseconds since 1970 UTC."""
@@ -281,6 +299,7 @@ class Keeper:
             clock=self._clock.verdict,
             leaves=self.journal.size,
             lag_s=self.journal.lag(),
+            unwitnessed_since=self._log.unwitnessed_since,
             active=self._active,
             snapshot=self.switchboard.snapshot,
             workers=self._reports.workers,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.recording import Recorder
+    from kokuin.service.vouching import Vouching
 
 SEAL_SECONDS = 300.0
 """How often it is looked whether an epoch is to be sealed."""
@@ -43,27 +44,38 @@ class LedgerDesk:
         *,
         on_problem: Callable[[], None],
         on_fatal: Callable[[str], None],
+        vouching: Callable[[Publisher], Vouching] | None = None,
     ) -> None:
         """Args: folder and settings; the ledger's writer; its epoch's keys; what makes and writes leaves.
 
         Without keys nothing is published until an act wants it: the next service does that. `on_problem` is
-        told whenever `problem` changed, `on_fatal` that this process must end now.
+        told whenever `problem` changed, `on_fatal` that this process must end now. `vouching` makes those
+        who ask others to vouch for what a publisher shows.
         """
         self._folder, self._config, self._journal = folder, config, journal
         self._on_problem, self._on_fatal = on_problem, on_fatal
         self.publisher = None if signer is None else self._new_publisher(signer)
+        self._vouching = None if self.publisher is None or vouching is None else vouching(self.publisher)
         self._sealer = Sealer(folder, config, journal, records, self._publisher)
         self._scene = Scene(folder, config, journal, records, self._sealer)
 
     @property
-    def problem(self) -> str:
-        """Code of what is wrong with the log's publication; empty when nothing is."""
-        return "" if self.publisher is None else self.publisher.problem
+    def problems(self) -> tuple[str, ...]:
+        """Codes of what is wrong with the log: its publication, and what its witnesses say."""
+        publishing = "" if self.publisher is None else self.publisher.problem
+        vouching = "" if self._vouching is None else self._vouching.problem
+        return tuple(code for code in (publishing, vouching) if code)
+
+    @property
+    def unwitnessed_since(self) -> int | None:
+        """See `Witnessing.unwitnessed_since`."""
+        return None if self._vouching is None else self._vouching.unwitnessed_since
 
     async def run(self) -> None:
-        """Publish checkpoints and seal epochs for ever."""
+        """Publish checkpoints, have them vouched for, and seal epochs for ever."""
         if self.publisher is not None:
-            await asyncio.gather(self.publisher.run(), self._seal_when_due())
+            asked = [] if self._vouching is None else [self._vouching.run()]
+            await asyncio.gather(self.publisher.run(), self._seal_when_due(), *asked)
 
     async def stop(self) -> None:
         """Publish what the last appends brought."""
@@ -120,5 +132,6 @@ class LedgerDesk:
             "size": head.size,
             "root": head.root.hex(),
             "published": None if published is None else {"size": published.size, "at": published.at},
-            "problem": self.problem,
+            "problems": list(self.problems),
+            **({} if self._vouching is None else self._vouching.status()),
         }

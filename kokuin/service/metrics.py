@@ -37,6 +37,9 @@ SECONDS = MetricName("kokuin_tsa_answer_seconds", "From the whole request to its
 TRANSPORT = MetricName("kokuin_http_refusals", "Requests ended by the transport, by code.", ("code",))
 LEDGER_SIZE = MetricName("kokuin_ledger_leaves", "Leaves in the ledger.")
 LEDGER_LAG = MetricName("kokuin_ledger_lag_seconds", "How long the oldest append has been waiting.")
+UNWITNESSED = MetricName(
+    "kokuin_ledger_unwitnessed_seconds", "How long a checkpoint has wanted its quorum of witnesses."
+)
 CLOCK_FIT = MetricName("kokuin_clock_fit", "1 when time-stamps may be issued by the clock.")
 CLOCK_OFFSET = MetricName("kokuin_clock_offset_seconds", "Estimated offset of the wall clock from UTC.")
 CLOCK_UNCERTAINTY = MetricName("kokuin_clock_uncertainty_seconds", "Bound of that estimate's error.")
@@ -50,6 +53,7 @@ COUNTERS = (ANSWERS, TRANSPORT)
 GAUGES = (
     LEDGER_SIZE,
     LEDGER_LAG,
+    UNWITNESSED,
     CLOCK_FIT,
     CLOCK_OFFSET,
     CLOCK_UNCERTAINTY,

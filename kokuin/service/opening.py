@@ -24,6 +24,8 @@ from kokuin.service.profile_view import Schedule
 from kokuin.service.snapshot import SnapshotFolder
 from kokuin.service.standing import require_not_behind
 from kokuin.service.units import read_passphrase
+from kokuin.service.witness_client import read_witnesses
+from kokuin.service.witness_standing import require_not_behind_witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
+    from kokuin.service.witness_client import Witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Opened:
         active: its digest and epoch; the digest is empty when it could not be brought into force.
         stopped_by_clock: issuing was stopped before, and nobody let it go on.
         pending: the switch that is still to come.
+        witnesses: whom the settings name; None where nobody serves, too.
     """
 
     journal: Committer
@@ -53,6 +57,7 @@ class Opened:
     active: ActiveConfiguration
     stopped_by_clock: bool
     pending: Schedule | None
+    witnesses: Witnesses | None
 
 
 async def open_ledger(
@@ -68,6 +73,7 @@ async def open_ledger(
 
     Raises:
         OpenRefusedError: the ledger cannot be opened.
+        ConfigError: the policy that names the witnesses cannot be used.
         ActivationError: what was in force cannot be read, or the ledger refused the configuration.
         UnitError, ProfileError: a unit, or the log's keys, are unfit; nothing was activated.
     """
@@ -78,6 +84,10 @@ async def open_ledger(
         stopped = stopped_by_clock(reader)
         pending = Schedule.pending(reader)
         epoch = epoch_on_record(reader)
+        witnesses = None
+        if serving and config.ledger.witnesses is not None:
+            witnesses = read_witnesses(config.ledger.witnesses)
+            await require_not_behind_witnesses(folder, config, reader, witnesses)
     signer = None
     if serving:
         passphrase = read_passphrase(config, dict(os.environ))
@@ -93,4 +103,4 @@ async def open_ledger(
     if fit:
         active = await activate(journal, snapshot, previous, {"act": ACT_START, "actor": "keeper"})
     snapshots.prune({*named, active.digest})
-    return Opened(journal, signer, snapshot, active, stopped, pending)
+    return Opened(journal, signer, snapshot, active, stopped, pending, witnesses)

@@ -73,6 +73,7 @@ class Publisher:
         self._files = LogFolder(folder.log)
         self._published: KeptCheckpoint | None = None
         self._since: int | None = None
+        self._halted = False
         self.problem = ""
         """Code of why checkpoints are not published; empty while they are."""
 
@@ -110,6 +111,8 @@ class Publisher:
     def _publish(self, covering: int) -> None:
         # Whoever was cancelled may still be at it in its thread.
         with self._one, open_reader(self._folder, self._config) as reader:
+            if self._halted:
+                return
             newest = newest_checkpoint(reader)
             # Read from the committed head alone: a root of what may yet be rolled back must never be signed.
             head = self._journal.head
@@ -117,6 +120,31 @@ class Publisher:
                 newest = self._sign(head)
             if newest is not None and newest != self._published:
                 self._show(reader, newest)
+
+    def show_again(self, kept: KeptCheckpoint) -> None:
+        """Publish a checkpoint with the cosignatures that are kept by now, unless a later one is published.
+
+        Raises:
+            OSError: the former file stays.
+            OpenRefusedError: the ledger cannot be read.
+        """
+        with self._one:
+            if kept == self._published:
+                with open_reader(self._folder, self._config) as reader:
+                    self._files.publish(with_cosignatures(kept.note, cosignatures(reader, kept.size)))
+
+    def halt(self, note: bytes) -> None:
+        """Sign and publish nothing more, and remember why: the next start must refuse this store.
+
+        Args:
+            note: a checkpoint that this log signed, and that this store does not begin with.
+
+        Raises:
+            OSError: it cannot be remembered; halted all the same.
+        """
+        with self._one:
+            self._halted = True
+            write_durably(self._config.ledger.high_water, note)
 
     def _sign(self, head: Head) -> KeptCheckpoint:
         if self._signer.origin != origin_of(self._config, head.epoch):

@@ -45,6 +45,14 @@ class Recorder:
         outcome: AppendOutcome = await asyncio.wrap_future(self.record(kind, fields))
         return not isinstance(outcome, Refused)
 
+    async def caused(self, kind: str, fields: Mapping[str, LeafValue], *with_it: Record) -> bool:
+        """Append what the service causes itself, and what stands or falls with it; False when refused."""
+        record = self.make(kind, fields)._replace(self_caused=True)
+        future = self._journal.append(*with_it, record)
+        future.add_done_callback(_log_refused)
+        outcome: AppendOutcome = await asyncio.wrap_future(future)
+        return not isinstance(outcome, Refused)
+
     def act(self, act: Act) -> None:
         """Append an act that was done."""
         self.record(act.kind, act.fields)

@@ -33,9 +33,12 @@ from pqc.kem_files import public_pem
 from pqc.profiles import load_shipped
 from tests.docs.markdown import literals, read, table_from
 from tests.requests import valid_requests
+from tests.service.authorities import FalseAuthority, answered, look, stamper
 from tests.service.epochs import Desked
 from tests.service.operator_ca import OperatorCa
 from tests.service.recoveries import Lost
+from tests.service.vouched import Vouched, policy, rounds
+from tests.service.witnesses import local_witness, served
 from tests.units import load_configured_unit
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockFault
@@ -131,6 +134,22 @@ def _certify_and_back_up(folder: DataFolder, fresh: DataFolder) -> None:
     restore(open_backup(base64.b64decode(answer["sealed"]), key), fresh)
 
 
+def _vouch(folder: DataFolder) -> None:
+    """Have a checkpoint cosigned by a witness, and stamped."""
+    beside = folder.root.with_name("beside")
+    beside.mkdir()
+    authority = FalseAuthority(load_configured_unit(folder, load_config(folder.root)).unit, answered)
+    with local_witness(beside / "w", "w.example", folder.log_keys) as witness, served(authority) as url:
+        settings = policy(beside / "policy", "quorum W", W=witness)
+        stamps = {"URL": url, "TRUST": str(folder.anchors)}
+        settings |= {f"TSA_LEDGER__STAMPS__{name}": value for name, value in stamps.items()}
+        life = Vouched(folder, settings)
+        asyncio.run(life.publisher.publish())
+        rounds(life.witnessing())
+        look(stamper(life))
+        life.close()
+
+
 def _all(folder: DataFolder) -> list[Mapping[str, object]]:
     with LedgerReader(folder.ledger) as reader:
         return [read_leaf(stored.leaf) for stored in reader.walk()]
@@ -159,6 +178,7 @@ def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object
     asyncio.run(_every_kind(folder))
     fresh = DataFolder(root.with_name("restored"))
     _certify_and_back_up(folder, fresh)
+    _vouch(folder)
     lossy = root.with_name("lossy")
     initialise(InitRequest(lossy))
     return _all(folder) + _all(fresh) + _prune_and_reenter(DataFolder(lossy))
