@@ -172,7 +172,9 @@ def existence(
 
 
 def in_ledger(rule: Rule, entry: Entry) -> Check:
-    """Return the check of a token whose record was found; one that was entered again is named as such."""
+    """Return the check of a token whose record was found, naming what is not as it was issued."""
+    if entry.other_form:
+        return rule.weak(Reason.LEDGER_OTHER_FORM, index=entry.index)
     if entry.old_origin is None:
         return rule.ok(index=entry.index)
     return rule.weak(

@@ -35,6 +35,8 @@ class Sought:
     Attributes:
         tok: SHA-256 of its DER without unsignedAttrs, hex.
         tok512: SHA-512 of the same.
+        tst: SHA-256 of its TSTInfo, hex.
+        tst512: SHA-512 of the same.
         serial: its serial number, hex.
         gen: its genTime, microseconds since 1970 UTC.
         accuracy: in microseconds; 0 when it states none.
@@ -43,6 +45,8 @@ class Sought:
 
     tok: str
     tok512: str
+    tst: str
+    tst512: str
     serial: str
     gen: int
     accuracy: int
@@ -62,6 +66,8 @@ class Sought:
         return cls(
             sha256(bare).hexdigest(),
             sha512(bare).hexdigest(),
+            sha256(facts.content).hexdigest(),
+            sha512(facts.content).hexdigest(),
             f"{info.serial:x}",
             info.gen_time.microseconds,
             0 if info.accuracy is None else max(info.accuracy.microseconds, 0),
@@ -81,22 +87,41 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The record of a token; `old_origin` and `old_index` say where a token stood that was entered again."""
+    """The record of a token.
+
+    Attributes:
+        index: of the record.
+        old_origin: of a token that was entered again: in which log it stood before.
+        old_index: and where.
+        other_form: whether the record is of the same TSTInfo in other CMS octets.
+    """
 
     index: int
     old_origin: str | None = None
     old_index: int | None = None
+    other_form: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Lower counts more: the very token before its content, its issue before its being entered again."""
+        return self.other_form, self.old_origin is not None
 
 
 def entry_of(sought: Sought, index: int, leaf: Mapping[str, LeafValue]) -> Entry | None:
-    """Return the entry when this leaf is the token's; both hashes must be, so that one may break."""
-    if leaf.get("tok") != sought.tok or leaf.get("tok512") != sought.tok512:
+    """Return the entry when this leaf is the token's; both hashes must be, so that one may break.
+
+    Attack on genuine tokens: certificates and lists in a token, its encoding, even the octets of an ECDSA
+    signature can be changed by whoever holds it, and it verifies as before (RFC 5652 §5.1). So the hashes of
+    the TSTInfo name it as well: it is what the authority said, and a thief who signs it again says the same.
+    """
+    other_form = (leaf.get("tok"), leaf.get("tok512")) != (sought.tok, sought.tok512)
+    if other_form and (leaf.get("tst"), leaf.get("tst512")) != (sought.tst, sought.tst512):
         return None
     if leaf["kind"] == TST_ISSUED:
-        return Entry(index)
+        return Entry(index, other_form=other_form)
     if leaf["kind"] == TST_REENTERED:
         origin, old = leaf.get("old_origin"), leaf.get("old_index")
-        return Entry(index, str(origin), old if isinstance(old, int) else -1)
+        return Entry(index, str(origin), old if isinstance(old, int) else -1, other_form)
     return None
 
 
@@ -131,7 +156,7 @@ class TokenSearch:
             self._begun = False
         self._next = index + 1
         entry = entry_of(self._sought, index, leaf)
-        if entry is not None and (self.entry is None or self.entry.old_origin is not None):
+        if entry is not None and (self.entry is None or entry.rank < self.entry.rank):
             self.entry = entry
         if leaf["kind"] != TST_ISSUED:
             return

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from asn1crypto import cms as peer  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Report, join
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
 from kokuin.verify.ledger_search import TokenSearch
-from kokuin.wire import encode
+from kokuin.wire import encode, oids
+from tests.der import tlv
 from tests.ledger.notes import log, verifier
 from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
@@ -22,8 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.verify.ledger_claim import BundleFacts
+    from tsa.unit import IssuedToken
 
 AUDITOR = Auditor(verifier(log()))
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 FORGED = issue(5.0, b"back-dated with the stolen key")
 """Signed with the unit's real key, outside the service: by itself it is as good as any."""
 
@@ -171,6 +178,74 @@ def reentered(token: bytes, at_s: float, **more: str | int) -> bytes:
     named = ledgers.sought(token)
     fields = {"tok": named.tok, "tok512": named.tok512, "old_origin": "log.example/kokuin/0", **more}
     return other_leaf("tst.reentered", at_s, old_index=7, **fields)
+
+
+def named_by_content(issued: IssuedToken) -> bytes:
+    """Return the leaf as the service makes it, with the hashes of the TSTInfo too."""
+    tst, tst512 = hashlib.sha256(issued.tst_info), hashlib.sha512(issued.tst_info)
+    return issued_leaf(issued, tst=tst.hexdigest(), tst512=tst512.hexdigest())
+
+
+def with_certificates(token: bytes) -> bytes:
+    """Add a certificate to the token as whoever keeps it may (RFC 5652 §5.1): no signature covers them."""
+    signed = peer.ContentInfo.load(token)["content"]
+    certificates = signed["certificates"].contents + ledgers.authority().certificate.der
+    fields = [signed[name].dump() for name in ("version", "digest_algorithms", "encap_content_info")]
+    body = tlv(0x30, *fields, tlv(0xA0, certificates), signed["signer_infos"].dump())
+    return tlv(0x30, encode.oid(oids.ID_SIGNED_DATA), tlv(0xA0, body))
+
+
+def signed_once_more(issued: IssuedToken) -> bytes:
+    """Negate s of the ECDSA signature: another signature, by nobody who has the key."""
+    info = peer.ContentInfo.load(issued.token)
+    signer = info["content"]["signer_infos"][0]
+    r, s = decode_dss_signature(signer["signature"].native)
+    signer["signature"] = encode_dss_signature(r, P256_ORDER - s)
+    changed: bytes = info.dump()
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda each: with_certificates(each.token), signed_once_more],
+    ids=["certificates", "signature"],
+)
+def test_a_genuine_token_in_another_form_is_not_accused(change: Callable[[IssuedToken], bytes]) -> None:
+    """Attack on the authority: whoever has a token changes what no signature covers and calls it forged."""
+    issued = genuine()[at(0)]
+    leaves = Ledger().leaves
+    leaves[at(0)] = named_by_content(issued)
+    changed = change(issued)
+    assert changed != issued.token
+    assert judge_token(changed, ledgers.context()).indication == "PASSED"
+    report = claim(changed, Ledger(leaves).read())
+    assert verdict(report) == ("PASSED", None, None)
+    check = report.checks[-1]
+    assert (check.status, check.reason, check.params) == ("weak", "LEDGER_OTHER_FORM", {"index": at(0)})
+    assert report.limits == LIMITS
+
+
+@pytest.mark.parametrize("name", ["tst", "tst512"])
+def test_one_hash_of_the_content_alone_does_not_name_a_token(name: str) -> None:
+    issued = genuine()[at(0)]
+    leaves = Ledger().leaves
+    leaves[at(0)] = named_by_content(issued).replace(
+        getattr(hashlib, {"tst": "sha256", "tst512": "sha512"}[name])(issued.tst_info).hexdigest().encode(),
+        b"0" * {"tst": 64, "tst512": 128}[name],
+    )
+    report = claim(with_certificates(issued.token), Ledger(leaves).read())
+    assert verdict(report) == ("FAILED", "SIG_CONSTRAINTS_FAILURE", "LEDGER_SERIAL_TAKEN")
+
+
+def test_the_record_of_the_very_form_counts_more_than_one_of_its_content() -> None:
+    """In whichever order they stand."""
+    issued = genuine()[at(0)]
+    changed = with_certificates(issued.token)
+    again = reentered(changed, 700)
+    report = claim(changed, Ledger([*Ledger().leaves[: at(0)], named_by_content(issued), again]).read())
+    assert (report.checks[-1].reason, report.subject["index"]) == ("LEDGER_REENTERED", at(0) + 1)
+    report = claim(changed, Ledger([*Ledger().leaves[: at(0)], again, named_by_content(issued)]).read())
+    assert (report.checks[-1].reason, report.subject["index"]) == ("LEDGER_REENTERED", at(0))
 
 
 def test_a_token_entered_again_after_a_recovery_passes_and_is_named_so() -> None:
@@ -344,7 +419,7 @@ def test_time_stamps_without_end_are_not_all_judged() -> None:
 def test_an_accuracy_beyond_all_time_is_never_covered() -> None:
     sought = ledgers.sought(FORGED.token)
     for accuracy in (10**12, 10**30):
-        boundless = type(sought)(sought.tok, sought.tok512, sought.serial, sought.gen, accuracy, sought.facts)
+        boundless = replace(sought, accuracy=accuracy)
         report = judge_claim(boundless, Ledger().read(range(1, 61)), AUDITOR, ledgers.context())
         assert verdict(report) == OPEN
 
