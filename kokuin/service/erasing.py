@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.faults import WorkRefusedError
@@ -28,18 +29,18 @@ async def erase(journal: Committer, work: Callable[[Rows], None]) -> None:
             every file after another attempt.
         StoreLostError: the device failed.
     """
-
-    def delete(store: LedgerStore) -> None:
-        if not isinstance(store, SqliteStore):
-            raise WorkRefusedError(AppendRefusal.UNAVAILABLE, "the ledger's role may only insert")
-        store.erase(work)
-
     for attempt in range(TRIES):
         try:
-            await asyncio.wrap_future(journal.work(delete))
+            await asyncio.wrap_future(journal.work(partial(_erase, work)))
         except WorkRefusedError:
             if attempt == TRIES - 1:
                 raise
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             return
+
+
+def _erase(work: Callable[[Rows], None], store: LedgerStore) -> None:
+    if not isinstance(store, SqliteStore):
+        raise WorkRefusedError(AppendRefusal.UNAVAILABLE, "the ledger's role may only insert")
+    store.erase(work)
