@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
+from kokuin.service.activation import ActivationError
 from kokuin.service.noting import annotate, redact
 from kokuin.service.pruning import prune
 from kokuin.service.reentering import reenter
 from kokuin.service.sealing import SEAL_ERRORS
+from kokuin.service.unit_errors import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -38,7 +42,12 @@ async def act(scene: Scene, operation: str, arguments: Mapping[str, Any]) -> dic
     do = _ACTS.get(operation)
     if do is None:
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
-    return await do(scene, arguments)
+    try:
+        return await do(scene, arguments)
+    except OpenRefusedError as error:
+        return {"ok": False, "code": error.fault.value, "detail": str(error)}
+    except (sqlite3.Error, ActivationError, UnitError) as error:
+        return {"ok": False, "code": OpenFault.UNREADABLE.value, "detail": str(error)}
 
 
 async def _seal(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,15 @@ class SealError(Exception):
     """An epoch could not be sealed now; what was done stands, and is gone on with."""
 
 
-SEAL_ERRORS = (SealError, RootsError, OpenRefusedError, ActivationError, UnitError, OSError)
+SEAL_ERRORS = (
+    SealError,
+    RootsError,
+    OpenRefusedError,
+    ActivationError,
+    UnitError,
+    OSError,
+    sqlite3.Error,
+)
 """What sealing may end with."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
 from kokuin.service import pruning
@@ -207,3 +208,16 @@ def test_a_crash_while_octets_end_is_finished_by_the_next_attempt(
     wanted = desked.leaves("ledger.pruned")[0]["count"]
     assert desked.ask("ledger.prune")["count"] == wanted - 4
     assert len(emptied(desked.folder)) == wanted
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("disk I/O error"), OpenRefusedError(OpenFault.UNREADABLE, "gone")]
+)
+def test_a_ledger_that_cannot_be_read_is_an_answer(
+    desked: Desked, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pruning, "open_reader", fails)
+    assert desked.ask("ledger.prune")["code"] == "LEDGER_UNREADABLE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.tiles import consistency_proof, root_at
 from kokuin.ledger.tree import verify_consistency
-from kokuin.service import publishing, sealing
+from kokuin.service import ledger_desk, publishing, sealing
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.epochs import Before
 from kokuin.service.log_signing import open_log_signer, published_keys
@@ -126,10 +127,8 @@ def test_age_and_length_make_a_seal_due(desked: Desked, monkeypatch: pytest.Monk
     assert sealer.is_due(now)
 
 
-def test_a_keeper_seals_by_itself_what_is_due(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "MOST_LEAVES", 3)
-    desked = Desked(folder)
-    desked.append(issued(1), issued(2))
+def keep_until_sealed(desked: Desked) -> None:
+    """Let the keeper's task run until the epoch was sealed."""
 
     async def run() -> None:
         task = asyncio.create_task(desked.desk.run())
@@ -142,6 +141,14 @@ def test_a_keeper_seals_by_itself_what_is_due(folder: DataFolder, monkeypatch: p
             await task
 
     asyncio.run(run())
+
+
+def test_a_keeper_seals_by_itself_what_is_due(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "MOST_LEAVES", 3)
+    desked = Desked(folder)
+    desked.append(issued(1), issued(2))
+
+    keep_until_sealed(desked)
     desked.publish()
     assert desked.leaves("epoch.sealed")[0]["actor"] == "keeper"
     desked.end()
@@ -271,3 +278,25 @@ def test_the_leaf_of_the_first_epoch_follows_nothing(desked: Desked) -> None:
     (leaf,) = desked.leaves("epoch.opened")
     assert Before(leaf["why"], leaf["before_origin"], leaf["before_size"]) == Before("begun")
     assert leaf["self"] is True
+
+
+def test_a_keeper_that_cannot_read_the_ledger_tries_the_seal_again(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "MOST_LEAVES", 3)
+    monkeypatch.setattr(ledger_desk, "SEAL_SECONDS", 0.05)
+    desked = Desked(folder)
+    desked.append(issued(1), issued(2))
+    real = sealing.Sealer.is_due
+    failed: list[int] = []
+
+    def is_due(sealer: sealing.Sealer, now_us: int) -> bool:
+        if not failed:
+            failed.append(now_us)
+            raise sqlite3.OperationalError("disk I/O error")
+        return real(sealer, now_us)
+
+    monkeypatch.setattr(sealing.Sealer, "is_due", is_due)
+    keep_until_sealed(desked)
+    assert failed
+    desked.end()
