@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import read_proof
 from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend
 from kokuin.trust.rules import LEDGER_PROOF, Reason
@@ -30,7 +30,7 @@ def judge_proof(
         report: of the token.
         sought: the token.
         proof: octets of a C2SP tlog-proof whose extra data is the token's leaf.
-        auditor: by whose keys; without one the proof is not looked at, and the report says so.
+        auditor: by whose keys; without those of the proof's log it is not checked, and the report says so.
         context: by what time-stamps are judged.
     """
     if auditor is None:
@@ -41,8 +41,8 @@ def judge_proof(
     if isinstance(found, Check):
         return extend(report, (found,), ())
     entry, vouched = found[1], _verify(found[0], auditor)
-    if isinstance(vouched, Check):
-        return extend(report, (vouched,), ())
+    if not isinstance(vouched, Vouched):
+        return extend(report, (vouched,), ()) if vouched else _undone(report, Reason.LEDGER_KEYS_ABSENT)
     vouching = Vouching(auditor.logs, auditor.witnesses, context)
     witnesses = judge_witnesses(vouched, auditor, vouching)
     if any(check.status is not Status.OK for check in witnesses):
@@ -71,11 +71,17 @@ def _read(octets: bytes, sought: Sought) -> tuple[TlogProof, Entry] | Check | No
     return _failed(Reason.LEDGER_PROOF_OTHER_TOKEN, index=proof.index) if entry is None else (proof, entry)
 
 
-def _verify(proof: TlogProof, auditor: Auditor) -> Vouched | Check:
+def _verify(proof: TlogProof, auditor: Auditor) -> Vouched | Check | None:
+    """Return the checkpoint, or what is wrong; None when the auditor has no keys of its log or epoch.
+
+    Attack: to put a proof of an unknown log beside a token gains no more than to take the proof away.
+    """
     try:
         signed = auditor.logs.check(proof.checkpoint_octets)
         cosigners = () if auditor.witnesses is None else auditor.witnesses.cosigners(signed)
     except NoteError as error:
+        if error.fault is NoteFault.ORIGIN_UNKNOWN:
+            return None
         return _failed(Reason.LEDGER_CHECKPOINT_REFUSED, code=error.fault.value)
     if not proof.holds(leaf_hash(proof.extra), signed.checkpoint):
         return _failed(Reason.LEDGER_PROOF_WRONG, index=proof.index)
