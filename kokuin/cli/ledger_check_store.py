@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.messages import text, write
 from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.progress import bar
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kokuin.ledger.checkpoint import Checkpoint
@@ -123,7 +123,7 @@ def _check(
     published = folder.log if folder.log.is_dir() else None
     try:
         with open_reader(folder, config) as reader:
-            return check_store(reader, logs, published, on_progress=_progress(lang), since=since)
+            return check_store(reader, logs, published, on_progress=bar(_say(lang, "phase")), since=since)
     except OpenRefusedError as error:
         if config.ledger.postgres is not None or not folder.ledger.exists():
             raise CommandError("cli.folder", reason=error) from None
@@ -164,27 +164,3 @@ def _read(path: Path) -> bytes:
             return file.read(_MAX_FILE)
     except OSError as error:
         raise CommandError("ledger.check_store.cannot_read", path=path, reason=error.strerror) from None
-
-
-def _progress(lang: str) -> Callable[[int, int], None]:
-    """Show one line on a terminal, and nothing elsewhere."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return lambda *_: None
-    shown = -1
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        percent = 100 * done // total if total else 100
-        if percent == shown:
-            return
-        shown = percent
-        bar = "#" * (30 * percent // 100)
-        end = "\n" if done >= total else ""
-        print(
-            f"\r[{bar:<30}] {_say(lang, 'phase', done=done, total=total)}",
-            end=end,
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return show

@@ -92,7 +92,7 @@ def check_store(  # noqa: PLR0913  # the store, what it is checked with, and who
     logs: LogVerifier | None,
     published: Path | None,
     *,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    on_progress: Callable[[int, int], None] | None = None,
     since: Checkpoint | None = None,
     now_us: int | None = None,
 ) -> StoreVerdict:
@@ -124,7 +124,7 @@ class _StoreCheck:
         self._vouchers = VoucherWatch(self._questions, self._findings, logs)
         self._roots: dict[int, bytes] = {}
 
-    def run(self, on_progress: Callable[[int, int], None], now_us: int) -> StoreVerdict:
+    def run(self, on_progress: Callable[[int, int], None] | None, now_us: int) -> StoreVerdict:
         self._file()
         ends = Ends.read(self._questions, self._findings)
         size = settle_size(self._questions, self._findings, ends)
@@ -132,6 +132,7 @@ class _StoreCheck:
         stop = min(size, ends.stop)
         self._walk(size, stop, on_progress)
         self._serials(stop)
+        self._records.close(stop)
         if ends.size is not None:
             check_head(ends, size, self._roots.get(size), self._tree, self._findings)
             check_counts(ends, self._records.seen, self._findings, now_us)
@@ -161,7 +162,7 @@ class _StoreCheck:
         else:
             self._files.expected = self._vouchers.published(self._files.checkpoint)
 
-    def _walk(self, size: int, end: int, on_progress: Callable[[int, int], None]) -> None:
+    def _walk(self, size: int, end: int, on_progress: Callable[[int, int], None] | None) -> None:
         start, watched = 0, {size, 0 if self._since is None else self._since.size}
         while start < end:
             stop = min(start + WIDTH, end)
@@ -173,12 +174,14 @@ class _StoreCheck:
             else:
                 hashes = self._tree.filled(start // WIDTH, tile.hashes, tile.own)
                 roots = self._vouchers.kept(start, stop)
+                self._vouchers.require_vouched(self._records.seen.vouched)
                 wanted = {size for size in watched if start < size <= stop}
                 found = self._tree.roots(hashes, sorted({*roots, *wanted}))
                 self._tree.add(start // WIDTH, hashes, tile.own)
                 self._vouchers.compare(roots, found, self._tree)
                 self._roots |= {size: found[size] for size in wanted if size in found}
-            on_progress(stop, end)
+            if on_progress is not None:
+                on_progress(stop, end)
             start = stop
 
     def _gap(self, start: int, stop: int) -> None:

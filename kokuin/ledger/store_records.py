@@ -11,7 +11,13 @@ from kokuin.ledger.leaf import LeafError, commitment, leaf_hash, read_leaf
 from kokuin.ledger.record_rules import RecordRules
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.tree import HASH_OCTETS
-from kokuin.trust.records import EPOCH_OPENED
+from kokuin.trust.records import (
+    CHECKPOINT_STAMPED,
+    CHECKPOINT_WITNESSED,
+    EPOCH_OPENED,
+    LEDGER_PRUNED,
+    REDACT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +31,13 @@ _ENTRIES = (
 )
 _IX = "SELECT idx, serial, kind, at, tok FROM ix WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
 _SIDE = "SELECT idx, salt, text FROM side WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
+_EMPTY = "SELECT min(idx) FROM entry WHERE idx >= ? AND length(leaf) = 0"
+_LATER = "SELECT entry.leaf FROM ix JOIN entry ON entry.idx = ix.idx WHERE ix.kind = ? AND ix.idx >= ?"
 _NEXT = "SELECT min(idx) FROM entry WHERE idx >= ?"
+
+
+_HEEDED = frozenset({CHECKPOINT_STAMPED, CHECKPOINT_WITNESSED, EPOCH_OPENED, LEDGER_PRUNED, REDACT})
+_NUMBERS = ("about", "size", "upto", "count", "epoch")
 
 
 @dataclass(slots=True)
@@ -39,6 +51,11 @@ class Seen:
         at: time of the last.
         acted: index behind the last act that the service did not cause itself.
         acted_at_most: the same, were every record that cannot be read such an act.
+        last_gone: index of the last record without octets, -1 when there is none.
+        pruned_upto: index behind the last record whose retention was said to be over.
+        pruned: how many records were said to be emptied, each once or more.
+        erased: records whose text is gone, until a record says that it was erased.
+        vouched: sizes of checkpoints that records speak of, with the names of their witnesses' keys.
         epoch: the last that was opened.
         gen: highest genTime by unit.
         exact: False once a record could not be read, so that some of this may be too low.
@@ -50,9 +67,29 @@ class Seen:
     at: int = 0
     acted: int = 0
     acted_at_most: int = 0
+    last_gone: int = -1
+    pruned_upto: int = 0
+    pruned: int = 0
+    erased: set[int] = field(default_factory=set)
+    vouched: list[tuple[int, list[str]]] = field(default_factory=list)
     epoch: int = 1
     gen: dict[str, int] = field(default_factory=dict)
     exact: bool = True
+
+    def heed(self, fields: Mapping[str, Any]) -> None:
+        """Take in what a record says of others."""
+        kind = fields["kind"]
+        about, size, upto, count, epoch = (_number(fields, name) for name in _NUMBERS)
+        if kind == REDACT:
+            self.erased.discard(about)
+        elif kind == LEDGER_PRUNED:
+            self.pruned_upto = max(self.pruned_upto, upto)
+            self.pruned += count
+        elif kind == EPOCH_OPENED:
+            self.epoch = epoch
+        else:
+            names = fields.get("witnesses")
+            self.vouched.append((size, names if isinstance(names, list) else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +144,24 @@ class RecordWatch:
                 serial = read_leaf(leaf).get("serial") if type(leaf) is bytes else None
                 if type(serial) is str:
                     yield index, serial
+
+    def close(self, stop: int) -> None:
+        """Note what went without a record of it, after the last tile; `stop` is the index behind it."""
+        seen = self.seen
+        if seen.erased or seen.gone > seen.pruned or seen.last_gone >= seen.pruned_upto:
+            # A service that erases meanwhile says so in records behind those that were read.
+            for kind in (REDACT, LEDGER_PRUNED):
+                for (leaf,) in self._questions.ask(_LATER, (kind, stop)) or ():
+                    with suppress(LeafError):
+                        seen.heed(read_leaf(leaf))
+        for index in sorted(seen.erased):
+            self._findings.add(StoreFault.SIDE_MISSING, index)
+        if seen.last_gone >= seen.pruned_upto:
+            first = self._questions.one(_EMPTY, (seen.pruned_upto,))
+            self._findings.add(StoreFault.RECORD_EMPTIED, first)
+        elif seen.gone > seen.pruned:
+            detail = f"{seen.gone} records, {seen.pruned} are accounted for"
+            self._findings.add(StoreFault.RECORD_EMPTIED, None, detail)
 
     def missing(self, start: int, stop: int) -> None:
         """Note that a whole range of records is not there."""
@@ -168,6 +223,7 @@ class RecordWatch:
 
     def _without_octets(self, index: int, token: Any) -> None:
         self.seen.gone += 1
+        self.seen.last_gone = index
         self._unread(index)
         if token is not None:
             self._findings.add(LedgerFault.TOKEN_INSERTED, index, "its record has no octets left")
@@ -185,8 +241,8 @@ class RecordWatch:
             unit, gen = fields["unit"], fields.get("gen")
             if type(unit) is str and type(gen) is int and gen > seen.gen.get(unit, -1):
                 seen.gen[unit] = gen
-        if fields["kind"] == EPOCH_OPENED and type(fields.get("epoch")) is int:
-            seen.epoch = fields["epoch"]
+        if fields["kind"] in _HEEDED:
+            seen.heed(fields)
 
     def _search_columns(self, index: int, fields: Mapping[str, Any], row: tuple[Any, ...] | None) -> None:
         tok = fields.get("tok")
@@ -200,9 +256,16 @@ class RecordWatch:
 
     def _side(self, index: int, fields: Mapping[str, Any], row: tuple[Any, ...] | None) -> None:
         if row is None:
+            if "personal" in fields:
+                self.seen.erased.add(index)
             return
         salt, text = row
         if "personal" not in fields:
             self._findings.add(StoreFault.SIDE_INSERTED, index)
         elif type(salt) is not bytes or type(text) is not str or commitment(salt, text) != fields["personal"]:
             self._findings.add(StoreFault.SIDE_CHANGED, index)
+
+
+def _number(fields: Mapping[str, Any], name: str) -> int:
+    value = fields.get(name)
+    return value if type(value) is int else 0

@@ -45,6 +45,7 @@ _ORPHANS = tuple(
 _KEPT = "SELECT note FROM checkpoint WHERE size = ?"
 _IS_KEPT = "SELECT count(*) FROM checkpoint WHERE size = ?"
 _NEWER = "SELECT count(*) FROM checkpoint WHERE size > ?"
+_SIGNERS = "SELECT signer FROM cosignature WHERE size = ?"
 _LINES = "SELECT line FROM cosignature WHERE size = ?"
 # One statement, so that a writer beside us cannot move the head between its two halves.
 _BEYOND = (
@@ -124,6 +125,21 @@ class VoucherWatch:
         """Note that the checkpoint of a size should be kept, if it is not."""
         if self._questions.one(_IS_KEPT, (size,)) == 0:
             self._findings.add(StoreFault.CHECKPOINT_MISSING, None, f"size {size}, {why}")
+
+    def require_vouched(self, told: list[tuple[int, list[str]]]) -> None:
+        """Note what records say of checkpoints and is not kept: it is kept before they are written.
+
+        Args:
+            told: sizes and the names of witnesses' keys, as their lines begin; emptied.
+        """
+        while told:
+            size, names = told.pop()
+            self.require_kept(size, "of which a record speaks")
+            if names:
+                kept = [str(row[0]) for row in self._questions.ask(_SIGNERS, (size,)) or ()]
+                for name in names:
+                    if not any(signer.startswith(f"{name}+") for signer in kept):
+                        self._findings.add(StoreFault.COSIGNATURE_MISSING, None, f"size {size}: {name}")
 
     def published(self, octets: bytes) -> int:
         """Check the published checkpoint; return its size, 0 when it is none."""

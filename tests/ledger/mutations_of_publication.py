@@ -81,8 +81,7 @@ def cosignature_flip(hand: Hand) -> Expected:
 
 
 def cosignature_delete(hand: Hand) -> Expected:
-    """That of the published checkpoint, which shows it."""
-    hand.rows("DELETE FROM cosignature WHERE size = ?", hand.store.published)
+    hand.rows("DELETE FROM cosignature WHERE size = ?", hand.some("cosignature")[0])
     return must(StoreFault.COSIGNATURE_MISSING)
 
 

@@ -78,7 +78,14 @@ def entry_swap(hand: Hand) -> Expected:
 
 def entry_truncate(hand: Hand) -> Expected:
     index = hand.index("idx > 0")
-    if hand.chance.random() < 0.5:
+    draw = hand.chance.random()
+    if draw < 0.2:
+        # As if its retention were over.
+        hand.set("entry", "leaf", b"", "idx", index)
+        hand.rows("DELETE FROM token WHERE idx = ?", index)
+        hand.rows("DELETE FROM side WHERE idx = ?", index)
+        return must(StoreFault.RECORD_EMPTIED, at=index)
+    if draw < 0.6:
         hand.set("entry", "leaf", hand.cut(hand.get("entry", "leaf", "idx", index)), "idx", index)
         return must(LedgerFault.RECORD_CHANGED, at=index)
     for table in RECORD_TABLES:
@@ -126,6 +133,12 @@ def side_flip(hand: Hand) -> Expected:
     else:
         hand.set("side", "salt", hand.flip(hand.get("side", "salt", "idx", index)), "idx", index)
     return must(StoreFault.SIDE_CHANGED, at=index)
+
+
+def side_delete(hand: Hand) -> Expected:
+    (index,) = hand.chance.choice(hand.rows("SELECT idx FROM side"))
+    hand.rows("DELETE FROM side WHERE idx = ?", index)
+    return must(StoreFault.SIDE_MISSING, at=index)
 
 
 def side_insert(hand: Hand) -> Expected:
@@ -283,7 +296,7 @@ def head_truncate(hand: Hand) -> Expected:
 MUTATIONS = (
     *(entry_flip, entry_replace, entry_delete, entry_insert, entry_swap, entry_truncate),
     *(token_flip, token_delete, token_insert, token_swap, token_truncate),
-    *(side_flip, side_insert, side_swap, side_truncate),
+    *(side_flip, side_delete, side_insert, side_swap, side_truncate),
     *(ix_flip, ix_delete, ix_insert, ix_swap, ix_truncate),
     *(unit_high_flip, unit_high_delete, unit_high_insert, unit_high_swap),
     *(node_flip, node_delete, node_insert, node_swap, node_truncate),

@@ -17,7 +17,14 @@ from kokuin.ledger.plan import Append
 from kokuin.ledger.published import KeptCheckpoint, KeptStamp, keep_checkpoint, keep_cosignature, keep_stamp
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
-from kokuin.trust.records import EPOCH_OPENED, SERVICE_STARTED, TST_ISSUED, TST_REFUSED, Record
+from kokuin.trust.records import (
+    CHECKPOINT_WITNESSED,
+    EPOCH_OPENED,
+    SERVICE_STARTED,
+    TST_ISSUED,
+    TST_REFUSED,
+    Record,
+)
 from tests.ledger.notes import log, signer, verifier
 from tests.trust.forge import order, pki
 
@@ -115,6 +122,9 @@ def _publish(made: SoundStore, store: SqliteStore, chance: random.Random) -> Non
         vkey, line = cosign(note, at // 1_000_000)
         store.transact(lambda rows: keep_cosignature(rows, size, vkey, line, at))
         note += f"{line}\n".encode()
+        names = [vkey.rpartition("+")[0]]
+        record = Record(CHECKPOINT_WITNESSED, {"size": size, "witnesses": names}, self_caused=True)
+        store.commit([Append((record,))], at)
     if size == made.published or chance.random() < 0.2:
         stamp = KeptStamp(size, "tsa.example", stamp_over(kept.note, at), at + 1_000_000)
         store.transact(lambda rows: keep_stamp(rows, stamp))

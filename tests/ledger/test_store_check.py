@@ -18,7 +18,7 @@ from kokuin.ledger.store_check import check_store
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.store_findings import MOST_FINDINGS
 from kokuin.ledger.tree import grow, root_of
-from kokuin.trust.records import Record
+from kokuin.trust.records import LEDGER_PRUNED, REDACT, Record
 from tests.ledger.notes import log, verifier
 from tests.ledger.samples import issued
 from tests.ledger.sound_store import START_US, SoundStore, fill
@@ -88,7 +88,7 @@ def damaged(store: SoundStore, place: Path, act: Callable[[Hand], None]) -> Soun
 
 def replace(hand: Hand, index: int) -> None:
     """Put another leaf, with its hash, in the place of one."""
-    leaf = hand.get("entry", "leaf", "idx", index).replace(b'"v":1', b'"u":"x","v":1')
+    leaf = hand.get("entry", "leaf", "idx", index).replace(b'"v":1', b'"uz":"x","v":1')
     hand.set("entry", "leaf", leaf, "idx", index)
     hand.set("entry", "leaf_hash", leaf_hash(leaf), "idx", index)
 
@@ -171,16 +171,34 @@ def test_a_serial_that_was_given_twice_is_found_though_all_else_fits(path: Path)
     assert [(found.code, found.index) for found in verdict.findings] == [(LedgerFault.SERIAL_TWICE, 500)]
 
 
-def test_octets_whose_retention_is_over_are_counted_and_are_no_fault(
-    small: SoundStore, tmp_path: Path
+@pytest.mark.parametrize(("upto", "count", "good"), [(300, 200, True), (299, 200, False), (300, 199, False)])
+def test_octets_may_go_only_where_a_record_says_that_their_retention_was_over(
+    path: Path, upto: int, count: int, *, good: bool
 ) -> None:
-    def act(hand: Hand) -> None:
-        hand.rows("UPDATE entry SET leaf = x'' WHERE idx BETWEEN 100 AND 299")
-        hand.rows("DELETE FROM token WHERE idx BETWEEN 100 AND 299")
+    store = SqliteStore(path)
+    store.commit([Append((issued(number),)) for number in range(600)], START_US)
+    store.commit([Append((Record(LEDGER_PRUNED, {"upto": upto, "count": count}),))], START_US)
+    for statement in ("UPDATE entry SET leaf = x''", "DELETE FROM token"):
+        store.transact(lambda rows, act=statement: rows.execute(f"{act} WHERE idx BETWEEN 100 AND 299"))  # type: ignore[misc]  # constants
+    store.close()
+    with LedgerReader(path) as reader:
+        verdict = check_store(reader, None, None)
+    assert (verdict.records, verdict.gone) == (401, 200)
+    assert codes(verdict) == (set() if good else {"RECORD_EMPTIED"})
 
-    verdict = check(damaged(small, tmp_path / "copy", act))
-    assert verdict.passed
-    assert (verdict.records, verdict.gone) == (500, 200)
+
+def test_a_text_may_go_only_where_a_record_says_that_it_was_erased(path: Path) -> None:
+    store = SqliteStore(path)
+    texts = [Record("note.added", {"about": 0}, personal=f"of {number}") for number in range(3)]
+    store.commit([Append((text,)) for text in texts], START_US)
+    store.commit([Append((Record(REDACT, {"about": 1}),))], START_US)
+    store.transact(lambda rows: rows.execute("DELETE FROM side WHERE idx = 1"))
+    with LedgerReader(path) as reader:
+        assert check_store(reader, None, None).passed
+        store.transact(lambda rows: rows.execute("DELETE FROM side WHERE idx = 2"))
+        (finding,) = check_store(reader, None, None).findings
+    store.close()
+    assert (finding.code, finding.index) == (StoreFault.SIDE_MISSING, 2)
 
 
 def test_one_cause_with_many_effects_does_not_hide_another_fault(small: SoundStore, tmp_path: Path) -> None:
