@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from kokuin.ledger.bundle_check import BundleVerdict, SeekableSource
+    from kokuin.ledger.bundle_check import SeekableSource
+    from kokuin.ledger.bundle_verdict import BundleVerdict
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.findings import Finding
     from kokuin.ledger.log_keys import LogVerifier

@@ -8,10 +8,9 @@ when they, with the hashes between them, make the checkpoint's root.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from kokuin.ledger.bundle_chunk import ChunkRecords, Run, TreeWalk
+from kokuin.ledger.bundle_chunk import ChunkRecords, TreeWalk
 from kokuin.ledger.bundle_form import (
     CHUNK_RECORDS,
     LINE_OCTETS,
@@ -26,11 +25,11 @@ from kokuin.ledger.bundle_form import (
 )
 from kokuin.ledger.bundle_read import BundleReader, read_hash_line, read_record_line
 from kokuin.ledger.bundle_tar import BundleError
-from kokuin.ledger.bundle_vouching import FoundStamp, Vouching, WitnessedCheckpoint
+from kokuin.ledger.bundle_verdict import BundleVerdict, Tally
+from kokuin.ledger.bundle_vouching import Vouching
 from kokuin.ledger.findings import Finding, LedgerFault
 from kokuin.ledger.leaf import MAX_LEAF, LeafError, read_leaf
 from kokuin.ledger.record_rules import RecordRules
-from kokuin.trust.report import Indication
 from kokuin.wire.errors import WireError
 from kokuin.wire.pem import read_blocks, write_block
 
@@ -42,23 +41,8 @@ if TYPE_CHECKING:
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.log_keys import LogVerifier
     from kokuin.ledger.serials import SecondLook
-    from kokuin.ledger.witness_policy import Cosigner, WitnessPolicy
+    from kokuin.ledger.witness_policy import WitnessPolicy
 
-MOST_FINDINGS = 1000
-"""Findings that a verdict lists; more are counted."""
-UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocation.pem", "stamps/")
-"""Members that the checkpoint does not cover: whoever uses them judges them by their own signatures."""
-
-_UNKNOWN = frozenset(
-    {
-        LedgerFault.SIGNER_ABSENT,
-        BundleFault.RECORDS_HIDDEN,
-        BundleFault.SINCE_LATER,
-        BundleFault.SINCE_UNKNOWN,
-        BundleFault.WITNESS_QUORUM,
-    }
-)
-"""Findings that accuse nobody: something cannot be known."""
 _MOST_BLOCKS = 4096
 _RECORD_LINE = MAX_LEAF + 21
 
@@ -71,52 +55,6 @@ class SeekableSource(Protocol):
 
     def seek(self, offset: int, /) -> object:
         """Go to an offset; only 0 is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class BundleVerdict:
-    """What a bundle shows.
-
-    Attributes:
-        indication: PASSED when nothing is wrong; INDETERMINATE when only something cannot be known; FAILED.
-        findings: what is wrong or unknown, in the order found, at most `MOST_FINDINGS`.
-        more_findings: how many there are beyond them.
-        checkpoint: with both signatures of its log verified; None when there is none.
-        cosigners: witnesses of the policy that signed it, and when; empty without a policy.
-        manifest: its hints; None when they cannot be read.
-        records: how many records the bundle holds.
-        runs: the first `MOST_RUNS` runs of consecutive records.
-        more_runs: how many runs there are beyond them.
-        hidden: leaves of the promised range that are there as hashes alone.
-        history: earlier checkpoints with which the checkpoint was proven consistent.
-        stamps: time-stamps over these checkpoints; their imprint fits, their signatures are to be judged.
-        since: whether the saved checkpoint was proven to be a beginning of this log; None: none was given.
-        certificates: DER, as found; `revocation`: the octets of `revocation.pem`.
-        unauthenticated: members that the checkpoint does not cover.
-    """
-
-    indication: Indication
-    findings: tuple[Finding, ...]
-    more_findings: int
-    checkpoint: SignedCheckpoint | None
-    cosigners: tuple[Cosigner, ...]
-    manifest: Manifest | None
-    records: int
-    runs: tuple[Run, ...]
-    more_runs: int
-    hidden: int
-    history: tuple[WitnessedCheckpoint, ...]
-    stamps: tuple[FoundStamp, ...]
-    since: bool | None
-    certificates: tuple[bytes, ...] = ()
-    revocation: bytes = b""
-    unauthenticated: tuple[str, ...] = UNAUTHENTICATED
-
-    @property
-    def complete(self) -> bool:
-        """Whether every leaf of the log up to the checkpoint is there as a record."""
-        size = -1 if self.checkpoint is None else self.checkpoint.checkpoint.size
-        return self.indication is not Indication.FAILED and self.records == size
 
 
 def check_bundle(  # noqa: PLR0913 - what is checked, against what, and who looks on
@@ -145,25 +83,6 @@ def check_bundle(  # noqa: PLR0913 - what is checked, against what, and who look
     return _Check(stream, logs, witnesses, since, visit, on_progress).run()
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Findings, so many and no more."""
-
-    findings: list[Finding] = field(default_factory=list)
-    more: int = 0
-    indication: Indication = Indication.PASSED
-
-    def tell(self, finding: Finding) -> None:
-        if finding.code not in _UNKNOWN:
-            self.indication = Indication.FAILED
-        elif self.indication is Indication.PASSED:
-            self.indication = Indication.INDETERMINATE
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding)
-        else:
-            self.more += 1
-
-
 class _Check:
     """One run through a bundle."""
 
@@ -179,7 +98,7 @@ class _Check:
         self._stream = stream
         self._visit = visit
         self._on_progress = on_progress
-        self._tally = _Tally()
+        self._tally = Tally()
         self._tell = self._tally.tell
         self._reader = BundleReader(stream, self._tell)
         self._vouching = Vouching(logs, witnesses, since, self._tell)

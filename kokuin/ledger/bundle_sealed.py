@@ -19,7 +19,7 @@ from kokuin.ledger.bundle_tar import BLOCK, BundleError, TarReader, TarWriter
 from kokuin.wire import strictjson
 from pqc.envelope import open_envelope, seal_envelope, stated_content_type
 from pqc.envelope_errors import EnvelopeError
-from pqc.envelope_syntax import MAX_ENVELOPE, MAX_PLAINTEXT
+from pqc.envelope_syntax import MAX_ENVELOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,11 @@ PART_ARC = ".0.2"
 """Content type of a part below the configured arc; profiles have arcs from 1 on, back-ups .0.1."""
 MANIFEST_ARC = ".0.3"
 """Content type of the manifest."""
-PART_OCTETS = 16 * 1024 * 1024
-"""Octets of the bundle in a part that we write; others may put `MAX_PART` into one."""
+PART_OCTETS = 4 * 1024 * 1024
+"""Octets of the bundle in a part that we write: it is in memory some eight times while it is sealed."""
 _MAGIC = b"kokuin-export-part-1\n"
 _ID = 32
 _HEADER = len(_MAGIC) + _ID + 8
-MAX_PART = MAX_PLAINTEXT - _HEADER
 MOST_PARTS = 100_000
 _MANIFEST_OCTETS = MOST_PARTS * 131 + 4096
 _MANIFEST_NAME = "manifest.p7m"

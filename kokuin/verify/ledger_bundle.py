@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kokuin.ledger.bundle_check import BundleVerdict, check_bundle
+from kokuin.ledger.bundle_check import check_bundle
 from kokuin.ledger.bundle_form import BundleFault
 from kokuin.ledger.findings import LedgerFault
 from kokuin.trust.report import Indication
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kokuin.ledger.bundle_check import SeekableSource
+    from kokuin.ledger.bundle_verdict import BundleVerdict
     from kokuin.trust.records import LeafValue
     from kokuin.verify.ledger_claim import Auditor, ReadBundle
 

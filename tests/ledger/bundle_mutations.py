@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from kokuin.ledger.bundle_check import BundleVerdict
+    from kokuin.ledger.bundle_verdict import BundleVerdict
 
 RECORDS = 10_000
 

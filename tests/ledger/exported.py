@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_check import BundleVerdict, check_bundle
+from kokuin.ledger.bundle_check import check_bundle
 from kokuin.ledger.bundle_form import Scope
 from kokuin.ledger.bundle_plan import plan_bundle, select
 from kokuin.ledger.bundle_write import BundleWriter
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kokuin.ledger.bundle_verdict import BundleVerdict
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.published import Rows
 

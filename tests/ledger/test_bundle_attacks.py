@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kokuin.ledger import bundle_check, bundle_form, bundle_plan, schema
-from kokuin.ledger.bundle_check import UNAUTHENTICATED, check_bundle
+from kokuin.ledger import bundle_check, bundle_form, bundle_plan, bundle_verdict, schema
+from kokuin.ledger.bundle_check import check_bundle
 from kokuin.ledger.bundle_form import Scope, read_manifest
 from kokuin.ledger.bundle_readme import README
 from kokuin.ledger.bundle_tar import BundleError, TarReader
+from kokuin.ledger.bundle_verdict import UNAUTHENTICATED
 from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.serials import SerialWatch
 from kokuin.trust.report import Indication
@@ -222,7 +223,7 @@ def test_more_earlier_checkpoints_than_any_has_are_not_read(
 
 
 def test_findings_are_counted_and_not_all_kept(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_check, "MOST_FINDINGS", 10)
+    monkeypatch.setattr(bundle_verdict, "MOST_FINDINGS", 10)
     verdict = check(changed(export(ledger), chunk__000000__tokens=b""))
     assert len(verdict.findings) == 10
     assert verdict.more_findings > 30

@@ -21,7 +21,7 @@ from tests.ledger.exported import codes
 from tests.ledger.notes import log, verifier
 
 if TYPE_CHECKING:
-    from kokuin.ledger.bundle_check import BundleVerdict
+    from kokuin.ledger.bundle_verdict import BundleVerdict
     from pqc.kem import RecipientKey
 
 ARC = "1.3.6.1.4.1.32473.1"

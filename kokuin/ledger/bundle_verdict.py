@@ -1,0 +1,105 @@
+"""What a check of a bundle comes to: the verdict, and the findings while they are gathered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kokuin.ledger.bundle_form import BundleFault
+from kokuin.ledger.findings import Finding, LedgerFault
+from kokuin.trust.report import Indication
+
+if TYPE_CHECKING:
+    from kokuin.ledger.bundle_chunk import Run
+    from kokuin.ledger.bundle_form import Manifest
+    from kokuin.ledger.bundle_vouching import FoundStamp, WitnessedCheckpoint
+    from kokuin.ledger.checkpoint import SignedCheckpoint
+    from kokuin.ledger.witness_policy import Cosigner
+
+MOST_FINDINGS = 1000
+"""Findings that a verdict lists; more are counted."""
+UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocation.pem", "stamps/")
+"""Members that the checkpoint does not cover: whoever uses them judges them by their own signatures."""
+
+_UNKNOWN = frozenset(
+    {
+        LedgerFault.SIGNER_ABSENT,
+        BundleFault.RECORDS_HIDDEN,
+        BundleFault.SINCE_LATER,
+        BundleFault.SINCE_UNKNOWN,
+        BundleFault.WITNESS_QUORUM,
+    }
+)
+"""Findings that accuse nobody: something cannot be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleVerdict:
+    """What a bundle shows.
+
+    Attributes:
+        indication: PASSED when nothing is wrong; INDETERMINATE when only something cannot be known; FAILED.
+        findings: what is wrong or unknown, in the order found, at most `MOST_FINDINGS`.
+        more_findings: how many there are beyond them.
+        checkpoint: with both signatures of its log verified; None when there is none.
+        cosigners: witnesses of the policy that signed it, and when; empty without a policy.
+        manifest: its hints; None when they cannot be read.
+        records: how many records the bundle holds.
+        runs: the first `MOST_RUNS` runs of consecutive records.
+        more_runs: how many runs there are beyond them.
+        hidden: leaves of the promised range that are there as hashes alone.
+        history: earlier checkpoints with which the checkpoint was proven consistent.
+        stamps: time-stamps over these checkpoints; their imprint fits, their signatures are to be judged.
+        since: whether the saved checkpoint was proven to be a beginning of this log; None: none was given.
+        certificates: DER, as found; `revocation`: the octets of `revocation.pem`.
+        unauthenticated: members that the checkpoint does not cover.
+    """
+
+    indication: Indication
+    findings: tuple[Finding, ...]
+    more_findings: int
+    checkpoint: SignedCheckpoint | None
+    cosigners: tuple[Cosigner, ...]
+    manifest: Manifest | None
+    records: int
+    runs: tuple[Run, ...]
+    more_runs: int
+    hidden: int
+    history: tuple[WitnessedCheckpoint, ...]
+    stamps: tuple[FoundStamp, ...]
+    since: bool | None
+    certificates: tuple[bytes, ...] = ()
+    revocation: bytes = b""
+    unauthenticated: tuple[str, ...] = UNAUTHENTICATED
+
+    @property
+    def complete(self) -> bool:
+        """Whether every leaf of the log up to the checkpoint is there as a record."""
+        size = -1 if self.checkpoint is None else self.checkpoint.checkpoint.size
+        return self.indication is not Indication.FAILED and self.records == size
+
+
+@dataclass(slots=True)
+class Tally:
+    """Gathers findings, the first `MOST_FINDINGS` of them, and what they come to.
+
+    Attributes:
+        findings: in the order found.
+        more: how many there are beyond them.
+        indication: of all of them.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    more: int = 0
+    indication: Indication = Indication.PASSED
+
+    def tell(self, finding: Finding) -> None:
+        """Take a finding."""
+        if finding.code not in _UNKNOWN:
+            self.indication = Indication.FAILED
+        elif self.indication is Indication.PASSED:
+            self.indication = Indication.INDETERMINATE
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.more += 1
