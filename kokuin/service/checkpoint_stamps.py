@@ -114,7 +114,8 @@ class Stamper:
         """Have stamped what is due."""
         try:
             await self._look_for_seal()
-            await asyncio.gather(*(self._take(turn) for turn in self._turns))
+            if self._epoch is not None:
+                await asyncio.gather(*(self._take(turn) for turn in self._turns))
         except StoreLostError:
             return  # the committer ends the process
         except _STORE_ERRORS as error:

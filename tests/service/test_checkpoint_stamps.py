@@ -18,8 +18,8 @@ from kokuin.trust.token import TokenFacts, read_token
 from tests.service.authorities import FalseAuthority, answered, look, now_us, stamper
 from tests.service.keepers import keeping
 from tests.service.running import leaves
-from tests.service.vouched import Vouched
-from tests.service.witnesses import served
+from tests.service.vouched import Vouched, policy
+from tests.service.witnesses import local_witness, served
 from tests.units import load_configured_unit
 from tsa import status
 
@@ -246,3 +246,42 @@ def test_a_unit_that_is_off_or_the_default_stamps_nothing(folder: DataFolder, un
 def test_settings_of_stamps_that_cannot_be_are_refused(folder: DataFolder, settings: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         load_config(folder.root, {f"{STAMPS}{name}": value for name, value in settings.items()})
+
+
+def test_a_sealed_epoch_is_stamped_at_once_and_an_idle_service_does_not_grow(
+    folder_of: Callable[[str], Prepared], folder: DataFolder, tmp_path: Path
+) -> None:
+    theirs = folder_of("classical").folder
+    authority = FalseAuthority(load_configured_unit(theirs, load_config(theirs.root, {})).unit, answered)
+
+    def settled() -> int:
+        """Return the size after which nothing came for a while of many intervals."""
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 2.5:
+            with LedgerReader(folder.ledger) as reader:
+                if reader.size() != size:
+                    size, since = reader.size(), time.monotonic()
+            time.sleep(0.05)
+        return size
+
+    with (
+        served(authority) as url,
+        local_witness(tmp_path / "w", "w.example", folder.log_keys) as witness,
+    ):
+        settings = policy(tmp_path / "policy", "quorum W", W=witness)
+        settings |= {"TSA_LEDGER__WITNESS_SECONDS": "0.05", f"{STAMPS}URL": url}
+        settings |= {f"{STAMPS}TRUST": str(theirs.anchors), f"{STAMPS}EVERY_SECONDS": "0.05"}
+        with keeping(folder, settings) as ask:
+            settled()
+            asked = authority.asked
+            assert ask("ledger.status", "owner")["unwitnessed_since"] is None
+            assert asked >= 1
+        settings[f"{STAMPS}EVERY_SECONDS"] = "3600"
+        with keeping(folder, settings) as ask:
+            settled()
+            assert authority.asked == asked, "not due"
+            assert ask("ledger.seal", "owner")["ok"]
+            settled()
+    (opened_at,) = (leaf["before_size"] for leaf in leaves(folder) if leaf.get("why") == "sealed")
+    assert kept(folder)[-1].size == opened_at
+    assert authority.asked == asked + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import shutil
 import time
 from hashlib import sha256
@@ -21,6 +22,8 @@ from kokuin.ledger.witness_exchange import MAX_ANSWER, WitnessRefusal, read_requ
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.service import witness_standing, witnessing
 from kokuin.service.config import ConfigError
+from kokuin.service.ledger_acts import SEAL
+from kokuin.service.operating import operate
 from kokuin.service.standing import require_not_behind
 from kokuin.service.witness_client import WitnessFault, read_witnesses
 from kokuin.service.witness_server import make_witness_app
@@ -29,6 +32,7 @@ from kokuin.service.witnessing import BEHIND_WITNESS, SPLIT_VIEW, UNWITNESSED
 from kokuin.trust.journal import Refused
 from tests.ledger.notes import signer
 from tests.ledger.samples import issued
+from tests.service.keepers import keeping
 from tests.service.vouched import Vouched, policy, rounds
 from tests.service.witnesses import LocalWitness, local_witness, served
 
@@ -192,6 +196,26 @@ def test_strictly_an_outage_that_lasts_stops_issuing_until_the_quorum_is_there(
     assert (asking.problem, refused(life), life.problems) == ("", "", 2)
 
 
+def test_readiness_and_metrics_show_what_the_witnesses_leave_undone(
+    folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnessing, "STRICT_SECONDS", 0.01)
+    settings = policy(tmp_path / "policy", "quorum A", A=absent(tmp_path, folder, "w"))
+    settings |= {"TSA_LEDGER__WITNESS_STRICT": "true", "TSA_LEDGER__WITNESS_SECONDS": "0.05"}
+    with keeping(folder, settings) as ask:
+        deadline = time.monotonic() + 30
+        while UNWITNESSED not in ask("status", "owner")["problems"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert UNWITNESSED in ask("status", "owner")["problems"]
+        said = ask("ledger.status", "owner")
+        assert said["unwitnessed_since"] > 0
+        assert [each["problem"] for each in said["witnesses"]] == [WitnessFault.UNREACHABLE]
+        (value,) = re.findall(
+            r"^kokuin_ledger_unwitnessed_seconds (\S+)$", ask("metrics", "owner")["text"], re.M
+        )
+        assert float(value) > 0
+
+
 def older_copy(opened: list[Vouched], folder: DataFolder, settings: dict[str, str]) -> Vouched:
     """Let a witness see two more leaves, then forget them everywhere but there."""
     life = live(opened, folder, settings)
@@ -229,6 +253,27 @@ def test_an_older_copy_is_not_opened_when_a_witness_remembers_more(
     with pytest.raises(OpenRefusedError) as found:
         start(life)
     assert found.value.fault is OpenFault.BEHIND, "also when the witness is away the next time"
+
+
+def test_no_command_seals_or_writes_to_an_older_copy_that_a_witness_remembers_longer(
+    folder: DataFolder,
+    witness: LocalWitness,
+    opened: list[Vouched],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attack: nobody serves the copy; a seal signs its checkpoint, a second root for a size."""
+    settings = policy(tmp_path / "policy", "quorum A", A=witness)
+    life = older_copy(opened, folder, settings)
+    size = life.journal.size
+    life.close()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OpenRefusedError) as found:
+        operate(folder, SEAL, {})
+    assert found.value.fault is OpenFault.BEHIND
+    with LedgerReader(folder.ledger) as reader:
+        assert reader.size() == size
 
 
 def test_a_witness_that_is_away_or_slow_does_not_keep_the_service_from_starting(
