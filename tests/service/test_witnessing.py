@@ -211,7 +211,7 @@ def test_readiness_and_metrics_show_what_the_witnesses_leave_undone(
         assert said["unwitnessed_since"] > 0
         assert [each["problem"] for each in said["witnesses"]] == [WitnessFault.UNREACHABLE]
         (value,) = re.findall(
-            r"^kokuin_ledger_unwitnessed_seconds (\S+)$", ask("metrics", "owner")["text"], re.M
+            r"^kokuin_ledger_unwitnessed_seconds (\S+)$", ask("metrics", "owner")["text"], re.MULTILINE
         )
         assert float(value) > 0
 
