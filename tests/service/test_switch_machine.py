@@ -124,7 +124,7 @@ class Switching(RuleBasedStateMachine):
         self.patches = contextlib.ExitStack()
         for module, name, fake in (
             (candidates, "activations", self._activations),
-            (candidates, "LedgerReader", contextlib.nullcontext),
+            (candidates, "open_reader", lambda *_: contextlib.nullcontext()),
             (switching, "provide_units", lambda *_: None),
             (participants, "PREPARE_SECONDS", 0.01),
             (activation, "load_installation", self._load),
