@@ -234,6 +234,8 @@ class PostgresStore:
                 # Takes the lock, which the transaction holds for as long as it may still be committed.
                 self.reopen()
                 durable = stored_root(self._link, new.size) == new.root
+                if durable:
+                    self._wait_for_standbys()
                 break
             except (psycopg.Error, OpenRefusedError) as refused:
                 _reason(refused)
@@ -243,6 +245,13 @@ class PostgresStore:
         # An append without leaves changes no root, but this node's epoch is raised by this node alone.
         if not durable or self.head.cfg_epoch != new.cfg_epoch:
             raise error
+
+    def _wait_for_standbys(self) -> None:
+        """Commit something: what waits for that waits for all that was committed before."""
+        # A server that ended while it waited shows what no standby has yet.
+        self._link.execute("BEGIN")
+        self._link.execute("UPDATE node_cfg SET cfg_epoch = cfg_epoch WHERE node = ?", (self._node,))
+        self._send_commit()
 
     def _taken(self, batch: Sequence[Append]) -> set[str]:
         """Return the batch's serials that the ledger holds; asked only when an insert has met one."""

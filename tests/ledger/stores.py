@@ -153,11 +153,15 @@ class PostgresKit:
 
         store._send_commit = send_and_be_cut  # type: ignore[method-assign]
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """Close every connection; the database stays."""
         for store in self._opened:
             store.close()
         for proxy in self._proxies:
             proxy.close()
+
+    def close(self) -> None:
+        self.hang_up()
         self.server.drop(self.name)
 
 

@@ -37,9 +37,7 @@ def own(own_postgres: Postgres) -> Iterator[PostgresKit]:
     """A ledger on a server that the test may stop."""
     made = PostgresKit(own_postgres)
     yield made
-    if not own_postgres.running:
-        own_postgres.start()
-    made.close()
+    made.hang_up()
 
 
 def refusal_to_open(kit: PostgresKit) -> OpenFault:
@@ -292,6 +290,22 @@ def test_a_commit_that_the_server_is_still_at_is_not_called_lost(own: PostgresKi
     assert store.commit([one(issued(1))], NOW) == [(Receipt(0, NOW),)]
     with own.reader() as reader:
         check_ledger(reader)
+
+
+def test_a_commit_whose_backend_was_ended_while_it_waited_for_a_standby_waits_again(own: PostgresKit) -> None:
+    """The server has committed and says nothing: found again, it is still on no standby."""
+    store = own.open()
+    reload(own.server, "synchronous_standby_names", "'nobody'")
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with ThreadPoolExecutor() as pool:
+        outcomes = pool.submit(store.commit, [one(issued(1))], NOW)
+        while not (pids := own.server.do(waiting)):
+            pass
+        own.server.do(f"SELECT pg_terminate_backend({pids[0][0]}, 5000)")
+        while not own.server.do(waiting):
+            assert not outcomes.done(), "acknowledged"
+        reload(own.server, "synchronous_standby_names", "''")
+        assert outcomes.result() == [(Receipt(0, NOW),)]
 
 
 @pytest.mark.parametrize(

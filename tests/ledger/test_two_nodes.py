@@ -153,4 +153,4 @@ def test_a_server_killed_under_two_nodes_loses_nothing_that_they_acknowledged(
     assert second
     assert max(*first, *second) >= size
     check(kit, first | second)
-    kit.close()
+    kit.hang_up()
