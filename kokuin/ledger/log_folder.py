@@ -73,7 +73,11 @@ class LogFolder:
 
     def _write_tile(self, source: HashSource, tile: TilePath) -> None:
         path = self._root / tile.path
-        octets = b"".join(source.hashes(tile.level, tile.start, tile.stop))
+        hashes = source.hashes(tile.level, tile.start, tile.stop)
+        if len(hashes) != tile.width:
+            # Attack: a database that lags behind. A file that never changes would be wrong for ever.
+            raise ValueError(f"{tile.path}: {len(hashes)} hashes")
+        octets = b"".join(hashes)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, octets, _MODE)
         if tile.width == WIDTH:

@@ -43,7 +43,7 @@ class KeptCheckpoint:
         size: number of leaves.
         root: of the tree over them.
         note: the signed note with the log's own lines, without cosignatures.
-        at: when it was signed, microseconds since 1970 UTC.
+        at: its date, microseconds since 1970 UTC: the last record's, or that of the signing where it was earlier.
     """
 
     size: int

@@ -48,7 +48,7 @@ class Opened:
         active: its digest and epoch; the digest is empty when it could not be brought into force.
         stopped_by_clock: issuing was stopped before, and nobody let it go on.
         pending: the switch that is still to come.
-        witnesses: whom the settings name; None where nobody serves, too.
+        witnesses: whom the settings name.
     """
 
     journal: Committer
@@ -85,7 +85,8 @@ async def open_ledger(
         pending = Schedule.pending(reader)
         epoch = epoch_on_record(reader)
         witnesses = None
-        if serving and config.ledger.witnesses is not None:
+        if config.ledger.witnesses is not None:
+            # Not only before serving: a command on a copy that is behind signs, too, when it seals.
             witnesses = read_witnesses(config.ledger.witnesses)
             await require_not_behind_witnesses(folder, config, reader, witnesses)
     signer = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -43,6 +44,16 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
 
 INTERVAL_SECONDS = 1.0
+_PASSING = (
+    OSError,
+    ValueError,
+    sqlite3.Error,
+    WorkRefusedError,
+    OpenRefusedError,
+    SignerError,
+    UnitError,
+)
+"""What may be otherwise a second later."""
 CHECKPOINT_UNPUBLISHED = "CHECKPOINT_UNPUBLISHED"
 """Problem of `/readyz`: the log's checkpoints no longer reach the world, although its records are durable."""
 
@@ -97,7 +108,7 @@ class Publisher:
         problem = ""
         try:
             await asyncio.to_thread(self._publish, covering)
-        except (OSError, WorkRefusedError, SignerError, OpenRefusedError, UnitError, ValueError) as error:
+        except _PASSING as error:
             problem = CHECKPOINT_UNPUBLISHED
             _log.warning("checkpoint.unpublished", reason=str(error))
         except SecondRootError as error:
@@ -151,9 +162,11 @@ class Publisher:
             # This process, or another node, opened an epoch; the leaf that did it is signed with its keys.
             passphrase = read_passphrase(self._config, dict(os.environ))
             self._signer = open_log_signer(self._folder, self._config, head.epoch, passphrase)
-        now_ns = time.time_ns()
-        note = self._signer.sign(head.size, head.root, now_ns // 1_000_000_000)
-        signed = KeptCheckpoint(head.size, head.root, note, now_ns // 1_000)
+        # Attack on genuine tokens: a node that hung signs a head from which another has long moved on. By a
+        # later date than that of the head itself, tokens that were issued since would seem not to be there.
+        dated_us = min(time.time_ns() // 1_000, head.at)
+        note = self._signer.sign(head.size, head.root, dated_us // 1_000_000)
+        signed = KeptCheckpoint(head.size, head.root, note, dated_us)
         kept = self._journal.work(lambda store: store.transact(lambda rows: keep_checkpoint(rows, signed)))
         # A crash before this line: nobody has seen the note, and the next one is signed for what is there.
         return kept.result()

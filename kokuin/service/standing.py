@@ -76,9 +76,21 @@ def require_not_behind(folder: DataFolder, config: Config, reader: StoreReader) 
     logs, head = published_keys(folder), reader.head()
     for known in remembered(folder, config, logs):
         require_within(reader, head.size, known)
+    _require_memory(folder, config)
     newest = newest_checkpoint(reader)
     if newest is not None:
         require_within(reader, head.size, Known("the store's own checkpoint", "", newest.size, newest.root))
+
+
+def _require_memory(folder: DataFolder, config: Config) -> None:
+    """Refuse a folder that has published, and whose high-water file, which is written before that, is absent.
+
+    Attack: the whole folder is put back as it was, and the volume of the one file that knows is not mounted.
+    """
+    memory, published = config.ledger.high_water, folder.log / CHECKPOINT
+    if published.exists() and not memory.exists():
+        remedy = f"mount its volume; where it is lost or new, copy {published} to it"
+        raise OpenRefusedError(OpenFault.MEMORY, f"{memory} is not there: {remedy}")
 
 
 def require_within(reader: StoreReader, size: int, known: Known) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.ledger.checkpoint import verify_line
 from kokuin.ledger.committer import Committer
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.log_folder import LogFolder
@@ -153,6 +155,57 @@ def test_a_disk_that_refuses_the_public_files_is_a_problem_that_passes(
     assert (log.publisher.problem, log.shown()) == ("", 2)
 
 
+def test_a_store_that_cannot_be_read_for_a_moment_is_a_problem_that_passes(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    log.append(issued(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "newest_checkpoint", fail)
+        log.publish()
+        assert log.publisher.problem == CHECKPOINT_UNPUBLISHED
+    log.publish()
+    assert (log.publisher.problem, log.shown()) == ("", 1)
+
+
+def test_a_tile_of_fewer_hashes_than_it_must_have_is_never_written(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader on a standby that lags behind shows fewer leaves than were committed."""
+    log.append(issued(1), issued(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerReader, "hashes", lambda *_: [b"x" * 32])
+        log.publish()
+    assert log.publisher.problem == CHECKPOINT_UNPUBLISHED
+    assert not list(log.folder.log.rglob("*"))
+    log.publish()
+    assert log.shown() == 2
+
+
+@pytest.mark.parametrize("late_s", [600, -600])
+def test_a_checkpoint_is_dated_no_later_than_its_last_record(
+    log: Log, monkeypatch: pytest.MonkeyPatch, late_s: int
+) -> None:
+    """Attack on genuine tokens: a node that hung signs a head that another node has long moved on from.
+
+    By its date, tokens that were issued since would seem not to be there.
+    """
+    log.append(issued(1))
+    monkeypatch.setattr(time, "time_ns", lambda: log.journal.head.at * 1000 + late_s * 10**9)
+    log.publish()
+    octets = LogFolder(log.folder.log).checkpoint()
+    assert octets is not None
+    logs = published_keys(log.folder)
+    signed = logs.check(octets)
+    lines = [verify_line(key, signed) for key in logs.keys(signed.checkpoint.origin)]
+    assert [line and line.timestamp for line in lines] == [
+        None,
+        log.journal.head.at // 1_000_000 + min(late_s, 0),
+    ]
+
+
 def roll_back(log: Log) -> Path:
     """Publish two leaves, then put back the store as it was with one."""
     log.append(issued(1))
@@ -170,7 +223,7 @@ def roll_back(log: Log) -> Path:
     return log.folder.ledger
 
 
-@pytest.mark.parametrize("forgets", ["nothing", "high-water", "log/checkpoint"])
+@pytest.mark.parametrize("forgets", ["nothing", "log/checkpoint"])
 def test_an_older_copy_of_the_store_is_not_opened_as_long_as_anything_remembers(
     log: Log, forgets: str
 ) -> None:
@@ -179,6 +232,19 @@ def test_an_older_copy_of_the_store_is_not_opened_as_long_as_anything_remembers(
     with pytest.raises(OpenRefusedError) as refused:
         check_standing(log)
     assert refused.value.fault is OpenFault.BEHIND
+
+
+def test_a_memory_that_is_not_there_stops_the_start(log: Log) -> None:
+    """Attack: the whole folder is put back as it was, and the volume of the memory is not mounted."""
+    log.append(issued(1))
+    log.publish()
+    log.config.ledger.high_water.unlink()
+    with pytest.raises(OpenRefusedError) as refused:
+        check_standing(log)
+    assert refused.value.fault is OpenFault.MEMORY
+    assert str(log.config.ledger.high_water) in str(refused.value)
+    shutil.copy(log.folder.log / "checkpoint", log.config.ledger.high_water)
+    check_standing(log)
 
 
 def test_an_older_copy_that_grew_again_is_another_history(log: Log) -> None:
