@@ -43,7 +43,7 @@ class KeptCheckpoint:
         size: number of leaves.
         root: of the tree over them.
         note: the signed note with the log's own lines, without cosignatures.
-        at: its date, microseconds since 1970 UTC: the last record's, or that of the signing where it was earlier.
+        at: its date, microseconds since 1970 UTC: the last record's, or the signing's where that was earlier.
     """
 
     size: int
