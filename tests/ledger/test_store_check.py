@@ -12,6 +12,7 @@ from kokuin.ledger.findings import LedgerFault
 from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.plan import Append
+from kokuin.ledger.published import KeptCheckpoint, keep_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
 from kokuin.ledger.store_check import check_store
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kokuin.ledger.store_check import StoreVerdict
+    from tests.ledger.stores import Kit
 
 SEED = 6962
 
@@ -66,6 +68,39 @@ def test_an_empty_store_passes(path: Path) -> None:
         verdict = check_store(reader, None, None)
     assert verdict.passed
     assert verdict.size == 0
+
+
+def test_a_store_of_either_kind_is_checked(kit: Kit) -> None:
+    store = kit.open()
+    kept = []
+    for start in range(0, 600, 100):
+        appends = [
+            Append((issued(start + number), Record("note.added", personal="a"))) for number in range(50)
+        ]
+        store.commit(appends, START_US + start)
+        head = store.head
+        at = START_US + start
+        kept.append(
+            KeptCheckpoint(head.size, head.root, log().sign(head.size, head.root, at // 1_000_000), at)
+        )
+        store.transact(lambda rows: keep_checkpoint(rows, kept[-1]))
+    with kit.reader() as reader:
+        verdict = check_store(reader, verifier(log()), None)
+        assert verdict.findings == ()
+        assert (verdict.size, verdict.tokens, verdict.checkpoints) == (600, 300, 6)
+        kit.tamper("UPDATE ix SET kind = 'k' WHERE idx = 7")
+        kit.tamper("DELETE FROM token WHERE idx = 300")
+        kit.tamper("DELETE FROM node WHERE idx = 1")
+        kit.tamper("DELETE FROM entry WHERE idx = 590")
+        kit.tamper("UPDATE checkpoint SET at = 1 WHERE size = 100")
+        found = check_store(reader, verifier(log()), None).findings
+    assert [(str(each.code), each.index) for each in found] == [
+        ("INDEX_CHANGED", 7),
+        ("NODE_MISSING", 256),
+        ("TOKEN_MISSING", 300),
+        ("RECORD_MISSING", 590),
+        ("CHECKPOINT_CHANGED", None),
+    ]
 
 
 def test_ten_of_a_thousand_mutations_are_found_under_their_names(sound: SoundStore, tmp_path: Path) -> None:
