@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.bundle_verdict import BundleVerdict
     from kokuin.ledger.checkpoint import SignedCheckpoint
+    from kokuin.ledger.port import LedgerStore
     from kokuin.ledger.published import Rows
+    from kokuin.ledger.reader import StoreReader
 
 WITNESS = "witness.example/w"
 AT = NOW * 1_000_000
@@ -54,20 +56,33 @@ def wanted_record(number: int) -> Record:
 def fill(path: Path, size: int, batch: int = 500, first: int = 0) -> None:
     """Append records up to `size`; each batch is a second later than the last."""
     store = SqliteStore(path)
+    append(store, size, batch, first)
+    store.close()
+
+
+def append(store: LedgerStore, size: int, batch: int = 500, first: int = 0) -> None:
+    """Append records up to `size` to an open store."""
     for start in range(first, size, batch):
         appends = [Append((wanted_record(number),)) for number in range(start, min(start + batch, size))]
         store.commit(appends, AT + start * 1_000_000)
-    store.close()
 
 
 def sign(path: Path, sizes: Iterable[int], *, cosigned: bool = False, stamped: bool = False) -> None:
     """Keep checkpoints of these sizes, signed, and cosigned and time-stamped if wanted."""
+    store = SqliteStore(path)
+    with LedgerReader(path) as reader:
+        vouch(store, reader, sizes, cosigned=cosigned, stamped=stamped)
+    store.close()
+
+
+def vouch(
+    store: LedgerStore, reader: StoreReader, sizes: Iterable[int], *, cosigned: bool, stamped: bool
+) -> None:
+    """Do what `sign` does in an open store."""
     witness = signer("ml-dsa-44", WITNESS)
     key = verifier_key(WITNESS, SignatureType.ML_DSA_44_COSIGNATURE, witness)
-    with LedgerReader(path) as reader:
-        roots = {size: root_at(reader, size) for size in sizes}
-    store = SqliteStore(path)
-    for size, root in roots.items():
+    for size in sizes:
+        root = root_at(reader, size)
         note = log().sign(size, root, NOW + size)
         kept = KeptCheckpoint(size, root, note, AT)
         line = sign_line(key, witness, read_checkpoint(note).checkpoint, NOW + size).encode()
@@ -81,7 +96,6 @@ def sign(path: Path, sizes: Iterable[int], *, cosigned: bool = False, stamped: b
                 keep_stamp(rows, stamp)
 
         store.transact(keep)
-    store.close()
 
 
 def witness_policy() -> bytes:
@@ -96,7 +110,7 @@ def certificates() -> bytes:
 
 
 def writer(  # noqa: PLR0913 - all that a bundle may be asked for
-    reader: LedgerReader,
+    reader: StoreReader,
     scope: Scope | None = None,
     *,
     size: int | None = None,
@@ -117,9 +131,14 @@ def writer(  # noqa: PLR0913 - all that a bundle may be asked for
 
 def export(path: Path, scope: Scope | None = None, **more: object) -> bytes:
     """Return a bundle."""
-    sink = io.BytesIO()
     with LedgerReader(path) as reader:
-        writer(reader, scope, **more).write(sink)  # type: ignore[arg-type]
+        return written(writer(reader, scope, **more))  # type: ignore[arg-type]
+
+
+def written(writer: BundleWriter) -> bytes:
+    """Return what is written."""
+    sink = io.BytesIO()
+    writer.write(sink)
     return sink.getvalue()
 
 

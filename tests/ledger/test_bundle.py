@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kokuin.ledger.reader import Stored
+    from tests.ledger.stores import Kit
 
 SIZE = 300
 HISTORY = (40, 128, 200)
@@ -212,3 +213,50 @@ def test_a_store_that_is_not_the_checkpoints_exports_nothing(ledger: Path, tmp_p
     with pytest.raises(ExportError) as refused:
         export(damaged)
     assert refused.value.fault is ExportFault.STORE
+
+
+def test_a_bundle_of_either_store_is_good(kit: Kit) -> None:
+    store = kit.open()
+    exported.append(store, 50, batch=20)
+    with kit.reader() as reader:
+        exported.vouch(store, reader, [20, 50], cosigned=True, stamped=True)
+        whole = list(reader.walk(0, 50))
+        for scope in (Scope(), Scope("range", 5, 31), Scope("selection", by="tenant", value="beta")):
+            wanted = whole if scope.kind == "all" else whole[5:31]
+            if scope.kind == "selection":
+                wanted = [one for one in whole if read_leaf(one.leaf).get("tenant") == "beta"]
+            assert seen(exported.written(exported.writer(reader, scope))) == rows(wanted)
+        assert first_since(reader, 50, exported.AT + 20_000_000) == 20
+
+
+def test_leaves_past_their_retention_are_hashes_and_said_to_be_hidden(kit: Kit) -> None:
+    store = kit.open()
+    exported.append(store, 50, batch=5)
+    with kit.reader() as reader:
+        exported.vouch(store, reader, [50], cosigned=False, stamped=False)
+        gone = (0, *range(7, 13), 30, 48, 49)
+        for index in gone:
+            kit.tamper("DELETE FROM token WHERE idx = ?", index)
+            kit.tamper("UPDATE entry SET leaf = ? WHERE idx = ?", b"", index)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bundle_plan, "CHUNK_RECORDS", 3)
+            verdict = check(exported.written(exported.writer(reader)))
+        assert (verdict.indication, codes(verdict)) == (Indication.INDETERMINATE, {"RECORDS_HIDDEN"})
+        assert (verdict.hidden, verdict.records) == (len(gone), 50 - len(gone))
+        assert verdict.runs == (Run(1, 7), Run(13, 30), Run(31, 48))
+        # Leaves 7 to 12, and so the commits at 5 and 10 seconds, are answered for by the next leaf.
+        moments = [exported.AT + second * 1_000_000 for second in (0, 6, 10, 45)]
+        assert [first_since(reader, 50, moment) for moment in moments] == [0, 7, 7, 45]
+
+
+def test_a_row_that_is_gone_is_not_passed_off_as_retention(kit: Kit) -> None:
+    store = kit.open()
+    exported.append(store, 50)
+    with kit.reader() as reader:
+        exported.vouch(store, reader, [50], cosigned=False, stamped=False)
+        writer = exported.writer(reader)
+        kit.tamper("DELETE FROM token WHERE idx = 7")
+        kit.tamper("DELETE FROM entry WHERE idx = 7")
+        with pytest.raises(ExportError) as refused:
+            exported.written(writer)
+        assert refused.value.fault is ExportFault.STORE
