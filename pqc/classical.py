@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAX_RSA_BITS = 16384
 """A longer modulus costs seconds a verification: an attacker's certificate may hold any."""
 
+MAX_EXPONENT_BITS = 256
+"""A longer public exponent (FIPS 186-5 §A.1.1) makes a verification as slow as a signature is."""
+
 HASHES: dict[str, hashes.HashAlgorithm] = {
     "md5": hashes.MD5(),  # noqa: S303  # old evidence is computed; policy refuses it
     "sha1": hashes.SHA1(),  # noqa: S303  # likewise
@@ -99,11 +102,11 @@ class RsaScheme:
     signature_oids = frozenset({*_digests, oids.ID_RSASSA_PSS})
 
     def load_public(self, public: PublicKeyInfo) -> RsaVerifier:
-        """Read a key of at most `MAX_RSA_BITS`."""
+        """Read a key of at most `MAX_RSA_BITS`, whose exponent has at most `MAX_EXPONENT_BITS`."""
         key = load_der_public_key(public.der)
         if not isinstance(key, rsa.RSAPublicKey):
             raise ValueError(public.algorithm.oid)  # noqa: TRY004  # the seam's error for an unfit key
-        if key.key_size > MAX_RSA_BITS:
+        if key.key_size > MAX_RSA_BITS or key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS:
             raise UnsupportedAlgorithm(public.algorithm.oid)
         facts = KeyFacts("rsa", f"RSA-{key.key_size}", key.key_size)
         return RsaVerifier(facts, key, public.algorithm)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from kokuin.trust.judge import Context
     from kokuin.trust.token import TokenFacts
 
-MAX_STAMPS = 64
-"""Time-stamps of a bundle that are judged: nobody signs for their number."""
+MAX_STAMPS = 16
+"""Time-stamps of a bundle that are judged: nobody signs for their number, and each brings certificates to try."""
 MAX_STAMP_OCTETS = 1024 * 1024
 
 _SECOND = 1_000_000

@@ -127,6 +127,16 @@ def test_an_rsa_modulus_above_16384_bits_is_not_computed_with() -> None:
         assert judge(each, bytes(bits // 8), key).outcome is expected
 
 
+def test_an_rsa_exponent_above_256_bits_is_not_computed_with() -> None:
+    """Attack: certificates that nobody signed, each of which costs as much as a signature to try."""
+    each = suite("rsa3072-pkcs1-sha256")
+    for bits, expected in ((256, SignatureOutcome.INVALID), (257, SignatureOutcome.UNSUPPORTED)):
+        rsa_key = encode.sequence(encode.integer((1 << 3071) | 1), encode.integer((1 << bits - 1) | 1))
+        algorithm = encode.sequence(encode.oid(oids.RSA_ENCRYPTION), encode.NULL)
+        key = encode.sequence(algorithm, encode.bit_string(rsa_key))
+        assert judge(each, bytes(384), key).outcome is expected
+
+
 def test_keys_that_nobody_signs_with_are_described_or_unsupported() -> None:
     k256 = ec.generate_private_key(ec.SECP256K1()).public_key()
     octets = k256.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

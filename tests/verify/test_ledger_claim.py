@@ -16,6 +16,7 @@ from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Report, join
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
 from kokuin.verify.ledger_search import TokenSearch
+from kokuin.verify.ledger_vouching import MAX_STAMPS
 from kokuin.wire import encode, oids
 from tests.der import tlv
 from tests.ledger.notes import log, verifier
@@ -405,11 +406,11 @@ def test_a_record_withheld_at_the_end_of_the_log_leaves_it_open() -> None:
 
 
 def test_time_stamps_without_end_are_not_all_judged() -> None:
-    """Attack: nobody signs for the number or size of time-stamps in a bundle."""
+    """Attack: nobody signs for the number or size of time-stamps, and each brings certificates to be tried."""
     good = ledgers.stamped("second", 650)
-    many = Ledger().read(stamps=lambda note: (*[b"0"] * 63, *good(note)))
+    many = Ledger().read(stamps=lambda note: (*[b"0"] * (MAX_STAMPS - 1), *good(note)))
     assert len(claim(genuine()[at(0)].token, many).proofs_of_existence) == 1
-    too_many = Ledger().read(stamps=lambda note: (*[b"0"] * 64, *good(note)))
+    too_many = Ledger().read(stamps=lambda note: (*[b"0"] * MAX_STAMPS, *good(note)))
     assert claim(genuine()[at(0)].token, too_many).proofs_of_existence == ()
     fat = attribute("1.2.3", encode.octet_string(bytes(1 << 20)))
     too_large = Ledger().read(stamps=lambda note: (with_unsigned(good(note)[0], fat),))
