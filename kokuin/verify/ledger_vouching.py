@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kokuin.trust.token import TokenFacts
 
 MAX_STAMPS = 16
-"""Time-stamps of a bundle that are judged: nobody signs for their number, and each brings certificates to try."""
+"""Time-stamps of a bundle that are judged: nobody signs for their number, and each brings more to try."""
 MAX_STAMP_OCTETS = 1024 * 1024
 
 _SECOND = 1_000_000

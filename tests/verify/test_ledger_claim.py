@@ -406,7 +406,7 @@ def test_a_record_withheld_at_the_end_of_the_log_leaves_it_open() -> None:
 
 
 def test_time_stamps_without_end_are_not_all_judged() -> None:
-    """Attack: nobody signs for the number or size of time-stamps, and each brings certificates to be tried."""
+    """Attack: nobody signs for the number or size of time-stamps; each brings certificates to try."""
     good = ledgers.stamped("second", 650)
     many = Ledger().read(stamps=lambda note: (*[b"0"] * (MAX_STAMPS - 1), *good(note)))
     assert len(claim(genuine()[at(0)].token, many).proofs_of_existence) == 1
