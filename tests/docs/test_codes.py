@@ -37,7 +37,10 @@ TELLING = (
     "proof_api",
     "proving",
     "published_log",
+    "publishing",
+    "faults",
     "stamp_endpoint",
+    "store_faults",
     "switching",
     "witness_client",
     "witness_server",
@@ -45,7 +48,7 @@ TELLING = (
     "checkpoint_stamps",
 )
 """Modules whose literals in capitals are codes that leave the service."""
-LEDGER = {"proving"}
+LEDGER = {"proving", "faults", "store_faults"}
 MIGRATION = {"desk", "dryrun", "dryrun_chain", "dryrun_codes"}
 CODE = re.compile(r"[A-Z]+(_[A-Z]+)+|INTERNAL")
 OUR_OWN = {
