@@ -92,6 +92,8 @@ def document(verdict: BundleVerdict) -> dict[str, Any]:
         "runs": [list(run) for run in verdict.runs],
         "more_runs": verdict.more_runs,
         "hidden": verdict.hidden,
+        "seals": verdict.seals,
+        "seals_open": verdict.seals_open,
         "since": verdict.since,
         "cosigners": _cosigners(verdict.cosigners),
         "history": [
@@ -127,14 +129,21 @@ def lines(verdict: BundleVerdict, lang: str) -> Iterator[str]:
         yield _say(lang, "more_runs", count=further)
     for cosigner in verdict.cosigners:
         yield _say(lang, "cosigner", name=cosigner.witness.name, at=_moment(cosigner.timestamp))
+    yield from _vouched(verdict, lang)
+    yield _say(lang, "unauthenticated", members=", ".join(verdict.unauthenticated))
+
+
+def _vouched(verdict: BundleVerdict, lang: str) -> Iterator[str]:
+    """Yield what stands for the records beside the checkpoint's signatures."""
     if verdict.history:
         sizes = ", ".join(str(each.signed.checkpoint.size) for each in verdict.history[-SHOWN:])
         yield _say(lang, "history", count=len(verdict.history), sizes=sizes)
+    if verdict.seals or verdict.seals_open:
+        yield _say(lang, "seals", count=verdict.seals, open=verdict.seals_open)
     if verdict.since:
         yield _say(lang, "since")
     if verdict.stamps:
         yield _say(lang, "stamps", count=len(verdict.stamps))
-    yield _say(lang, "unauthenticated", members=", ".join(verdict.unauthenticated))
 
 
 def _meaning(verdict: BundleVerdict, lang: str) -> str:

@@ -71,6 +71,8 @@ def document(verdict: StoreVerdict) -> dict[str, Any]:
         "gone": verdict.gone,
         "tokens": verdict.tokens,
         "checkpoints": verdict.checkpoints,
+        "seals": verdict.seals,
+        "seals_open": verdict.seals_open,
         "first": next((each.index for each in verdict.findings if each.index is not None), None),
         "count": verdict.count,
         "findings": [
@@ -93,6 +95,8 @@ def lines(verdict: StoreVerdict, lang: str) -> Iterator[str]:
     yield _say(
         lang, "looked_at", records=verdict.records, tokens=verdict.tokens, checkpoints=verdict.checkpoints
     )
+    if verdict.seals or verdict.seals_open:
+        yield _say(lang, "seals", count=verdict.seals, open=verdict.seals_open)
     if verdict.gone:
         yield _say(lang, "gone", count=verdict.gone)
     if not verdict.signatures:

@@ -27,6 +27,7 @@ from kokuin.ledger.bundle_read import BundleReader, read_hash_line, read_record_
 from kokuin.ledger.bundle_tar import BundleError
 from kokuin.ledger.bundle_verdict import BundleVerdict, Tally
 from kokuin.ledger.bundle_vouching import Vouching
+from kokuin.ledger.epoch_seals import SealRoots, SealWatch
 from kokuin.ledger.findings import Finding, LedgerFault
 from kokuin.ledger.leaf import MAX_LEAF, LeafError, read_leaf
 from kokuin.ledger.record_rules import RecordRules
@@ -48,7 +49,7 @@ _RECORD_LINE = MAX_LEAF + 21
 
 
 class SeekableSource(Protocol):
-    """The octets of a bundle; they are gone through twice when two serial numbers look alike."""
+    """The octets of a bundle; gone through again where serial numbers look alike, or epochs were sealed."""
 
     def read(self, size: int, /) -> bytes:
         """Return the next octets, fewer than asked for only at the end."""
@@ -106,6 +107,7 @@ class _Check:
         self._certificates: tuple[bytes, ...] = ()
         self._revocation = b""
         self._rules = RecordRules()
+        self._seals = SealWatch(self._tell)
         self._walk: TreeWalk | None = None
         self._hashes = b""
         self._chunk = ChunkRecords(self._rules, None, self._tell)
@@ -181,6 +183,7 @@ class _Check:
             chunk.add(line)
         scope = self._scope()
         for index, fields in chunk.fields():
+            self._seals.record(index, fields)
             if (scope.kind == "range" and not scope.start <= index < scope.stop) or (
                 scope.kind == "selection" and fields.get(scope.by) != scope.value
             ):
@@ -225,7 +228,8 @@ class _Check:
         self._vouching.judge_since(walk.roots if root == wanted else {})
         look = self._rules.second_look()
         if look is not None:
-            self._look_again(look)
+            self._look_again(lambda line: self._look_at(look, line))
+        self._seals.compare(self._seal_roots() if root == wanted else {})
         if self._manifest is not None:
             self._compare(self._manifest, walk)
 
@@ -245,8 +249,15 @@ class _Check:
             if getattr(manifest, name) != value:
                 self._tell(Finding(BundleFault.MANIFEST_DIFFERS, None, f"{name}: {value}"))
 
-    def _look_again(self, look: SecondLook) -> None:
-        """Go through the records once more: two serial numbers looked alike."""
+    def _seal_roots(self) -> Mapping[tuple[int, int], Mapping[str, str]]:
+        """Return the roots over the epochs that are there from their first leaf to their last."""
+        roots = SealRoots(self._seals.seals)
+        if self._seals.seals:
+            self._look_again(lambda line: roots.push(line.index, line.leaf))
+        return roots.found
+
+    def _look_again(self, look: Callable[[RecordLine], None]) -> None:
+        """Go through the records once more, with what only their end has told."""
         self._stream.seek(0)
         reader = BundleReader(self._stream, lambda _finding: None)
         for place in reader.places():
@@ -254,7 +265,7 @@ class _Check:
                 for octets in reader.lines(_RECORD_LINE):
                     line = read_record_line(octets)
                     if line is not None:
-                        self._look_at(look, line)
+                        look(line)
 
     def _look_at(self, look: SecondLook, line: RecordLine) -> None:
         try:
@@ -280,6 +291,8 @@ class _Check:
             0 if walk is None else walk.hidden,
             tuple(vouching.earlier.values()),
             tuple(vouching.stamps),
+            self._seals.held,
+            self._seals.open,
             vouching.since_holds,
             self._certificates,
             self._revocation,

@@ -50,6 +50,8 @@ class BundleVerdict:
         hidden: leaves of the promised range that are there as hashes alone.
         history: earlier checkpoints with which the checkpoint was proven consistent.
         stamps: time-stamps over these checkpoints; their imprint fits, their signatures are to be judged.
+        seals: how many epochs' seals were held against the leaves that they seal.
+        seals_open: how many could not be, because the bundle has not all of these leaves.
         since: whether the saved checkpoint was proven to be a beginning of this log; None: none was given.
         certificates: DER, as found; `revocation`: the octets of `revocation.pem`.
         unauthenticated: members that the checkpoint does not cover.
@@ -67,6 +69,8 @@ class BundleVerdict:
     hidden: int
     history: tuple[WitnessedCheckpoint, ...]
     stamps: tuple[FoundStamp, ...]
+    seals: int
+    seals_open: int
     since: bool | None
     certificates: tuple[bytes, ...] = ()
     revocation: bytes = b""

@@ -37,6 +37,10 @@ class LedgerFault(StrEnum):
     """The token names another signer than the certificate that the leaf names."""
     SIGNER_ABSENT = "SIGNER_ABSENT"
     """The certificate that a leaf names is not at hand, so that the signer cannot be compared."""
+    SEAL_ORDER = "SEAL_ORDER"
+    """A seal that does not go on where the one before it ended, or seals what it cannot."""
+    SEAL_ROOT = "SEAL_ROOT"
+    """A seal states other roots than the leaves that it seals have."""
 
 
 @dataclass(frozen=True, slots=True)

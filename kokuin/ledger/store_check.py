@@ -58,6 +58,8 @@ class StoreVerdict:
         gone: how many have none left, because their retention is over.
         tokens: how many tokens stand beside them.
         checkpoints: how many are kept.
+        seals: how many epochs' seals were held against the leaves that they seal.
+        seals_open: how many could not be, because leaves of their epochs are gone.
         findings: by index, of one index the likelier cause first; at most `MOST_FINDINGS` of a name.
         count: how many findings there are.
         signatures: whether those of the log were verified.
@@ -70,6 +72,8 @@ class StoreVerdict:
     gone: int
     tokens: int
     checkpoints: int
+    seals: int
+    seals_open: int
     findings: tuple[Finding, ...]
     count: int
     signatures: bool
@@ -84,7 +88,7 @@ class StoreVerdict:
 def unreadable(detail: str) -> StoreVerdict:
     """Return the verdict on a store that is no readable ledger."""
     finding = Finding(StoreFault.DATABASE_UNREADABLE, None, detail)
-    return StoreVerdict(0, None, 0, 0, 0, 0, (finding,), 1, signatures=False, published=False)
+    return StoreVerdict(0, None, 0, 0, 0, 0, 0, 0, (finding,), 1, signatures=False, published=False)
 
 
 def check_store(  # noqa: PLR0913  # the store, what it is checked with, and who watches
@@ -130,6 +134,7 @@ class _StoreCheck:
         size = settle_size(self._questions, self._findings, ends)
         self._published()
         stop = min(size, ends.stop)
+        self._records.expect_seals(stop)
         self._walk(size, stop, on_progress)
         self._serials(stop)
         self._records.close(stop)
@@ -232,6 +237,8 @@ class _StoreCheck:
             seen.gone,
             seen.tokens,
             self._vouchers.checkpoints,
+            self._records.seals.held,
+            self._records.seals.open,
             self._findings.ordered(),
             self._findings.count,
             signatures=self._logs is not None,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kokuin.ledger.epoch_seals import MOST_SEALS, SealRoots, SealWatch, read_seal
 from kokuin.ledger.findings import LedgerFault
 from kokuin.ledger.leaf import LeafError, commitment, leaf_hash, read_leaf
 from kokuin.ledger.record_rules import RecordRules
@@ -15,6 +16,7 @@ from kokuin.trust.records import (
     CHECKPOINT_STAMPED,
     CHECKPOINT_WITNESSED,
     EPOCH_OPENED,
+    EPOCH_SEALED,
     LEDGER_PRUNED,
     REDACT,
 )
@@ -33,6 +35,10 @@ _IX = "SELECT idx, serial, kind, at, tok FROM ix WHERE idx >= ? AND idx < ? ORDE
 _SIDE = "SELECT idx, salt, text FROM side WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
 _EMPTY = "SELECT min(idx) FROM entry WHERE idx >= ? AND length(leaf) = 0"
 _LATER = "SELECT entry.leaf FROM ix JOIN entry ON entry.idx = ix.idx WHERE ix.kind = ? AND ix.idx >= ?"
+_SEALS = (
+    "SELECT ix.idx, entry.leaf FROM ix JOIN entry ON entry.idx = ix.idx"
+    " WHERE ix.kind = ? AND ix.idx < ? ORDER BY ix.idx LIMIT ?"
+)
 _NEXT = "SELECT min(idx) FROM entry WHERE idx >= ?"
 
 
@@ -108,6 +114,16 @@ class RecordWatch:
         self._questions, self._findings = questions, findings
         self.rules = RecordRules()
         self.seen = Seen()
+        self.seals = SealWatch(findings.take)
+        self._seal_roots = SealRoots(())
+
+    def expect_seals(self, stop: int) -> None:
+        """Ask for the seals of all epochs before the first tile; they tell only which roots to grow."""
+        seals = []
+        for index, leaf in self._questions.ask(_SEALS, (EPOCH_SEALED, stop, MOST_SEALS)) or ():
+            with suppress(LeafError, TypeError):
+                seals.append(read_seal(index, read_leaf(leaf)))
+        self._seal_roots = SealRoots(seal for seal in seals if seal is not None)
 
     def tile(self, start: int, stop: int) -> Tile | None:
         """Check the records from `start` to before `stop`; return their hashes, None when none is there."""
@@ -147,6 +163,7 @@ class RecordWatch:
 
     def close(self, stop: int) -> None:
         """Note what went without a record of it, after the last tile; `stop` is the index behind it."""
+        self.seals.compare(self._seal_roots.found)
         seen = self.seen
         if seen.erased or seen.gone > seen.pruned or seen.last_gone >= seen.pruned_upto:
             # A service that erases meanwhile says so in records behind those that were read.
@@ -215,6 +232,8 @@ class RecordWatch:
                 self._unread(index)
                 return None
         self.seen.records += 1
+        self._seal_roots.push(index, leaf)
+        self.seals.record(index, fields)
         if token is not None or "tok" in fields:
             self.seen.tokens += token is not None
             if found := self.rules.token(index, fields, token):

@@ -100,7 +100,7 @@ def test_a_sound_ledger_passes_and_the_json_form_says_what_was_looked_at(
     assert re.fullmatch("[0-9a-f]{64}", said["root"])
     assert set(said) == {
         *("schema", "kind", "indication", "size", "root", "records", "gone", "tokens", "checkpoints"),
-        *("first", "count", "findings", "not_checked"),
+        *("seals", "seals_open", "first", "count", "findings", "not_checked"),
     }
 
 

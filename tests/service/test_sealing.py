@@ -14,6 +14,7 @@ from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
+from kokuin.ledger.store_check import check_store
 from kokuin.ledger.tiles import consistency_proof, root_at
 from kokuin.ledger.tree import verify_consistency
 from kokuin.service import ledger_desk, publishing, sealing
@@ -66,6 +67,9 @@ def check_sealed(desked: Desked, epoch: int) -> None:
     opened = desked.leaves("epoch.opened")
     assert [leaf["epoch"] for leaf in opened] == list(range(1, epoch + 1))
     assert [leaf["why"] for leaf in opened] == ["begun", *["sealed"] * (epoch - 1)]
+    with LedgerReader(desked.folder.ledger) as reader:
+        verdict = check_store(reader, None, None)
+    assert (verdict.passed, verdict.seals, verdict.seals_open) == (True, epoch - 1, 0)
     keys = published_keys(desked.folder)
     for leaf in opened:
         assert [key.encode() for key in keys.keys(leaf["origin"])] == leaf["vkeys"]
