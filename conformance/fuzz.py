@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
 from kokuin.service.responder import Responder
-from tests.ledger import store_mutations
+from tests.ledger import bundle_mutations, store_mutations
 from tests.ledger.sound_store import fill
 from tests.mutators import Mutator
 from tests.requests import bombs, foreign_requests, valid_requests
@@ -75,6 +75,8 @@ def main() -> int:
             _bombs(report, issuer)
         if options.ledger:
             _ledger(report, root / "ledger", options)
+        if options.bundles:
+            _bundles(report, root / "exported.db", options)
         if options.http:
             _http(report, root / "http", options)
         if not options.no_floods:
@@ -88,7 +90,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
     parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")
-    parser.add_argument("--records", type=int, default=10_000, help="of that ledger")
+    parser.add_argument("--bundles", type=int, default=1_000, help="damaged export bundles")
+    parser.add_argument("--records", type=int, default=10_000, help="of the ledger, and of the bundles")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the inputs")
     parser.add_argument("--workers", type=int, default=1, help="of `tsa serve`")
     parser.add_argument("--corpus", type=Path, help="folder with *.tsq of other programs, to start from too")
@@ -161,6 +164,18 @@ def _ledger(report: Report, root: Path, options: argparse.Namespace) -> None:
     ]
     count = f"{options.ledger} in {time.monotonic() - started:.0f} s"
     report.line("ledger: damage found under its name", count, "all", good=not wrong)
+    report.violations(wrong)
+
+
+def _bundles(report: Report, path: Path, options: argparse.Namespace) -> None:
+    """Damage export bundles, whole and in part: each must be refused for the reason that it was damaged."""
+    started, wrong = time.monotonic(), []
+    made = bundle_mutations.bundles(path, options.records)
+    for number, bundle in enumerate(made):
+        share = options.bundles // len(made) + (number < options.bundles % len(made))
+        wrong += bundle_mutations.assault(bundle, options.seed + number, share)
+    count = f"{options.bundles} in {time.monotonic() - started:.0f} s"
+    report.line("bundles: damage found under its name", count, "all", good=not wrong)
     report.violations(wrong)
 
 
