@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokuin.ledger import schema
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
 from kokuin.service.responder import Responder
@@ -170,6 +171,7 @@ def _ledger(report: Report, root: Path, options: argparse.Namespace) -> None:
 def _bundles(report: Report, path: Path, options: argparse.Namespace) -> None:
     """Damage export bundles, whole and in part: each must be refused for the reason that it was damaged."""
     started, wrong = time.monotonic(), []
+    schema.create(path)
     made = bundle_mutations.bundles(path, options.records)
     for number, bundle in enumerate(made):
         share = options.bundles // len(made) + (number < options.bundles % len(made))
