@@ -48,8 +48,8 @@ class Application(FastAPI):
             await self.stamp(scope, receive, send)  # type: ignore[arg-type]  # uvicorn's and starlette's names for ASGI
             return
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            # RFC 9110 §9.3.2: as GET; the connection leaves the content out.
-            scope = {**scope, "method": "GET"}
+            # RFC 9110 §9.3.2: as GET; the connection leaves the content out. Who makes much of it may ask.
+            scope = {**scope, "method": "GET", export_api.ONLY_HEADERS: True}
         await super().__call__(scope, receive, send)
 
 

@@ -20,7 +20,7 @@ from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
@@ -34,7 +34,11 @@ EXPORT_BUSY = "EXPORT_BUSY"
 EXPORT_FAILED = "EXPORT_FAILED"
 """The child that makes bundles ended before it said anything."""
 
+ONLY_HEADERS = "kokuin.only_headers"
+"""In the scope of a request that came as HEAD: nobody will read the content."""
+
 _CHILD = "kokuin.service.exporting"
+_TAR = "application/x-tar"
 _PIECE = 1 << 16
 _STATUS = {"CHECKPOINT_UNKNOWN": 404, EXPORT_CHANGED: 412, EXPORT_BUSY: 503, EXPORT_FAILED: 500}
 _Moment = Annotated[int | None, Query(ge=0, lt=2**63)]
@@ -63,7 +67,9 @@ def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper
             return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
         if serial is not None and (since_us, until_us) != (None, None):
             return problem_response(422, "REQUEST_INVALID")
-        return await desk.send(Asked(size, since_us, until_us, serial), chunk, head)
+        only_headers = request.scope.get(ONLY_HEADERS, False)
+        asked = Asked(size, since_us, until_us, serial)
+        return await desk.send(asked, chunk, head, only_headers=only_headers)
 
 
 class ExportDesk:
@@ -74,8 +80,8 @@ class ExportDesk:
         self._folder, self._config = folder, config
         self._busy = False
 
-    async def send(self, asked: Asked, chunk: int, head: str) -> Response:
-        """Answer with a bundle from a chunk on; `head` is that of the bundle which was begun."""
+    async def send(self, asked: Asked, chunk: int, head: str, *, only_headers: bool) -> Response:
+        """Answer with a bundle from a chunk on, or as if; `head` is that of the bundle which was begun."""
         if self._busy:
             return problem_response(503, EXPORT_BUSY, headers={"Retry-After": "10"})
         self._busy = True
@@ -89,7 +95,11 @@ class ExportDesk:
         if not answer["ok"]:
             await self._end(child)
             return problem_response(_STATUS.get(answer["code"], 503), answer["code"])
-        return _Bundle(self, child, answer["head"])
+        headers = {"Cache-Control": "no-store", "X-Export-Head": answer["head"]}
+        if only_headers:
+            await self._end(child)
+            return StreamingResponse(iter(()), media_type=_TAR, headers=headers)
+        return _Bundle(self, child, headers)
 
     async def _start(self) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -128,9 +138,8 @@ class ExportDesk:
 class _Bundle(StreamingResponse):
     """What a child writes, as long as somebody reads it."""
 
-    def __init__(self, desk: ExportDesk, child: Process, head: str) -> None:
-        headers = {"Cache-Control": "no-store", "X-Export-Head": head}
-        super().__init__(self._pieces(), media_type="application/x-tar", headers=headers)
+    def __init__(self, desk: ExportDesk, child: Process, headers: Mapping[str, str]) -> None:
+        super().__init__(self._pieces(), media_type=_TAR, headers=headers)
         self._desk, self._child = desk, child
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

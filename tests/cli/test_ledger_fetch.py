@@ -258,6 +258,19 @@ def test_one_bundle_is_made_at_a_time(service: Service) -> None:
     assert busy.headers["retry-after"]
 
 
+def test_a_question_for_the_headers_alone_makes_no_bundle(service: Service, whole: bytes) -> None:
+    """Programs that fetch files ask so first: the bundle that follows must not find itself in its way."""
+    headers = {"authorization": f"Bearer {service.operator_key}"}
+    answer = service.client.head("/api/v1/ledger/export", headers=headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "application/x-tar"
+    assert "content-length" not in answer.headers
+    following = service.client.get("/api/v1/ledger/export", headers=headers)
+    made = following.headers.get("x-export-head")
+    assert (following.status_code, made) == (200, answer.headers["x-export-head"])
+    assert following.content == whole
+
+
 def test_a_bundle_that_nobody_waits_for_is_ended(service: Service) -> None:
     url, key = "/api/v1/ledger/export", f"Bearer {service.operator_key}"
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
