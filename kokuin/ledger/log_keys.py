@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_FILE = 1 << 20
 """Octets of the longest `log.vkey`: some five hundred epochs."""
 
+MAX_KEYS = 1024
+"""Keys in the longest `log.vkey`; each is looked at as a key before anything else is known of it."""
+
 KINDS = (SignatureType.ED25519, SignatureType.ML_DSA_44_COSIGNATURE)
 """What a log signs with, in the order of its lines."""
 
@@ -107,8 +110,11 @@ class LogVerifier:
         """
         if len(text) > MAX_FILE:
             raise NoteError(NoteFault.TOO_LARGE, str(len(text)))
-        lines = (line.strip() for line in text.split("\n"))
-        return cls(VerifierKey.parse(line) for line in lines if line and not line.startswith("#"))
+        lines = [line.strip() for line in text.split("\n")]
+        keys = [line for line in lines if line and not line.startswith("#")]
+        if len(keys) > MAX_KEYS:
+            raise NoteError(NoteFault.TOO_LARGE, f"{len(keys)} keys")
+        return cls(map(VerifierKey.parse, keys))
 
     @property
     def origins(self) -> tuple[str, ...]:

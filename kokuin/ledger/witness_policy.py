@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_FILE = 1 << 20
 """Octets of the longest policy that is read."""
 
+MAX_LINES = 16_384
+"""Lines of the longest policy, comments and empty ones among them."""
+
 MAX_OF_A_KIND = 128
 """Logs, witnesses and groups at most, of each; everybody must accept 32."""
 
@@ -36,7 +39,7 @@ class WitnessPolicyFault(StrEnum):
     """Why a policy is refused."""
 
     TOO_LARGE = "WITNESS_POLICY_TOO_LARGE"
-    """More octets, logs, witnesses or groups than we read."""
+    """More octets, lines, logs, witnesses or groups than we read."""
     ENCODING = "WITNESS_POLICY_ENCODING"
     """A control character other than tab and newline."""
     FORM = "WITNESS_POLICY_FORM"
@@ -138,7 +141,7 @@ def read_policy(octets: bytes) -> WitnessPolicy:
     Raises:
         WitnessPolicyError: it breaks a rule of the specification, or is too large.
     """
-    if len(octets) > MAX_FILE:
+    if len(octets) > MAX_FILE or octets.count(b"\n") >= MAX_LINES:
         raise WitnessPolicyError(WitnessPolicyFault.TOO_LARGE, 0)
     reader = _Reader()
     for number, line in enumerate(octets.split(b"\n"), 1):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kokuin.ledger.checkpoint import read_checkpoint
-from kokuin.ledger.log_keys import MAX_FILE, LogSigner, LogVerifier
+from kokuin.ledger.log_keys import MAX_FILE, MAX_KEYS, LogSigner, LogVerifier
 from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureType, VerifierKey
 from tests.ledger.notes import C2SP, NOW, ORIGIN, log, root, signer, verifier
 
@@ -102,6 +102,7 @@ def test_the_key_file_lists_all_epochs_and_is_read_as_it_was_written() -> None:
         (C2SP["witness_ed25519"] + "\n" + C2SP["witness_ml_dsa_44"], NoteFault.LOG_KEYS),
         (C2SP["log_ed25519"] + "\nrubbish", NoteFault.VKEY_FORM),
         ("#" * (MAX_FILE + 1), NoteFault.TOO_LARGE),
+        ((C2SP["log_ed25519"] + "\n") * (MAX_KEYS + 1), NoteFault.TOO_LARGE),
     ],
 )
 def test_a_key_file_that_cannot_be_used_is_refused_by_name(text: str, fault: NoteFault) -> None:

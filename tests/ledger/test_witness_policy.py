@@ -13,6 +13,7 @@ from kokuin.ledger.log_keys import verifier_key
 from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureLine, SignatureType, VerifierKey
 from kokuin.ledger.witness_policy import (
     MAX_FILE,
+    MAX_LINES,
     MAX_OF_A_KIND,
     WitnessPolicy,
     WitnessPolicyError,
@@ -151,6 +152,7 @@ W = f"witness w {REMORA}\n"
         (f"log {REMORA}\n", WitnessPolicyFault.KEY, 1),
         ("log rubbish\n", WitnessPolicyFault.KEY, 1),
         ("#" * (MAX_FILE + 1), WitnessPolicyFault.TOO_LARGE, 0),
+        ("\n" * MAX_LINES, WitnessPolicyFault.TOO_LARGE, 0),
     ],
 )
 def test_a_policy_that_breaks_a_rule_is_refused_with_its_line(
