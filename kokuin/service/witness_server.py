@@ -121,7 +121,8 @@ def make_witness_app(witness: Witness) -> BodyLimitMiddleware:
         except (WitnessStateError, OSError, SignerError) as error:
             return _failed(error)
         _tell_finding(reply, body)
-        return Response(reply.body, reply.status, media_type=reply.content_type)
+        # As a header, not as media_type: to that a charset is added, and then logs find no size in a 409.
+        return Response(reply.body, reply.status, headers={"Content-Type": reply.content_type})
 
     async def checkpoint(request: Request) -> Response:
         try:
