@@ -342,14 +342,14 @@ class Audit:
         self.history[head.size] = head
 
     def _read_stamps(self) -> None:
-        last = ""
+        last = (0, 0)
         while (name := self._bundle.name).startswith("stamps/"):
-            size = int(fit(r"stamps/([0-9]{20})-[0-9]+\.tst", name, "stamp")[1])
-            hold(size in self.history and name > last, f"{name}: its place")
+            size, number = map(int, fit(r"stamps/([0-9]{20})-([0-9]+)\.tst", name, "stamp").groups())
+            hold(size in self.history and (size, number) >= last, f"{name}: its place")
             info, stamped = open_token(self._bundle.read(name))[1], self.history[size].stamped
             imprinted = any(digest(stamped).digest() in info for digest in (sha256, sha384, sha512))
             hold(imprinted, f"{name} stamps something else")
-            self.stamps, last = self.stamps + 1, name
+            self.stamps, last = self.stamps + 1, (size, number + 1)
 
     def _read_chunk(self, name: str) -> None:
         hashes, issued = self._bundle.lines(f"{name}/hashes")[::-1], []
@@ -376,7 +376,7 @@ class Audit:
             self._since_root = self._tree.root()
 
     def _record(self, index: int, line: str) -> list[dict[str, Any]]:
-        """Take a record; return it when it is one of a token."""
+        """Take a record; return it when it names a token."""
         octets = line.encode("utf-8", "surrogateescape")
         self._push(index, sha256(b"\x00" + octets).digest())
         if self.runs and self.runs[-1][1] == index:
@@ -386,21 +386,32 @@ class Audit:
         leaf = read_leaf(index, octets)
         hold(leaf["at"] >= self._at, f"record {index} is older than the one before it")
         self._at, self.records = leaf["at"], self.records + 1
-        if "tok" not in leaf:
-            return []
-        # 64 bits of each: memory stays small, and two that collide are refused, never let pass.
-        self._serials.append(int.from_bytes(sha256(leaf["serial"].encode()).digest()[:8]))
-        return [{**leaf, "index": index}]
+        if "serial" in leaf:
+            # 64 bits of each: memory stays small, and two that collide are refused, never let pass.
+            self._serials.append(int.from_bytes(sha256(leaf["serial"].encode()).digest()[:8]))
+        return [{**leaf, "index": index}] if "tok" in leaf else []
 
     def _match_tokens(self, name: str, issued: list[dict[str, Any]]) -> None:
-        tokens = values(self._bundle.read(name, LARGE))
-        hold(len(tokens) == len(issued), f"{name}: {len(tokens)} tokens of {len(issued)} records")
-        for token, leaf in zip(tokens, issued, strict=True):
+        waiting = issued[::-1]
+        for token in values(self._bundle.read(name, LARGE)):
             bare, info = open_token(token.octets)
-            own = {"tok": sha256(bare), "tok512": sha512(bare), "tst": sha256(info), "tst512": sha512(info)}
-            wrong = [field for field, value in own.items() if leaf.get(field) != value.hexdigest()]
+            while waiting and waiting[-1]["tok"] != sha256(bare).hexdigest():
+                self._without_token(waiting.pop())
+            hold(waiting, f"{name}: a token that no record names there")
+            leaf = waiting.pop()
+            own = {"tok512": sha512(bare), "tst": sha256(info), "tst512": sha512(info)}
+            wrong = [
+                field
+                for field, value in own.items()
+                if leaf.get(field, value.hexdigest()) != value.hexdigest()
+            ]
             hold(not wrong, f"record {leaf['index']}: its token has another {', '.join(wrong)}")
-        self.tokens += len(tokens)
+            self.tokens += 1
+        for leaf in waiting:
+            self._without_token(leaf)
+
+    def _without_token(self, leaf: dict[str, Any]) -> None:
+        hold(leaf.get("kind") != "tst.issued", f"record {leaf['index']}: its token is missing, or another")
 
     def _compare_since(self, head: Checkpoint) -> None:
         """Hold the auditor's own checkpoint against the tree."""
@@ -425,8 +436,11 @@ def read_leaf(index: int, octets: bytes) -> dict[str, Any]:
         raise RefusedError(f"record {index} is no JSON object") from error
     one_form = len(leaf) == len(pairs) and len(octets) <= MAX_LEAF
     hold(one_form and type(leaf.get("at")) is int, f"record {index}: length, a field twice, or no time")
-    serial = re.fullmatch("[0-9a-f]{1,64}", str(leaf.get("serial")))
-    hold("tok" not in leaf or serial, f"record {index} has no serial number")
+    hold(re.fullmatch("[0-9a-f]{1,64}", str(leaf.get("serial", 0))), f"record {index}: serial number")
+    hold(
+        leaf.get("kind") != "tst.issued" or {"serial", "tok", "tok512"} <= leaf.keys(),
+        f"record {index}: fields",
+    )
     return leaf
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
-from conformance.interop.golang import clients
+from conformance.interop.golang import clients, logs
 from conformance.interop.javascript import noble, node, pkijs
 from conformance.interop.openssl import judging as openssl
 from conformance.interop.openssl import served as openssl_served
@@ -33,6 +33,7 @@ PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "bouncycastle": bouncycastle.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "go": clients.checks,
+    "go-tlog": logs.checks,
     "noble": noble.checks,
     "node": node.checks,
     "openssl": openssl_served.checks_of_this_machine,

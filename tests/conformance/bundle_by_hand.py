@@ -110,8 +110,9 @@ class Hand:
             proof = rfc6962.proof(old, self._digests)
             lines = b"".join(base64.b64encode(each) + b"\n" for each in proof)
             members[f"history/{old:020d}"] = lines + b"\n" + notes[old]
-        for each in self.stamped:
-            members[f"stamps/{each:020d}-0.tst"] = issued_records.token_over(notes[each])
+        for at, each in enumerate(self.stamped):
+            name = f"stamps/{each:020d}-{self.stamped[:at].count(each)}.tst"
+            members[name] = issued_records.token_over(notes[each])
         members |= {"certificates.pem": certificates(), "revocation.pem": b""}
         for number, (hashes, records, tokens) in enumerate(chunks):
             members |= {f"chunk/{number:06d}/hashes": hashes, f"chunk/{number:06d}/records": records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.der import tlv
 from tests.ledger import exported, rfc6962
 from tests.ledger.bundle_mutations import BundleMutator
 from tests.ledger.notes import NOW, log, signer, verifier
+from tests.service.asking import query
+from tests.service.running import TSA, prepare, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +128,24 @@ def test_what_cannot_begin_is_no_verdict(alone: Path, tmp_path: Path, absent: st
     assert "Traceback" not in done.stderr
 
 
+def test_it_verifies_what_tsa_exports_of_a_served_folder(alone: Path, tmp_path: Path) -> None:
+    made = prepare(tmp_path / "data", "classical")
+    with serving(made) as service:
+        for _ in range(20):
+            assert service.post(query()).status_code == 200
+    root, bundle = made.folder.root, tmp_path / "bundle.tar"
+    command = [str(TSA), "ledger", "export", "--dir", str(root), "-o", str(bundle)]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    words = ("ledger_check.py", bundle, "--log-key", root / "trust" / "log.vkey")
+    done = run_alone(alone, *words, "--since", root / "ledger" / "log" / "checkpoint")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    (records, tokens) = map(
+        int, re.findall(r"records: (\d+), (\d+) of them with their tokens", done.stdout)[0]
+    )
+    assert records > tokens == 20
+    assert "earlier checkpoints and yours" in done.stdout
+
+
 # ---- beside kokuin's own ----
 
 
@@ -195,6 +216,7 @@ def lies() -> dict[str, Callable[[list[Entry]], list[Entry]]]:
         "another tst": at(6, tst="00" * 32),
         "another tst512": at(6, tst512="00" * 64),
         "no token": without_token,
+        "no tok": at(6, tok=None),
         "a token of nobody": lambda made: [*made[:9], replace(made[9], token=made[8].token), *made[10:]],
         "tokens swapped": lambda made: [
             *made[:5],
@@ -279,6 +301,7 @@ def test_a_stamp_over_something_else_is_found() -> None:
     other = hand._members()[f"stamps/{20:020d}-0.tst"]
     lie = replace(hand, members={f"stamps/{12:020d}-0.tst": other})
     assert both(hand.write()) == (True, True)
+    assert both(replace(hand, stamped=(12,) * 11).write()) == (True, True), "the eleventh is -10"
     assert both(lie.write()) == (False, False)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.interop.artefacts import CONTENT
-from conformance.interop.checks import AbsentError, Check, execute
+from conformance.interop.checks import Check
+from conformance.interop.golang.building import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,7 @@ _PANIC = 2
 
 def checks(place: Place) -> Iterator[Check]:
     """Raises `AbsentError`."""
-    program = _build(place.own("go"))
+    program = build(Path(__file__).parent, place.own("go") / "program")
     for library in LIBRARIES:
         for suite_id in VERIFIED:
             yield Check(
@@ -38,19 +37,6 @@ def checks(place: Place) -> Iterator[Check]:
                 partial(_refuses, program, place, library, suite_id),
             )
     yield Check("bundle: tspclient asks for a stamp and verifies it", partial(_asks, program, place))
-
-
-def _build(folder: Path) -> Path:
-    if shutil.which("go") is None:
-        raise AbsentError("no Go here (Debian: golang)")
-    here, program = Path(__file__).parent, folder / "program"
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-    try:
-        execute(["go", "mod", "download"], folder=here, environment=environment)
-    except subprocess.SubprocessError:
-        raise AbsentError("Go does not deliver the modules of go.sum") from None
-    execute(["go", "build", "-buildvcs=false", "-o", program, "."], folder=here, environment=environment)
-    return program
 
 
 def _says(program: Path, *words: str | Path) -> str:
