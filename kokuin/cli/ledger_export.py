@@ -142,7 +142,8 @@ def _asked(arguments: argparse.Namespace, size: int | None = None) -> Asked:
     from kokuin.service.exporting import Asked
 
     serial = None if arguments.serial is None else arguments.serial.lower()
-    return Asked(size, _us(arguments.begins), _us(arguments.ends), serial, arguments.tenant)
+    judging = arguments.format == "bundle"  # rows are for people, who asked for that period
+    return Asked(size, _us(arguments.begins), _us(arguments.ends), serial, arguments.tenant, judging)
 
 
 def _us(at: dt.datetime | None) -> int | None:

@@ -18,6 +18,7 @@ from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.ledger.note import Note, read_lines, read_note
 from kokuin.ledger.published import checkpoint_covering, cosignatures
 from kokuin.ledger.tiles import root_at
+from kokuin.trust.records import TST_ISSUED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +31,16 @@ if TYPE_CHECKING:
 MOST_STAMPS = 256
 """Time-stamped checkpoints that a bundle gets; of more every so-manieth is taken, and the last."""
 
+AROUND_US = 120_000_000
+"""To judge a token takes one beyond doubt before it and one after it: a minute, and time for accuracy."""
+
 _PAGE = 4096
 _LENGTHS = (
     "SELECT entry.idx, length(entry.leaf), coalesce(length(token.der), 0) FROM entry"
     " LEFT JOIN token ON token.idx = entry.idx"
 )
+_ISSUED_BEFORE = "SELECT idx FROM ix WHERE kind = ? AND idx < ? ORDER BY idx DESC LIMIT 1"
+_ISSUED_FROM = "SELECT idx FROM ix WHERE kind = ? AND idx >= ? AND idx < ? ORDER BY idx LIMIT 1"
 _STAMPED = "SELECT DISTINCT size FROM stamp WHERE size > ? AND size <= ? ORDER BY size"
 _COSIGNED_BEFORE = "SELECT max(size) FROM cosignature WHERE size <= ?"
 _COSIGNED_AFTER = "SELECT min(size) FROM cosignature WHERE size >= ? AND size <= ?"
@@ -168,6 +174,37 @@ def select(source: StoreReader, size: int, field: str, value: str) -> array[int]
         if sought in stored.leaf and _field(stored.leaf, field) == value:
             found.append(stored.index)
     return found
+
+
+def within(source: StoreReader, size: int, since_us: int | None, until_us: int | None) -> range:
+    """Return the leaves that were committed in a period; as `around`."""
+    start = 0 if since_us is None else first_since(source, size, since_us)
+    stop = size if until_us is None else first_since(source, size, until_us)
+    return range(start, max(start, stop))
+
+
+def around(source: StoreReader, size: int, since_us: int | None, until_us: int | None) -> range:
+    """Return the leaves of a period, and those around it that are needed to judge every token of it.
+
+    That is from the newest record of a token that was committed `AROUND_US` before the period, to the first
+    that was so long after it; where there is none, from the log's beginning, or to its end.
+
+    Args:
+        source: the store. Its search columns are believed: what they hide would leave a token undecided.
+        size: of the log.
+        since_us: begin of the period, microseconds since 1970 UTC; None: of the log.
+        until_us: its end, not within; None: of the log.
+    """
+    start, stop = 0, size
+    if since_us is not None:
+        first = first_since(source, size, since_us - AROUND_US)
+        rows = source.execute(_ISSUED_BEFORE, (TST_ISSUED, first))
+        start = rows[0][0] if rows else 0
+    if until_us is not None:
+        first = first_since(source, size, until_us + AROUND_US)
+        rows = source.execute(_ISSUED_FROM, (TST_ISSUED, first, size))
+        stop = rows[0][0] + 1 if rows else size
+    return range(start, max(start, stop))
 
 
 def first_since(source: StoreReader, size: int, moment: int) -> int:

@@ -18,7 +18,7 @@ import orjson
 
 from kokuin.ledger.bundle_form import Scope
 from kokuin.ledger.bundle_part import head_of
-from kokuin.ledger.bundle_plan import ExportError, first_since, plan_bundle, select
+from kokuin.ledger.bundle_plan import ExportError, around, plan_bundle, select, within
 from kokuin.ledger.bundle_write import BundleWriter
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.proving import ProofFault, ProofRefusedError
@@ -53,6 +53,7 @@ class Asked:
         until_us: records before this time.
         serial: the record of this serial number alone, lower-case hex.
         tenant: the records of this tenant alone; nothing, or one of `serial` and `tenant`, may be asked.
+        judging: with a period, also the records around it that it takes to judge a token of it.
     """
 
     size: int | None = None
@@ -60,6 +61,7 @@ class Asked:
     until_us: int | None = None
     serial: str | None = None
     tenant: str | None = None
+    judging: bool = True
 
 
 @contextmanager
@@ -102,9 +104,8 @@ def _scope(reader: StoreReader, size: int, asked: Asked) -> tuple[Scope, array[i
             return Scope("selection", by=name, value=value), select(reader, size, name, value)
     if asked.since_us is None and asked.until_us is None:
         return Scope(), None
-    start = 0 if asked.since_us is None else first_since(reader, size, asked.since_us)
-    stop = size if asked.until_us is None else first_since(reader, size, asked.until_us)
-    return Scope("range", start, max(start, stop), asked.since_us, asked.until_us), None
+    leaves = (around if asked.judging else within)(reader, size, asked.since_us, asked.until_us)
+    return Scope("range", leaves.start, leaves.stop, asked.since_us, asked.until_us), None
 
 
 def _armoured(paths: Iterable[Path], label: str) -> bytes:

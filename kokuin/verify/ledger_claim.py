@@ -58,9 +58,6 @@ LIMITS = (
 )
 """What a token's place in a ledger does not show."""
 
-FETCH_US = 86_400 * 1_000_000
-"""An export of a period has no record beyond it; a day more on both sides shall bring those around it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
@@ -192,8 +189,8 @@ def _judge_entry(search: TokenSearch, sought: Sought, bundle: BundleFacts, vouch
             SubIndication.NO_POE,
             start=iso_time(sought.start),
             end=iso_time(sought.end),
-            fetch_from=iso_time(sought.start - FETCH_US),
-            fetch_to=iso_time(sought.end + FETCH_US),
+            fetch_from=iso_time(sought.gen_from),
+            fetch_to=iso_time(sought.gen_to),
         )
     if search.serial_taken is not None:
         return IN_LEDGER.failed(

@@ -75,6 +75,16 @@ class Sought:
         )
 
     @property
+    def gen_from(self) -> int:
+        """When the token was made at the earliest, by its own word."""
+        return max(self.gen - self.accuracy, -_MOST)
+
+    @property
+    def gen_to(self) -> int:
+        """When it was made at the latest."""
+        return min(self.gen + self.accuracy, _MOST)
+
+    @property
     def start(self) -> int:
         """A record of a genTime up to here was written before the token's, had it one."""
         return max(self.gen - self.accuracy - _RELEASE_US, -_MOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import random
@@ -14,14 +15,17 @@ import pytest
 
 import kokuin
 from kokuin.cli.main import main
+from kokuin.ledger.bundle_plan import AROUND_US, around
+from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.verify.ledger_bundle import reader
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
+from kokuin.verify.ledger_search import RELEASE_SECONDS
 from tests.ledger.notes import log, verifier
 from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
 from tests.verify.bundles import Kept, genuine_records, keep
-from tests.verify.ledgers import COMMIT_US, at, authority, genuine, issue, issued_record
+from tests.verify.ledgers import COMMIT_US, NOW, NOW_US, SECOND, at, authority, genuine, issue, issued_record
 
 if TYPE_CHECKING:
     from kokuin.trust.report import Report
@@ -140,7 +144,46 @@ def test_the_period_to_fetch_is_said(kept: Kept, folder: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "INDETERMINATE / NO_POE" in said
     assert "from before 2026-05-31T23:59:04Z until after 2026-06-01T00:01:06Z" in said
-    assert "tsa ledger export --from 2026-05-30T23:59:04Z --to 2026-06-02T00:01:06Z" in said
+    assert "tsa ledger export --from 2026-06-01T00:00:04Z --to 2026-06-01T00:00:06Z" in said
+
+
+def period(kept: Kept, since_s: float | None, until_s: float | None) -> tuple[range, bytes]:
+    """Export a period, in seconds from `NOW`."""
+    since, until = (None if each is None else NOW_US + int(each * SECOND) for each in (since_s, until_s))
+    with LedgerReader(kept.path) as store:
+        leaves = around(store, kept.checkpoint.size, since, until)
+    return leaves, kept.bundle(leaves.start, leaves.stop)
+
+
+@pytest.mark.parametrize(
+    ("since_s", "until_s"), [(0, 100), (0, 0), (4, 6), (-300, 300), (0, None), (None, 20)]
+)
+def test_a_bundle_of_a_period_decides_every_token_of_it(
+    kept: Kept, since_s: float | None, until_s: float | None
+) -> None:
+    """The one that was issued first thing in it, and those of the stolen key."""
+    leaves, bundle = period(kept, since_s, until_s)
+    assert len(leaves) < kept.checkpoint.size
+    assert why(claim(GENUINE.token, bundle)) == ("PASSED", None)
+    assert why(claim(FORGED.token, bundle)) == ("FAILED", "NOT_IN_LEDGER")
+    if since_s == 0:
+        first = issue(0.0, b"first thing, with the stolen key")
+        assert why(claim(first.token, bundle)) == ("FAILED", "NOT_IN_LEDGER")
+
+
+def test_a_bundle_of_the_period_that_is_named_decides(kept: Kept) -> None:
+    report = claim(FORGED.token, kept.bundle(0, at(-100)))
+    assert why(report) == OPEN
+    params = report.checks[-1].params
+    begin, end = (
+        (dt.datetime.fromisoformat(str(params[name])) - NOW).total_seconds()
+        for name in ("fetch_from", "fetch_to")
+    )
+    assert why(claim(FORGED.token, period(kept, begin, end)[1])) == ("FAILED", "NOT_IN_LEDGER")
+
+
+def test_a_period_that_is_exported_reaches_a_release_beyond_what_it_must() -> None:
+    assert AROUND_US >= 2 * RELEASE_SECONDS * SECOND
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def test_what_is_to_be_fetched_is_named() -> None:
     assert report.checks[-1].params == {
         "start": "2026-05-31T23:59:04Z",
         "end": "2026-06-01T00:01:06Z",
-        "fetch_from": "2026-05-30T23:59:04Z",
-        "fetch_to": "2026-06-02T00:01:06Z",
+        "fetch_from": "2026-06-01T00:00:04Z",
+        "fetch_to": "2026-06-01T00:00:06Z",
     }
 
 
