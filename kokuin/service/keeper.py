@@ -27,6 +27,7 @@ from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.recording import Recorder
 from kokuin.service.stamp_sources import Present
 from kokuin.service.switching import Switchboard
+from kokuin.service.tasks import lifelong
 from kokuin.service.vouching import Vouching
 from kokuin.service.worker_reports import WorkerReports
 from kokuin.trust.records import (
@@ -109,10 +110,10 @@ class Keeper:
         self._records.record(SERVICE_STARTED, {"profile": opened.snapshot.default})
         await self._clock.poll()
         self._tasks = [
-            asyncio.create_task(self._clock.run(), name="clock"),
-            asyncio.create_task(self._ledger.run(), name="ledger"),
-            asyncio.create_task(self._log.run(), name="log"),
-            asyncio.create_task(self._tick(), name="tick"),
+            lifelong(self._clock.run(), "clock", self._on_fatal),
+            lifelong(self._ledger.run(), "ledger", self._on_fatal),
+            lifelong(self._log.run(), "log", self._on_fatal),
+            lifelong(self._tick(), "tick", self._on_fatal),
         ]
 
     def _take_up(self, opened: Opened, *, serving: bool) -> None:

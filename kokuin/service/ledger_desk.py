@@ -72,8 +72,10 @@ class LedgerDesk:
         return None if self._vouching is None else self._vouching.unwitnessed_since
 
     async def run(self) -> None:
-        """Publish checkpoints, have them vouched for, and seal epochs for ever."""
-        if self.publisher is not None:
+        """Publish checkpoints, have them vouched for, seal epochs, for ever; nothing where nobody serves."""
+        if self.publisher is None:
+            await asyncio.Event().wait()
+        else:
             asked = [] if self._vouching is None else [self._vouching.run()]
             await asyncio.gather(self.publisher.run(), self._seal_when_due(), *asked)
 

@@ -21,7 +21,9 @@ from kokuin.service.issuers import NO_PROFILE, Issuers
 from kokuin.service.loopqueue import LoopQueue
 from kokuin.service.signing_threads import SigningThreads
 from kokuin.trust.journal import AppendRefusal, Refused
+from kokuin.trust.records import RELEASE_SECONDS
 from tsa import status
+from tsa.clock.machine import boot_ns
 from tsa.request import read_request
 from tsa.status import Refusal
 
@@ -39,6 +41,8 @@ _AGAIN = frozenset({AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its signature and its durable record: less than clients wait for an answer."""
 SWEEP_SECONDS = 1.0
+
+_RELEASE_NS = RELEASE_SECONDS * 1_000_000_000
 
 _log = structlog.get_logger()
 
@@ -67,7 +71,7 @@ class Answer:
 class _Stamping:
     """A request on its way to a token; whoever asked is answered once."""
 
-    __slots__ = ("again", "body", "done", "issuer", "principal", "profile", "request", "since")
+    __slots__ = ("again", "body", "boot_ns", "done", "issuer", "principal", "profile", "request", "since")
 
     def __init__(  # noqa: PLR0913, PLR0917  # what a signing thread needs to know, and whom to tell
         self,
@@ -82,6 +86,11 @@ class _Stamping:
         self.issuer, self.request, self.body, self.principal = issuer, request, body, principal
         self.profile, self.done, self.since = profile, done, since
         self.again = False
+        self.boot_ns = boot_ns()
+
+    def has_slept(self) -> bool:
+        """Say whether the machine slept since, so long that no clock but this one would tell."""
+        return boot_ns() - self.boot_ns > _RELEASE_NS
 
 
 class Responder:
@@ -216,6 +225,12 @@ class Responder:
         draft, outcome = result
         if not isinstance(outcome, Refused):
             issued = draft.issued
+            if stamping.has_slept():
+                # A machine that slept between signature and record: whoever looks for the record of such a
+                # token would not find it where it must stand, and call it forged.
+                _log.warning("token.withheld", serial=issued.serial)
+                self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
+                return
             token, serial = status.granted(issued.token), issued.serial
             self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial, draft.twin))
         elif outcome.reason is AppendRefusal.STALE_EPOCH:

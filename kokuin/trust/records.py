@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 LeafValue: TypeAlias = "str | int | bool | list[str] | None"
 
+RELEASE_SECONDS = 60
+"""A token leaves the service no later than this after its genTime, or never: who looks for its record knows
+between which others it must stand."""
+
 LEAF_VERSION = 1
 """`v` of every leaf that this release writes."""
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from hashlib import sha256, sha512
 from typing import TYPE_CHECKING
 
-from kokuin.trust.records import BACKUP_RESTORED, EPOCH_OPENED, TST_ISSUED, TST_REENTERED
+from kokuin.trust.records import (
+    BACKUP_RESTORED,
+    EPOCH_OPENED,
+    RELEASE_SECONDS,
+    TST_ISSUED,
+    TST_REENTERED,
+)
 from kokuin.trust.report import Check
 from kokuin.trust.token import read_token
 from kokuin.wire.token_form import bare_token
@@ -16,9 +22,6 @@ if TYPE_CHECKING:
 
     from kokuin.trust.records import LeafValue
     from kokuin.trust.token import TokenFacts
-
-RELEASE_SECONDS = 60
-"""A token is released only while its request waits, some 20 seconds: three times that is beyond doubt."""
 
 _NOTHING_LOST = frozenset({"begun", "sealed"})
 """Why an epoch was opened, unless it was after a recovery."""

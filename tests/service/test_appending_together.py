@@ -13,7 +13,7 @@ from kokuin.service import responder
 from kokuin.service.issuing import Draft
 from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
-from kokuin.trust.records import Receipt, Record
+from kokuin.trust.records import RELEASE_SECONDS, Receipt, Record
 from kokuin.wire import encode
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tsa.decide import IssuingRules
@@ -100,3 +100,19 @@ def test_a_full_ledger_refuses_all_and_is_not_asked_again() -> None:
     journal = ForgedJournal(AppendRefusal.FULL)
     assert asyncio.run(answers(journal, range(POISON, POISON + 3))) == ["LEDGER_UNAVAILABLE"] * 3
     assert journal.sizes == [3]
+
+
+def test_a_token_that_slept_with_its_machine_between_signature_and_record_is_withheld(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0]
+
+    class Sleeper(ForgedJournal):
+        def append(self, *records: Record) -> Future[AppendOutcome]:
+            now[0] += (RELEASE_SECONDS + 1) * 1_000_000_000
+            return super().append(*records)
+
+    monkeypatch.setattr(responder, "boot_ns", lambda: now[0])
+    slept = Sleeper(AppendRefusal.UNAVAILABLE)
+    assert asyncio.run(answers(slept, range(1, 3))) == ["LEDGER_UNAVAILABLE"] * 2
+    assert slept.sizes == [2], "what was recorded stays so, and nobody gets it"

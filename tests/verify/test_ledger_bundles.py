@@ -18,9 +18,9 @@ from kokuin.cli.main import main
 from kokuin.ledger.bundle_plan import AROUND_US, around
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.witness_policy import read_policy
+from kokuin.trust.records import RELEASE_SECONDS
 from kokuin.verify.ledger_bundle import reader
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
-from kokuin.verify.ledger_search import RELEASE_SECONDS
 from tests.ledger.notes import log, verifier
 from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
