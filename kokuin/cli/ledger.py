@@ -17,6 +17,7 @@ ACTS = {
     "create": "kokuin.cli.ledger_create",
     "export": "kokuin.cli.ledger_export",
     "fetch": "kokuin.cli.ledger_fetch",
+    "join": "kokuin.cli.ledger_join",
     "prove": "kokuin.cli.ledger_prove",
     "prune": "kokuin.cli.ledger_prune",
     "recover": "kokuin.cli.ledger_recover",

@@ -12,7 +12,7 @@ from kokuin.trust.journal import Refused
 from kokuin.trust.records import EPOCH_OPENED, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.log_keys import LogSigner
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _NEWEST = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx DESC LIMIT 1"
-
+_OPENED = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx"
 
 BEGUN, SEALED, RECOVERED = "begun", "sealed", "recovered"
 """Why an epoch was opened: the log's first, after the seal of the one before, or after leaves were lost."""
@@ -70,6 +70,18 @@ def newest_of_any_node(reader: StoreReader, kind: str) -> tuple[int, Mapping[str
     rows = reader.execute(_NEWEST, (kind,))
     stored = reader.by_index(rows[0][0]) if rows else None
     return None if stored is None else (stored.index, read_act(stored))
+
+
+def openings(reader: StoreReader) -> Iterator[Mapping[str, LeafValue]]:
+    """Yield the leaves that opened the ledger's epochs, the oldest first.
+
+    Raises:
+        ActivationError: one cannot be read.
+    """
+    for (index,) in reader.execute(_OPENED, (EPOCH_OPENED,)):
+        stored = reader.by_index(index)
+        if stored is not None:
+            yield read_act(stored)
 
 
 def epoch_record(epoch: int, signer: LogSigner, before: Before) -> Record:

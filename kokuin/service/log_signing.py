@@ -76,6 +76,35 @@ def copy_log_keys(other: DataFolder, others: Config, folder: DataFolder, config:
     write_durably(folder.log_keys, other.log_keys.read_bytes())
 
 
+def take_log_keys(other: DataFolder, others: Config, folder: DataFolder, config: Config) -> int:
+    """Give a node what it lacks of the keys of the log that it shares with another; return how many files.
+
+    Args:
+        other: the other node's folder; the keys that both `trust/log.vkey` name are the same.
+        others: its settings.
+        folder: the node's.
+        config: its settings.
+
+    Raises:
+        UnitError: another key lies here under the name of one.
+        OSError: a file cannot be read or written.
+    """
+    taken = 0
+    for path in sorted(others.keys.glob("log-*.pem")):
+        own, octets = config.keys / path.name, path.read_bytes()
+        if not own.exists():
+            write_new(own, octets)
+            taken += 1
+        elif own.read_bytes() != octets:
+            raise UnitError(f"{own} is another key than {path}")
+    known = folder.log_keys.read_text(encoding="utf-8")
+    lines = other.log_keys.read_text(encoding="utf-8").splitlines()
+    # A crash before this line leaves keys that nobody trusts yet; the next attempt finds them.
+    added = "".join(f"{line}\n" for line in lines if line not in known.split("\n"))
+    write_durably(folder.log_keys, (known + added).encode())
+    return taken
+
+
 def open_log_signer(folder: DataFolder, config: Config, epoch: int, passphrase: bytes | None) -> LogSigner:
     """Open an epoch's keys, which must be those that `trust/log.vkey` tells the world.
 

@@ -16,10 +16,9 @@ from kokuin.ledger.checked import stored_root
 from kokuin.ledger.note import NoteError
 from kokuin.ledger.plan import Append
 from kokuin.ledger.published import newest_checkpoint
-from kokuin.ledger.reader import LedgerReader
-from kokuin.ledger.store import SqliteStore
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.epochs import RECOVERED, Before, epoch_record, newest_of_any_node
+from kokuin.service.ledger_store import open_reader, open_store
 from kokuin.service.log_signing import make_log_keys, origin_of, published_keys
 from kokuin.service.setting_aside import set_aside
 from kokuin.service.standing import Known, remembered
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kokuin.ledger.log_keys import LogVerifier
+    from kokuin.ledger.port import LedgerStore
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.trust.records import LeafValue
@@ -61,6 +61,8 @@ class Recovered:
 def recover(folder: DataFolder, config: Config, given: Sequence[tuple[str, bytes]] = ()) -> Recovered:
     """Open an epoch on what is left of a ledger, in a folder that nobody serves.
 
+    Of nodes that share a ledger one recovers; the others take its keys over (`joining.join`).
+
     Args:
         folder: the data folder.
         config: its settings.
@@ -72,12 +74,10 @@ def recover(folder: DataFolder, config: Config, given: Sequence[tuple[str, bytes
         OpenRefusedError, ActivationError: the store cannot be read, or what remembers it cannot be believed.
         UnitError, OSError: keys or files cannot be read or written.
     """
-    if config.ledger.postgres is not None:
-        raise RecoverError("LEDGER_IN_POSTGRESQL", "recovery is of a ledger in a file")
     with FolderLock(folder):
         logs = published_keys(folder)
         known = [*remembered(folder, config, logs), *(_checked(logs, *each) for each in given)]
-        store = SqliteStore(folder.ledger)
+        store = open_store(folder, config)
         try:
             recovered = _recover(folder, config, store, known)
         finally:
@@ -88,8 +88,8 @@ def recover(folder: DataFolder, config: Config, given: Sequence[tuple[str, bytes
     return recovered
 
 
-def _recover(folder: DataFolder, config: Config, store: SqliteStore, known: Sequence[Known]) -> Recovered:
-    with LedgerReader(folder.ledger) as reader:
+def _recover(folder: DataFolder, config: Config, store: LedgerStore, known: Sequence[Known]) -> Recovered:
+    with open_reader(folder, config) as reader:
         head = store.head
         lost = [
             each for each in known if each.size > head.size or stored_root(reader, each.size) != each.root
@@ -139,7 +139,7 @@ def _checked(logs: LogVerifier, source: str, octets: bytes) -> Known:
     return Known(source, checkpoint.origin, checkpoint.size, checkpoint.root)
 
 
-def _unused_epoch(folder: DataFolder, config: Config, store: SqliteStore) -> int:
+def _unused_epoch(folder: DataFolder, config: Config, store: LedgerStore) -> int:
     """Return the first number that no history has used, as far as names and keys say it.
 
     Attack: an epoch that the lost history had opened must not be opened again, or its keys would have signed
