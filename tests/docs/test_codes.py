@@ -22,6 +22,7 @@ TELLING = (
     "exporting",
     "http_problems",
     "issuing_policy",
+    "joining",
     "ledger_api",
     "ledger_acts",
     "ledger_backup",
