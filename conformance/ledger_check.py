@@ -20,14 +20,17 @@ import json
 import re
 import sys
 from array import array
-from hashlib import sha256, sha384, sha512
+from hashlib import sha3_512, sha256, sha384, sha512
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCK, SMALL, LARGE = 512, 1 << 20, 1 << 29  # octets: of the tar's blocks; most of a small and a large member
 MAX_RECORDS, MAX_LEAF = 4096, 4096
@@ -243,16 +246,16 @@ def read_checkpoint(octets: bytes, keys: Keys) -> Checkpoint:
     return Checkpoint(origin, size, root, stamped, lines.count("\n") - len(own))
 
 
-def node(left: bytes, right: bytes) -> bytes:
+def node(left: bytes, right: bytes, new: Callable[..., Any] = sha256) -> bytes:
     """RFC 6962 §2.1."""
-    return sha256(b"\x01" + left + right).digest()
+    return bytes(new(b"\x01" + left + right).digest())
 
 
 class Tree:
     """Full subtrees, from left to right, become a root (RFC 6962 §2.1)."""
 
-    def __init__(self) -> None:
-        self.size = 0
+    def __init__(self, new: Callable[..., Any] = sha256) -> None:
+        self.new, self.size = new, 0
         self._peaks: list[tuple[int, bytes]] = []
 
     def push(self, start: int, digest: bytes, height: int = 0) -> None:
@@ -261,16 +264,16 @@ class Tree:
         hold(fits, f"a hash or record of index {start} and height {height} cannot stand at {self.size}")
         self.size += 1 << height
         while self._peaks and self._peaks[-1][0] == height:
-            digest, height = node(self._peaks.pop()[1], digest), height + 1
+            digest, height = node(self._peaks.pop()[1], digest, self.new), height + 1
         self._peaks.append((height, digest))
 
     def root(self) -> bytes:
         """Return the root over all leaves so far."""
         if not self._peaks:
-            return sha256().digest()
+            return bytes(self.new().digest())
         *rest, (_, digest) = self._peaks
         for _, peak in reversed(rest):
-            digest = node(peak, digest)
+            digest = node(peak, digest, self.new)
         return digest
 
 
@@ -304,6 +307,8 @@ class Audit:
         self._bundle, self._keys, self._since = bundle, keys, since
         self._tree, self._at, self._serials, self._since_root = Tree(), 0, array("Q"), b""
         self.history: dict[int, Checkpoint] = {}
+        self.seals: list[tuple[int, dict[str, Any]]] = []
+        self._opened: tuple[int, Any] = 0, 1
         self.runs: list[list[int]] = []
         self.records = self.tokens = self.stamps = 0
 
@@ -386,6 +391,10 @@ class Audit:
         leaf = read_leaf(index, octets)
         hold(leaf["at"] >= self._at, f"record {index} is older than the one before it")
         self._at, self.records = leaf["at"], self.records + 1
+        if leaf.get("kind") == "epoch.opened":
+            self._opened = index, leaf.get("epoch")
+        elif leaf.get("kind") == "epoch.sealed":
+            self._seal(index, leaf)
         if "serial" in leaf:
             # 64 bits of each: memory stays small, and two that collide are refused, never let pass.
             self._serials.append(int.from_bytes(sha256(leaf["serial"].encode()).digest()[:8]))
@@ -413,6 +422,23 @@ class Audit:
     def _without_token(self, leaf: dict[str, Any]) -> None:
         hold(leaf.get("kind") != "tst.issued", f"record {leaf['index']}: its token is missing, or another")
 
+    def _seal(self, index: int, leaf: dict[str, Any]) -> None:
+        """Take the seal of an epoch: it goes on where the one before it ended, unless that may be missing."""
+        epoch, first, size = (leaf.get(name) for name in ("epoch", "first", "size"))
+        if type(epoch) is not int or type(first) is not int or type(size) is not int:
+            raise RefusedError(f"record {index} seals no leaves")
+        hold(0 <= first < size <= index, f"record {index} seals leaves {first} to {size}")
+        last, before = self.seals[-1] if self.seals else (0, {"epoch": 0, "first": 0, "size": 0})
+        hold(epoch >= max(before["epoch"], 1), f"record {index} seals epoch {epoch}")
+        opened, within = self._opened
+        later = self.runs[-1][0] <= opened and type(within) is int and epoch > within
+        hold(not later, f"record {index} seals epoch {epoch} within {within}")
+        # Two nodes may have sealed one epoch, each from its first leaf.
+        begins = before["first"] if epoch == before["epoch"] else before["size"]
+        unknown = self.runs[-1][0] > last
+        hold(unknown or first == begins, f"record {index} seals from leaf {first} on instead of {begins}")
+        self.seals.append((index, leaf))
+
     def _compare_since(self, head: Checkpoint) -> None:
         """Hold the auditor's own checkpoint against the tree."""
         since = self._since
@@ -425,6 +451,38 @@ class Audit:
         root = known.root if known else self._since_root
         hold(root, f"the bundle does not show how the tree was at {since.size}")
         hold(root == since.root, f"the tree of {since.size} is another than in your checkpoint")
+
+
+def check_seals(bundle: Bundle, seals: list[tuple[int, dict[str, Any]]]) -> int:
+    """Go through the records once more; return how many seals have the roots of the leaves that they seal.
+
+    The roots are RFC 6962's with other hashes. A seal is passed over when its leaves are not all here.
+    """
+    at: dict[int, dict[int, list[tuple[int, dict[str, Any]]]]] = {}
+    for index, leaf in seals:
+        at.setdefault(leaf["first"], {}).setdefault(leaf["size"], []).append((index, leaf))
+    ends = {first: max(sizes) for first, sizes in at.items()}
+    growing: dict[int, dict[str, Tree]] = {}
+    held = 0
+    while name := bundle.name:
+        for line in bundle.lines(name) if name.endswith("/records") else bundle.read(name, LARGE)[:0]:
+            number, _, octets = str(line).partition(" ")
+            stop = int(number) + 1
+            growing = {first: trees for first, trees in growing.items() if ends[first] >= stop}
+            if stop - 1 in at:
+                growing[stop - 1] = {"sha512": Tree(sha512), "sha3_512": Tree(sha3_512)}
+            hold(len(growing) < 3, "the seals of more than two epochs overlap")
+            for first, trees in growing.items():
+                for tree in trees.values():
+                    if first + tree.size == stop - 1:
+                        hashed = tree.new(b"\x00" + octets.encode("utf-8", "surrogateescape"))
+                        tree.push(tree.size, hashed.digest())
+                whole = trees["sha512"].size == stop - first
+                for index, leaf in at[first].get(stop, []) if whole else []:
+                    same = all(leaf.get(field) == tree.root().hex() for field, tree in trees.items())
+                    hold(same, f"record {index} seals its epoch with other roots than its leaves have")
+                    held += 1
+    return held
 
 
 def read_leaf(index: int, octets: bytes) -> dict[str, Any]:
@@ -462,6 +520,8 @@ def main() -> int:
         with file:
             audit = Audit(Bundle(file), keys, since)
             head = audit.run()
+            file.seek(0)
+            held = check_seals(Bundle(file), audit.seals) if audit.seals else 0
     except RefusedError as error:
         print(f"FAILED: {error}")
         return 1
@@ -470,6 +530,8 @@ def main() -> int:
     print(f"records: {audit.records}, {audit.tokens} of them with their tokens")
     print(f"complete: {', '.join(runs[:20])}{f' and {len(runs) - 20} runs more' if runs[20:] else ''}")
     print(f"this tree continues {len(audit.history) - 1} earlier checkpoints{' and yours' if since else ''}")
+    if audit.seals:
+        print(f"seals of epochs: {held} of {len(audit.seals)} compared with the leaves that they seal")
     print(f"not judged: signatures of tokens and {audit.stamps} stamps, {head.others} lines of others")
     return 0
 

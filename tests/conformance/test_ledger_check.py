@@ -65,7 +65,9 @@ def says(bundle: bytes, logs: LogVerifier | None = None, since: bytes | None = N
     keys = ledger_check.read_keys((logs or verifier(log())).encode())
     kept = None if since is None else ledger_check.read_checkpoint(since, keys)
     try:
-        ledger_check.Audit(ledger_check.Bundle(io.BytesIO(bundle)), keys, kept).run()
+        audit = ledger_check.Audit(ledger_check.Bundle(io.BytesIO(bundle)), keys, kept)
+        audit.run()
+        ledger_check.check_seals(ledger_check.Bundle(io.BytesIO(bundle)), audit.seals)
     except ledger_check.RefusedError as refused:
         return str(refused)
     return ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance import ledger_check
 from kokuin.ledger import schema
 from kokuin.ledger.bundle_form import Scope
 from kokuin.ledger.epoch_roots import epoch_roots
@@ -18,6 +20,7 @@ from kokuin.ledger.store_check import check_store
 from kokuin.trust.records import EPOCH_OPENED, EPOCH_SEALED, Record
 from kokuin.trust.report import Indication
 from tests.ledger import exported
+from tests.ledger.notes import log, verifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,16 +59,31 @@ def ledger(path: Path, /, **forged: LeafValue) -> Path:
     return path
 
 
+def by_the_other_checker(bundle: bytes) -> str:
+    """Return why `conformance/ledger_check.py` refuses the bundle, empty when it does not."""
+    keys = ledger_check.read_keys(verifier(log()).encode())
+    try:
+        audit = ledger_check.Audit(ledger_check.Bundle(io.BytesIO(bundle)), keys, None)
+        audit.run()
+        held = ledger_check.check_seals(ledger_check.Bundle(io.BytesIO(bundle)), audit.seals)
+    except ledger_check.RefusedError as refused:
+        return str(refused)
+    assert held == exported.check(bundle).seals
+    return ""
+
+
 def judged(path: Path) -> tuple[set[tuple[str, int | None]], int, int]:
     """Check the store and the whole bundle; both say the same of the seals."""
     with LedgerReader(path) as reader:
         in_store = check_store(reader, None, None)
-    bundle = exported.check(exported.export(path))
+    octets = exported.export(path)
+    bundle = exported.check(octets)
     of_store, of_bundle = (
         {(str(each.code), each.index) for each in verdict.findings if str(each.code).startswith("SEAL_")}
         for verdict in (in_store, bundle)
     )
     assert of_store == of_bundle
+    assert bool(of_bundle) == bool(by_the_other_checker(octets))
     assert (in_store.seals, in_store.seals_open) == (bundle.seals, bundle.seals_open)
     assert in_store.passed == (not of_store)
     assert bundle.indication is (Indication.FAILED if of_bundle else Indication.PASSED)
@@ -108,7 +126,9 @@ def test_a_seal_that_does_not_go_on_from_the_last_is_found(
 
 def test_a_seal_whose_leaves_are_not_all_there_is_said_to_be_open(tmp_path: Path) -> None:
     path = ledger(tmp_path / "ledger.db")
-    verdict = exported.check(exported.export(path, Scope("range", FIRST - 1, SIZE)))
+    bundle = exported.export(path, Scope("range", FIRST - 1, SIZE))
+    assert not by_the_other_checker(bundle)
+    verdict = exported.check(bundle)
     assert verdict.indication is Indication.PASSED
     assert (verdict.seals, verdict.seals_open) == (1, 1)
     verdict = exported.check(exported.export(path, Scope("range", FIRST + 1, SIZE)))
