@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kokuin.service.ledger_acts import Scene, act
+from kokuin.service.ledger_acts import act
+from kokuin.service.ledger_scene import Scene
 from kokuin.service.log_signing import open_log_signer, origin_of
 from kokuin.service.publishing import Publisher
 from kokuin.service.sealing import SEAL_ERRORS, Sealer
