@@ -221,7 +221,7 @@ def _recipient_key(path: Path) -> Any:
 
 def _logs(path: Path) -> LogVerifier:
     from kokuin.ledger.log_keys import MAX_FILE, LogVerifier
-    from kokuin.ledger.note import NoteError
+    from kokuin.ledger.note_faults import NoteError
 
     try:
         return LogVerifier.parse(_read(path, MAX_FILE).decode())
@@ -241,7 +241,8 @@ def _policy(path: Path | None) -> WitnessPolicy | None:
 
 
 def _since(path: Path | None, logs: LogVerifier) -> SignedCheckpoint | None:
-    from kokuin.ledger.note import MAX_NOTE, NoteError
+    from kokuin.ledger.note import MAX_NOTE
+    from kokuin.ledger.note_faults import NoteError
 
     if path is None:
         return None

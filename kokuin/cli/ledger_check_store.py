@@ -137,7 +137,7 @@ def _check(
 
 def _keys(path: Path, *, named: bool) -> LogVerifier | None:
     from kokuin.ledger.log_keys import LogVerifier
-    from kokuin.ledger.note import NoteError
+    from kokuin.ledger.note_faults import NoteError
 
     if not named and not path.exists():
         return None
@@ -150,7 +150,7 @@ def _keys(path: Path, *, named: bool) -> LogVerifier | None:
 def _since(path: Path | None, logs: LogVerifier | None) -> Checkpoint | None:
     """Return the checkpoint that was kept by whoever asks; one that the log did not sign proves nothing."""
     from kokuin.ledger.checkpoint import read_checkpoint
-    from kokuin.ledger.note import NoteError
+    from kokuin.ledger.note_faults import NoteError
 
     if path is None:
         return None

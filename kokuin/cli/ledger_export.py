@@ -171,7 +171,7 @@ def _seal(arguments: argparse.Namespace, config: Config) -> Seal | None:
 
 def _since(path: Path | None) -> SignedCheckpoint | None:
     from kokuin.ledger.checkpoint import read_checkpoint
-    from kokuin.ledger.note import NoteError
+    from kokuin.ledger.note_faults import NoteError
 
     if path is None:
         return None

@@ -156,7 +156,7 @@ def prove(source: ProofSource, wish: Wish) -> bytes | Refused:
 def _is_of(octets: bytes, wish: Wish) -> bool:
     from kokuin.ledger.checkpoint import read_checkpoint
     from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
-    from kokuin.ledger.note import NoteError
+    from kokuin.ledger.note_faults import NoteError
     from kokuin.ledger.tlog_proof import read_proof
     from kokuin.verify.ledger_search import entry_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kokuin.cli.outcome import CommandError
 from kokuin.ledger import log_keys, witness_policy
 from kokuin.ledger.log_keys import LogVerifier
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.tlog_proof import MAX_PROOF
 from kokuin.ledger.witness_policy import WitnessPolicy, WitnessPolicyError
 from kokuin.trust.report import Check, Report, join

@@ -19,7 +19,7 @@ from kokuin.ledger.bundle_form import (
 from kokuin.ledger.bundle_tar import BundleError, TarReader
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.findings import Finding
-from kokuin.ledger.note import NoteError, NoteFault
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.plan import MAX_TOKEN
 from kokuin.ledger.tlog_proof import read_hashes
 from kokuin.wire import asn1

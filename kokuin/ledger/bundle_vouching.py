@@ -8,7 +8,8 @@ from kokuin.ledger.bundle_form import MAX_STAMP_OCTETS, BundleFault
 from kokuin.ledger.bundle_read import read_history
 from kokuin.ledger.bundle_tar import BundleError
 from kokuin.ledger.findings import Finding
-from kokuin.ledger.note import Note, NoteError
+from kokuin.ledger.note import Note
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.tree import verify_consistency
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.ber import definite

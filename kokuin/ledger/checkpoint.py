@@ -12,16 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.note import (
-    Note,
-    NoteError,
-    NoteFault,
-    SignatureLine,
-    SignatureType,
-    check_text,
-    decode_base64,
-    read_note,
-)
+from kokuin.ledger.note import Note, SignatureLine, SignatureType, check_text, decode_base64, read_note
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tree import HASH_OCTETS, MAX_SIZE
 
 if TYPE_CHECKING:

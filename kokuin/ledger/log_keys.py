@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.checkpoint import Checkpoint, read_checkpoint, sign_line, verify_line
-from kokuin.ledger.note import SUITE_OF, Note, NoteError, NoteFault, SignatureType, VerifierKey
+from kokuin.ledger.note import SUITE_OF, Note, SignatureType, VerifierKey
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from pqc.keyinfo import read_public_info
 
 if TYPE_CHECKING:

@@ -84,7 +84,8 @@ def _write() -> bytes:
 WRITE = _write()
 """Writes all of a plan, or everything but the head when somebody else has moved that.
 
-Measured against COPY and against one prepared statement a row, arrays are the fastest or near it from 1 row to 512.
+Measured against COPY and against one prepared statement a row, arrays are the fastest, or near it, from 1 row
+to 512.
 """
 
 

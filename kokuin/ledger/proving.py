@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.log_folder import LogFolder
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.search_query import TOKEN, read_fields
 from kokuin.ledger.tile_files import TileFiles

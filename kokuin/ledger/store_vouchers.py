@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.checkpoint import SignedCheckpoint, read_checkpoint, verify_line
-from kokuin.ledger.note import Note, NoteError, NoteFault, VerifierKey, read_lines
+from kokuin.ledger.note import Note, VerifierKey, read_lines
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.store_findings import OF_THE_TREE
 from kokuin.trust.anchors import TrustStore

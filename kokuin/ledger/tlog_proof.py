@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.checkpoint import read_checkpoint, read_size
-from kokuin.ledger.note import MAX_NOTE, NoteError, NoteFault, decode_base64
+from kokuin.ledger.note import MAX_NOTE, decode_base64
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tree import HASH_OCTETS, MAX_SIZE, verify_inclusion
 
 if TYPE_CHECKING:

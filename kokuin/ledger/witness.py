@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from kokuin.ledger.checkpoint import SignedCheckpoint, read_checkpoint, sign_line, verify_line
 from kokuin.ledger.log_keys import KINDS, verifier_key
-from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureType
+from kokuin.ledger.note import Note, SignatureType
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tree import EMPTY_ROOT, verify_consistency
 from kokuin.ledger.witness_exchange import REFUSALS, SIZE_TYPE, WitnessRefusal, read_request
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.ledger.checkpoint import Signed, SignedCheckpoint, read_checkpoint, read_size, verify_line
-from kokuin.ledger.note import MAX_NOTE, Note, NoteError, NoteFault, SignatureLine, read_lines
+from kokuin.ledger.note import MAX_NOTE, Note, SignatureLine, read_lines
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import encode_hashes, read_hashes
 
 if TYPE_CHECKING:

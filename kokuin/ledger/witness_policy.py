@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.checkpoint import verify_line
-from kokuin.ledger.note import NoteError, SignatureType, VerifierKey
+from kokuin.ledger.note import SignatureType, VerifierKey
+from kokuin.ledger.note_faults import NoteError
 
 if TYPE_CHECKING:
     from collections.abc import Collection

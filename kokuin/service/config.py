@@ -16,25 +16,21 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
 
-from kokuin.service.config_types import (  # noqa: TC001  # pydantic reads the annotations
+from kokuin.service.config_ledger import Ledger
+from kokuin.service.config_types import (  # pydantic reads the annotations
     Count,
-    Database,
-    LeafKind,
     Named,
     Oid,
-    Origin,
     PlainPath,
     Port,
     Seconds,
-    WebAddress,
+    Table,
     Years,
 )
 from pqc.policies import BASELINE, PolicyError, load_policy, shipped_policies
@@ -50,11 +46,7 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message is one line that names the place and what to do."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Server(_Table):
+class Server(Table):
     """Where to listen and how much to take on."""
 
     host: str = "127.0.0.1"
@@ -68,14 +60,14 @@ class Server(_Table):
     body_octets: Annotated[int, Field(strict=True, ge=256, le=1 << 20)] = 64 * 1024
 
 
-class Unit(_Table):
+class Unit(Table):
     """How tokens look."""
 
     name_in_token: bool = False
     organisation: str = "kokuin development"
 
 
-class Requests(_Table):
+class Requests(Table):
     """What a request may ask for beyond RFC 3161's own fields."""
 
     extensions: tuple[Oid, ...] = ()
@@ -101,63 +93,19 @@ ClockTable = Annotated[dict[str, Any], AfterValidator(_clock_table)]
 """Fields of `tsa.clock.settings.ClockSettings`, each optional."""
 
 
-class Stamps(_Table):
-    """Time-stamps over the log's checkpoints: by an outside authority, by a second unit of this service."""
-
-    every_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
-    url: WebAddress | None = None
-    trust: PlainPath | None = None
-    unit: Named | None = None
-
-    @model_validator(mode="after")
-    def _is_trusted(self) -> Self:
-        if (self.url is None) != (self.trust is None):
-            raise ValueError("url and trust, a file with the authority's root, go together")
-        return self
-
-
-class Retention(_Table):
-    """For how many years the octets of records are kept, by kind; hash and place stay for ever."""
-
-    default_years: Years = 15
-    kinds: dict[LeafKind, Years] = Field(default_factory=dict)
-
-    def years(self, kind: str) -> int:
-        """Return the years of a kind of record."""
-        return self.kinds.get(kind, self.default_years)
-
-
-class Ledger(_Table):
-    """The audit ledger: what its log is called, where its length is remembered, who may read its entries."""
-
-    queue: Count = 8192
-    behind_seconds: Seconds = 2.0
-    origin: Origin = "kokuin.invalid/log"
-    high_water: PlainPath = Path("ledger/high-water")
-    public_entries: bool = False
-    witnesses: PlainPath | None = None
-    witness_seconds: Seconds = 10.0
-    witness_strict: bool = False
-    stamps: Stamps = Stamps()
-    seal_days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 30
-    retention: Retention = Retention()
-    postgres: Database | None = None
-    node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = "main"
-
-
-class Switch(_Table):
+class Switch(Table):
     """How profiles are switched: with `approvals = 2` another actor must approve what one proposed."""
 
     approvals: Annotated[int, Field(strict=True, ge=1, le=2)] = 1
 
 
-class Access(_Table):
+class Access(Table):
     """Who may stamp. Anything but `open` refuses every anonymous request."""
 
     timestamps: Literal["open", "closed"] = "open"
 
 
-class Policies(_Table):
+class Policies(Table):
     """Which policy decides what may be issued: a shipped one's name, or the path of a file.
 
     `baseline` knows no dates, so that a folder that could issue yesterday can today. What a jurisdiction
@@ -167,7 +115,7 @@ class Policies(_Table):
     issue: Named = BASELINE
 
 
-class Pkcs11Key(_Table):
+class Pkcs11Key(Table):
     """A profile's key in a device behind PKCS#11; the PIN is in `pin_file` or in `TSA_PIN`, never here."""
 
     backend: Literal["pkcs11"]
@@ -185,7 +133,7 @@ class Pkcs11Key(_Table):
         return self
 
 
-class LiboqsKey(_Table):
+class LiboqsKey(Table):
     """A profile's key file, signed with by the liboqs at `library`: experimental."""
 
     backend: Literal["liboqs"]
@@ -196,7 +144,7 @@ SignerTable = Annotated[Pkcs11Key | LiboqsKey, Field(discriminator="backend")]
 """Where the key of a profile's unit is used; without a table: here, from `keys/unit-PROFILE.pem`."""
 
 
-class Config(_Table):
+class Config(Table):
     """All of it. Relative paths are relative to the file."""
 
     profile: str = "classical"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kokuin.ledger.note import check_name
 from kokuin.wire import encode
@@ -73,3 +73,9 @@ PlainPath = Annotated[Path, AfterValidator(_path)]
 Database = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_without_password)]
 Origin = Annotated[str, Field(max_length=200), AfterValidator(_origin)]
 Named = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
+
+
+class Table(BaseModel):
+    """A table of the configuration: an unknown field is fatal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,6 +14,7 @@ from kokuin.ledger.bundle_form import epoch_of
 from kokuin.ledger.checked import stored_root
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.epochs import RECOVERED, openings
+from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys, take_log_keys
 from kokuin.service.setting_aside import set_aside
@@ -29,17 +30,8 @@ if TYPE_CHECKING:
     from kokuin.trust.records import LeafValue
 
 
-class JoinError(Exception):
-    """Nothing was taken over.
-
-    Attributes:
-        code: the stable code.
-        detail: in English, for the operator.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code, self.detail = code, detail
+class JoinError(ActRefusedError):
+    """Nothing was taken over."""
 
 
 @dataclass(frozen=True, slots=True)

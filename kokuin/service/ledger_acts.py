@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
@@ -17,24 +16,9 @@ from kokuin.service.unit_errors import UnitError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from kokuin.ledger.committer import Committer
-    from kokuin.service.config import Config
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.recording import Recorder
-    from kokuin.service.sealing import Sealer
+    from kokuin.service.ledger_scene import Scene
 
 SEAL = "ledger.seal"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What an act works with: folder and settings, the ledger's writer, its records, the end of its epoch."""
-
-    folder: DataFolder
-    config: Config
-    journal: Committer
-    records: Recorder
-    sealer: Sealer
 
 
 async def act(scene: Scene, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
 from kokuin.service.datafolder import FolderLock
+from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.log_signing import origin_of, published_keys
 from kokuin.service.setting_aside import set_aside
 from pqc.newfile import sync_folder, write_durably
@@ -39,17 +40,8 @@ _MAX_MANIFEST = 1 << 20
 _BLOCK = 1 << 20
 
 
-class BackupError(Exception):
-    """A copy was not made, or not put in place.
-
-    Attributes:
-        code: the stable code.
-        detail: in English, for the operator.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code, self.detail = code, detail
+class BackupError(ActRefusedError):
+    """A copy was not made, or not put in place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.log_keys import LogSigner, LogVerifier
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.service.unit_errors import UnitError
 from pqc.keyfiles import KeyFileError, read_key, write_key
 from pqc.newfile import write_durably, write_new

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kokuin.ledger.published import Rows
-    from kokuin.service.ledger_acts import Scene
+    from kokuin.service.ledger_scene import Scene
     from kokuin.trust.records import LeafValue, Record
 
 _HAS_TEXT = "SELECT 1 FROM side WHERE idx = ?"

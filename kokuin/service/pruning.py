@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.published import Rows
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.config import Config
-    from kokuin.service.ledger_acts import Scene
+    from kokuin.service.ledger_scene import Scene
     from kokuin.trust.records import LeafValue
 
 YEAR_US = 366 * 86_400_000_000

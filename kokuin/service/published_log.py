@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.log_folder import LogFolder
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.proving import ProofFault
 from kokuin.ledger.tile_files import TileFiles
 from kokuin.service.ledger_store import open_reader

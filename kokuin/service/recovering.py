@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.checked import stored_root
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.plan import Append
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.epochs import RECOVERED, Before, epoch_record, newest_of_any_node
+from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader, open_store
 from kokuin.service.log_signing import make_log_keys, origin_of, published_keys
 from kokuin.service.setting_aside import set_aside
@@ -36,17 +37,8 @@ if TYPE_CHECKING:
     from kokuin.trust.records import LeafValue
 
 
-class RecoverError(Exception):
-    """Nothing was recovered.
-
-    Attributes:
-        code: the stable code.
-        detail: in English, for the operator.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code, self.detail = code, detail
+class RecoverError(ActRefusedError):
+    """Nothing was recovered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.checked import stored_root
 from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.tile_files import TileFiles
 from kokuin.ledger.tlog_proof import read_proof
 from kokuin.service.activation import read_act
 from kokuin.service.epochs import RECOVERED
+from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys
 from kokuin.service.setting_aside import MARK
@@ -33,21 +34,12 @@ if TYPE_CHECKING:
     from kokuin.ledger.reader import StoreReader
     from kokuin.ledger.tlog_proof import TlogProof
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.ledger_acts import Scene
+    from kokuin.service.ledger_scene import Scene
     from kokuin.trust.records import LeafValue
 
 
-class ReenterError(Exception):
-    """A token is not entered again.
-
-    Attributes:
-        code: the stable code.
-        detail: in English, for the operator.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code, self.detail = code, detail
+class ReenterError(ActRefusedError):
+    """A token is not entered again."""
 
 
 async def reenter(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kokuin.ledger.checked import stored_root
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.log_folder import CHECKPOINT
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.service.log_signing import published_keys
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 import httpx
 
 from kokuin.ledger.checkpoint import verify_line
-from kokuin.ledger.note import NoteError
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.witness_exchange import (
     MAX_ANSWER,
     Conflict,

@@ -20,7 +20,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kokuin.ledger.note import NoteError, VerifierKey
+from kokuin.ledger.note import VerifierKey
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.witness import Witness, WitnessReply, WitnessStateError
 from kokuin.ledger.witness_exchange import MAX_REQUEST, read_request
 from kokuin.service.body_limit import BodyLimitMiddleware

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
-from kokuin.ledger.note import NoteError, NoteFault
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import read_proof
 from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend
 from kokuin.trust.rules import LEDGER_PROOF, Reason

@@ -16,7 +16,8 @@ from kokuin.ledger.checkpoint import (
     verify_line,
 )
 from kokuin.ledger.log_keys import verifier_key
-from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureLine, SignatureType, VerifierKey
+from kokuin.ledger.note import Note, SignatureLine, SignatureType, VerifierKey
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from tests.ledger.notes import C2SP, NOW, ORIGIN, log, root, signer, verifier
 
 ED25519, COSIGNATURE, ML_DSA_44 = SignatureType

@@ -4,7 +4,8 @@ import pytest
 
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.log_keys import MAX_FILE, MAX_KEYS, LogSigner, LogVerifier
-from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureType, VerifierKey
+from kokuin.ledger.note import Note, SignatureType, VerifierKey
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from tests.ledger.notes import C2SP, NOW, ORIGIN, log, root, signer, verifier
 
 EPOCH_2 = "log.example/kokuin/2"

@@ -11,13 +11,12 @@ from kokuin.ledger.note import (
     MAX_NOTE,
     MAX_SIGNATURES,
     Note,
-    NoteError,
-    NoteFault,
     SignatureLine,
     SignatureType,
     VerifierKey,
     read_note,
 )
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from tests.ledger.notes import C2SP
 
 # C2SP signed-note, Example.

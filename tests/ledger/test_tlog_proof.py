@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.log_keys import LogVerifier
-from kokuin.ledger.note import NoteError, NoteFault
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import MAX_EXTRA, MAX_HASHES, MAX_PROOF, TlogProof, read_proof
 from tests.ledger.notes import C2SP, NOW, log, root
 

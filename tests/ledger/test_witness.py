@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kokuin.ledger.checkpoint import Checkpoint, read_checkpoint, sign_line, verify_line
-from kokuin.ledger.note import (
-    Note,
-    NoteError,
-    NoteFault,
-    SignatureLine,
-    SignatureType,
-    VerifierKey,
-    read_lines,
-)
+from kokuin.ledger.note import Note, SignatureLine, SignatureType, VerifierKey, read_lines
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.witness import Inconsistency, Witness, WitnessReply, WitnessStateError
 from kokuin.ledger.witness_exchange import MAX_REQUEST, request_body
 from tests.ledger.notes import C2SP, NOW, ORIGIN, log, root, signer, verifier

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kokuin.ledger.checkpoint import Checkpoint, read_checkpoint, sign_line, signed_message
 from kokuin.ledger.log_keys import verifier_key
-from kokuin.ledger.note import Note, NoteError, NoteFault, SignatureLine, SignatureType, VerifierKey
+from kokuin.ledger.note import Note, SignatureLine, SignatureType, VerifierKey
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.witness_policy import (
     MAX_FILE,
     MAX_LINES,

@@ -12,7 +12,8 @@ from kokuin.ledger.bundle_vouching import FoundStamp
 from kokuin.ledger.checkpoint import read_checkpoint, sign_line
 from kokuin.ledger.leaf import leaf_hash, make_leaf, read_leaf
 from kokuin.ledger.log_keys import verifier_key
-from kokuin.ledger.note import NoteError, SignatureType
+from kokuin.ledger.note import SignatureType
+from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.tlog_proof import TlogProof
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.authority import CertificateAuthority
