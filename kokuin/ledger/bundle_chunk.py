@@ -207,7 +207,8 @@ class ChunkRecords:
         for finding in findings:
             self._tell(finding)
         if fields is not None and isinstance(fields.get("tok"), str):
-            self._by_digest[fields["tok"]] = len(self._kept)
+            # The first: the record of a stamp by a second unit names a token that is another record's.
+            self._by_digest.setdefault(fields["tok"], len(self._kept))
             if isinstance(fields.get("serial"), str):
                 self._by_serial[fields["serial"]] = len(self._kept)
         self._kept.append(_Kept(line.index, line.leaf, fields))

@@ -19,8 +19,10 @@ from kokuin.ledger.bundle_form import Scope
 from kokuin.ledger.bundle_plan import ExportError, ExportFault, first_since
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import read_leaf
+from kokuin.ledger.plan import Append
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.witness_policy import read_policy
+from kokuin.trust.records import CHECKPOINT_STAMPED, Record
 from kokuin.trust.report import Indication
 from tests.ledger import exported, rfc6962
 from tests.ledger.exported import check, codes, export
@@ -227,6 +229,17 @@ def test_a_bundle_of_either_store_is_good(kit: Kit) -> None:
                 wanted = [one for one in whole if read_leaf(one.leaf).get("tenant") == "beta"]
             assert seen(exported.written(exported.writer(reader, scope))) == rows(wanted)
         assert first_since(reader, 50, exported.AT + 20_000_000) == 20
+
+
+def test_the_record_of_a_stamp_takes_no_token_away_from_the_record_that_issued_it(kit: Kit) -> None:
+    store = kit.open()
+    exported.append(store, 5)
+    with kit.reader() as reader:
+        issued = read_leaf(next(reader.walk(4, 5)).leaf)
+        fields = {"size": 4, **{name: issued[name] for name in ("signer", "tok", "tok512")}}
+        store.commit([Append((Record(CHECKPOINT_STAMPED, fields),))], exported.AT + 1_000_000)
+        exported.vouch(store, reader, [6], cosigned=False, stamped=False)
+        assert seen(exported.written(exported.writer(reader))) == rows(list(reader.walk(0, 6)))
 
 
 def test_leaves_past_their_retention_are_hashes_and_said_to_be_hidden(kit: Kit) -> None:
