@@ -64,6 +64,22 @@ def require_ahead(head: Head, seen: Head, source: HashSource) -> None:
         raise OpenRefusedError(OpenFault.BEHIND, f"another history before {seen.size}")
 
 
+def require_known(head: Head, known: tuple[int, bytes], source: HashSource) -> None:
+    """Refuse a store that does not begin with a tree that is known of it, whoever appended its leaves.
+
+    Args:
+        head: of the store.
+        known: size and root.
+        source: the store's tree.
+
+    Raises:
+        OpenRefusedError: with `BEHIND`.
+    """
+    size, root = known
+    if head.size < size or stored_root(source, size) != root:
+        raise OpenRefusedError(OpenFault.BEHIND, f"{head.size} leaves; {size} of another history are known")
+
+
 def require_grown(head: Head, seen: Head, leaf_hashes: Sequence[bytes]) -> None:
     """Refuse a head that is not made of the one that was seen and the leaves after it.
 

@@ -155,6 +155,10 @@ class Committer:
         waiting.refuse("closed")
         return waiting.future
 
+    def know(self, size: int, root: bytes) -> None:
+        """Refuse from now on a store that does not begin with this tree; see `LedgerStore.know`."""
+        self._store.know(size, root)
+
     def highest_gen(self) -> Mapping[str, int]:
         """Return the highest committed genTime by time-stamp unit, microseconds since 1970 UTC."""
         return self._store.highest_gen

@@ -56,6 +56,14 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def know(self, size: int, root: bytes) -> None:
+        """Remember a tree that this process knows of the ledger, from wherever; any thread may call it.
+
+        """Remember a tree that this process knows of the ledger; any thread may call it.
+        showed what another appended would else go on over a replica that never had it.
+        """
+        ...
+
     def tidy(self) -> None:
         """Do in a quiet moment what the database wants done from time to time.
 

@@ -17,12 +17,13 @@ import psycopg
 from psycopg.errors import UniqueViolation
 from psycopg.pq import TransactionStatus
 
-from kokuin.ledger.checked import require_ahead, require_grown, require_whole, stored_root
+from kokuin.ledger.checked import require_ahead, require_grown, require_known, require_whole, stored_root
 from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
 from kokuin.ledger.postgres_link import Link, refusal, require_durable
 from kokuin.ledger.postgres_statements import COMMIT, JOIN, SETTINGS, WRITE, begin, write_values
 from kokuin.ledger.statements import head_of
+from kokuin.ledger.tree import EMPTY_ROOT
 from kokuin.trust.journal import AppendRefusal
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class PostgresStore:
         self._node = node
         self._begin_text = begin(node)
         self.head = Head(0, 0, 0, 0)
+        self._known = (0, EMPTY_ROOT)
         self.highest_gen: Mapping[str, int] = MappingProxyType({})
         self._link = self._open()
 
@@ -80,6 +82,10 @@ class PostgresStore:
         """
         self.close()
         self._link = self._open()
+
+    def know(self, size: int, root: bytes) -> None:
+        """Remember a tree of this ledger, which another node may have grown; see `LedgerStore.know`."""
+        self._known = max(self._known, (size, root))
 
     def close(self) -> None:
         """Close the connection; the server takes back what was not committed."""
@@ -188,6 +194,7 @@ class PostgresStore:
         [(last,)] = link.execute("SELECT max(idx) FROM entry")
         head = require_whole(row[SETTINGS:], last, link)
         require_ahead(head, self.head, link)
+        require_known(head, self._known, link)
         self._adopt(head, link)
 
     def _adopt(self, head: Head, link: Link) -> None:

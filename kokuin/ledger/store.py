@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kokuin.ledger.checked import checked_head, require_ahead, require_schema, stored_root
+from kokuin.ledger.checked import checked_head, require_ahead, require_known, require_schema, stored_root
 from kokuin.ledger.faults import (
     Meaning,
     OpenFault,
@@ -36,6 +36,7 @@ from kokuin.ledger.statements import (
     SWAP_HEAD,
     head_swap,
 )
+from kokuin.ledger.tree import EMPTY_ROOT
 from kokuin.trust.journal import AppendRefusal
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class SqliteStore:
         """
         self._path = path
         self.head = Head(0, 0, 0, 0)
+        self._known = (0, EMPTY_ROOT)
         self.highest_gen: Mapping[str, int] = MappingProxyType({})
         self.wal_octets = 0
         self._connection = self._open()
@@ -95,6 +97,10 @@ class SqliteStore:
         """
         self.close()
         self._connection = self._open()
+
+    def know(self, size: int, root: bytes) -> None:
+        """Remember a tree of this ledger; see `LedgerStore.know`."""
+        self._known = max(self._known, (size, root))
 
     def close(self) -> None:
         """Close the connection; the last one to close brings the write-ahead log into the database."""
@@ -229,6 +235,7 @@ class SqliteStore:
         try:
             head = checked_head(connection)
             require_ahead(head, self.head, SqliteHashes(connection))
+            require_known(head, self._known, SqliteHashes(connection))
             gen = dict(connection.execute("SELECT unit, gen FROM unit_high").fetchall())
         finally:
             connection.execute("ROLLBACK")

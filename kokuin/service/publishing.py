@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kokuin.ledger.checked import stored_root
 from kokuin.ledger.faults import OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.published import (
@@ -112,7 +113,7 @@ class Publisher:
             problem = CHECKPOINT_UNPUBLISHED
             _log.warning("checkpoint.unpublished", reason=str(error))
         except SecondRootError as error:
-            self._on_fatal(f"another root is kept for a size: {error}")
+            self._on_fatal(f"this store is not the log that was shown: {error}")
         except StoreLostError:
             return  # the committer ends the process
         if problem != self.problem:
@@ -125,12 +126,28 @@ class Publisher:
             if self._halted:
                 return
             newest = newest_checkpoint(reader)
+            self._require_shown(reader, newest)
             # Read from the committed head alone: a root of what may yet be rolled back must never be signed.
             head = self._journal.head
             if max(head.acted, covering) > (newest.size if newest else 0):
                 newest = self._sign(head)
             if newest is not None and newest != self._published:
                 self._show(reader, newest)
+
+    def _require_shown(self, reader: StoreReader, newest: KeptCheckpoint | None) -> None:
+        """Refuse a store that lacks what was shown of it: to go on would show a second root for a size.
+
+        Raises:
+            SecondRootError: the database was replaced by an older copy under this process.
+        """
+        shown = self._published
+        if shown is None:
+            return
+        behind = newest is None or newest.size < shown.size or reader.head().size < shown.size
+        if behind or stored_root(reader, shown.size) != shown.root:
+            raise SecondRootError(
+                f"{shown.size}: {shown.root.hex()} was shown, the store does not hold it"
+            )
 
     def show_again(self, kept: KeptCheckpoint) -> None:
         """Publish a checkpoint with the cosignatures that are kept by now, unless a later one is published.
@@ -175,6 +192,8 @@ class Publisher:
         """Bring a kept checkpoint before the world: memory first, then tiles, then the checkpoint itself."""
         if self._since is None:
             self._since = self._files.published_size()
+        # Known before it is seen: no copy of the store that lacks it is ever appended to by this process.
+        self._journal.know(kept.size, kept.root)
         write_durably(self._config.ledger.high_water, kept.note)
         self._files.write_tiles(reader, self._since, kept.size)
         self._files.publish(with_cosignatures(kept.note, cosignatures(reader, kept.size)))

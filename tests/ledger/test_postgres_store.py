@@ -244,6 +244,22 @@ def test_a_stale_copy_of_the_server_is_refused_by_writer_and_reader(own: Postgre
     assert behind.value.fault is OpenFault.BEHIND
 
 
+def test_an_idle_node_does_not_go_on_over_a_copy_that_lacks_what_it_showed_of_another_node(
+    own: PostgresKit,
+) -> None:
+    idle, busy = own.open(), own.open()
+    own.server.stop()
+    stale = own.server.copy()
+    own.server.start()
+    busy.commit([one(issued(1))], NOW)
+    idle.know(busy.head.size, busy.head.root)
+    own.server.kill()
+    own.server.put(stale)
+    own.server.start()
+    with pytest.raises(StoreLostError, match=OpenFault.BEHIND):
+        idle.commit([one(issued(2))], NOW)
+
+
 def test_a_server_that_was_killed_before_a_commit_is_asked_when_it_is_back(
     own: PostgresKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
