@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text
+from kokuin.cli.messages import text, write_json
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def _ask_source(folder: Any) -> dict[str, Any]:
 
 def _show(state: dict[str, Any], arguments: argparse.Namespace) -> int:
     if arguments.json:
-        print(json.dumps(state, indent=2))
+        write_json(state)
     else:
         key = "clock.unfit" if state["fault"] else "clock.fit"
         print(text(arguments.lang, key, fault=state["fault"]))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text
+from kokuin.cli.messages import text, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("cli.folder", reason=error) from None
     except DryRunError as error:
         if arguments.json:
-            print(json.dumps({"ok": False, "code": error.code, "detail": error.detail}))
+            write_json({"ok": False, "code": error.code, "detail": error.detail})
         if error.code not in {codes.DRY_RUN_ENDED, codes.DRY_RUN_TOO_LONG}:
             raise CommandError("dryrun.refused", code=error.code, detail=error.detail) from None
         print(text(arguments.lang, "dryrun.ended", code=error.code, detail=error.detail), file=sys.stderr)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         _write(arguments.report, report, arguments.lang)
     if arguments.json:
-        print(json.dumps({"ok": True, "report": report.to_dict()}, indent=2, ensure_ascii=False))
+        write_json({"ok": True, "report": report.to_dict()})
     else:
         print(*_lines(report, arguments.lang), sep="\n")
     return Exit.PASSED if report.possible else Exit.FAILED

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     made, lang = _gather(arguments), arguments.lang
     written = list(_files(made, arguments))
     if arguments.json:
-        write([json.dumps(document(made), indent=2, ensure_ascii=False)])
+        write_json(document(made))
     else:
         write(lines(made, lang))
         write(text(lang, "inventory.written", path=path) for path in written)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.keys_files import read_input, refuse_existing, write_output
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.profile import moment, show_change
 from kokuin.cli.recipient import PASSPHRASE_VARIABLE, make_recipient, restore_folder
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     answer = _DO.get(arguments.act, _operate)(arguments)
     if arguments.json:
-        write([json.dumps(answer, indent=2, ensure_ascii=False)])
+        write_json(answer)
     else:
         write(_sentences(answer, arguments))
     return Exit.PASSED if answer["ok"] else Exit.FAILED

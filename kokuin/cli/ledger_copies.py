@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -35,7 +34,10 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
     except BackupError as error:
         refused = text(arguments.lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
         answer = {"ok": False, "code": error.code, "detail": error.detail}
-        write([json.dumps(answer, indent=2, ensure_ascii=False) if arguments.json else refused])
+        if arguments.json:
+            write_json(answer)
+        else:
+            write([refused])
         return Exit.FAILED
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
@@ -46,7 +48,7 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
 def show(arguments: argparse.Namespace, sentence: str, code: Exit, **shown: object) -> int:
     """Print what came of it, and return the exit code."""
     if arguments.json:
-        write([json.dumps({"ok": code is Exit.PASSED, **shown}, indent=2, ensure_ascii=False)])
+        write_json({"ok": code is Exit.PASSED, **shown})
     else:
         write([text(arguments.lang, f"ledger.{arguments.act}.{sentence}", **shown)])
     return code

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.profile import moment
 from kokuin.cli.progress import bar
@@ -81,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = error.filename or arguments.out
         raise CommandError("ledger.export.file", path=path, reason=error.strerror) from None
     if arguments.json:
-        write([json.dumps(answer, indent=2, ensure_ascii=False)])
+        write_json(answer)
     else:
         write(_sentences(answer, arguments.lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.ledger_operate import add_common
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -49,5 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         given_up = max((each.size for each in joined.given_up), default=None)
         answer = {"ok": True, "keys": joined.keys, "given_up": given_up}
         sentence = text(lang, "ledger.join.done" if given_up is None else "ledger.join.given_up", **answer)
-    write([json.dumps(answer, indent=2, ensure_ascii=False) if arguments.json else sentence])
+    if arguments.json:
+        write_json(answer)
+    else:
+        write([sentence])
     return Exit.PASSED if answer["ok"] else Exit.FAILED

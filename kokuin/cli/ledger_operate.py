@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, An
 def tell(arguments: argparse.Namespace, answer: dict[str, Any], sentence: str = "done") -> int:
     """Print an answer; exit 0 when it was done, 1 when it was refused."""
     if arguments.json:
-        write([json.dumps(answer, indent=2, ensure_ascii=False)])
+        write_json(answer)
     elif answer["ok"]:
         write([text(arguments.lang, f"ledger.{arguments.act}.{sentence}", **answer)])
     else:

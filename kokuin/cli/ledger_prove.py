@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.ledger_proofs import Refused, Wish, prove, read_token, sidecar_of, write_proof
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out is None and arguments.token is not None:
         out = sidecar_of(arguments.token)
     if out is None:
-        write([made.decode().removesuffix("\n")])
+        write_octets(made if made.endswith(b"\n") else made + b"\n")
     else:
         write_proof(out, made)
         write([text(arguments.lang, "ledger.prove.done", path=out)])

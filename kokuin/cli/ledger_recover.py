@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.ledger_operate import add_common
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -52,5 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         answer = {"ok": True, "epoch": done.epoch, "size": done.size, "known": done.known.size}
         answer["source"] = done.known.source
         sentence = text(lang, "ledger.recover.done", **answer)
-    write([json.dumps(answer, indent=2, ensure_ascii=False) if arguments.json else sentence])
+    if arguments.json:
+        write_json(answer)
+    else:
+        write([sentence])
     return Exit.PASSED if answer["ok"] else Exit.FAILED

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.profile import moment
 
@@ -71,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     if arguments.json:
-        write([json.dumps(page_document(page), indent=2, ensure_ascii=False)])
+        write_json(page_document(page))
     else:
         write(_lines(page, lang))
     return Exit.PASSED if page.hits else Exit.FAILED

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         opened = open_witness(arguments.dir, arguments.name, arguments.log)
         told = text(arguments.lang, "ledger.witness.keys", path=arguments.dir / VKEYS)
-        write([told, *opened.vkeys])
+        write([told])
+        write_octets("".join(f"{vkey}\n" for vkey in opened.vkeys).encode())
         sys.stdout.flush()  # whoever reads it through a pipe does not wait for the end
         return serve_witness(opened, host.strip("[]"), int(port))
     except START_ERRORS as error:

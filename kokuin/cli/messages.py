@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tomllib
@@ -38,6 +39,18 @@ def write(lines: Iterable[str]) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def write_octets(octets: bytes) -> None:
+    """Write data, such as a proof: it is the same whatever encoding the terminal has."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(octets)
+
+
+def write_json(value: object) -> None:
+    """Write JSON (RFC 8259 §8.1: UTF-8); a lone surrogate, out of a file's name, is escaped."""
+    words = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_octets(words.encode("utf-8", "backslashreplace"))
 
 
 @cache

@@ -62,7 +62,7 @@ def run(words: list[str]) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     if sys.stdout is None:  # closed by whoever started us: the exit code says enough
-        sys.stdout = io.StringIO()
+        sys.stdout = io.TextIOWrapper(io.BytesIO())
     code = _outcome(arguments)
     try:
         # Now, and not when the interpreter ends, which would make an exit code of its own of a failure.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     policies = [load_policy(name) for name in shipped_policies()]
     if arguments.json:
-        write([json.dumps([_head(policy) for policy in policies], indent=2)])
+        write_json([_head(policy) for policy in policies])
     else:
         write(text(arguments.lang, "policy.listed", **_head(policy)) for policy in policies)
     return Exit.PASSED
@@ -83,7 +82,7 @@ def _show(arguments: argparse.Namespace) -> int:
     policy = read_policy(arguments.name)
     if arguments.json:
         rows = [_row(row) for row in policy.rows]
-        write([json.dumps({**_head(policy), "rows": rows}, indent=2)])
+        write_json({**_head(policy), "rows": rows})
     else:
         write([text(arguments.lang, "policy.listed", **_head(policy)), *_sentences(policy, arguments.lang)])
     return Exit.PASSED
@@ -97,7 +96,7 @@ def _export(arguments: argparse.Namespace) -> int:
     exported = write_catalogue(read_policy(arguments.name), dt.datetime.now(dt.UTC))
     _save(arguments.out, exported.octets)
     if arguments.json:
-        write([json.dumps({"file": str(arguments.out), "left_out": exported.left_out}, indent=2)])
+        write_json({"file": str(arguments.out), "left_out": exported.left_out})
     else:
         write([text(arguments.lang, "policy.written", path=arguments.out)])
         write(text(arguments.lang, "policy.left_out", name=name) for name in exported.left_out)
@@ -119,7 +118,7 @@ def _import(arguments: argparse.Namespace) -> int:
     _save(arguments.out, write_policy(imported.policy).encode())
     if arguments.json:
         refused = [{**_refused(each), "code": each.code.value} for each in imported.refused]
-        write([json.dumps({"file": str(arguments.out), "refused": refused}, indent=2)])
+        write_json({"file": str(arguments.out), "refused": refused})
     else:
         write([text(arguments.lang, "policy.written", path=arguments.out)])
         for each in imported.refused:

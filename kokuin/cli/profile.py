@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli import dryrun
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json, write_octets
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     if arguments.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        write_json(answer)
     else:
         _show(answer, arguments.act, arguments.lang)
     return 0 if answer["ok"] else 1
@@ -93,7 +92,7 @@ def _show(answer: dict[str, Any], act: str, lang: str) -> None:
             print(_due(lang, answer["scheduled"]))
     elif act == "show":
         _show_profile(answer["profile"], lang)
-        print(answer["toml"], end="")
+        write_octets(answer["toml"].encode())
     else:
         write(show_change(answer, lang))
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -69,8 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
         ) from None
-    lines = [report.to_json()] if arguments.json else list(sentences(report, arguments.lang))
-    write(lines)
+    if arguments.json:
+        write_octets(f"{report.to_json()}\n".encode())
+    else:
+        write(sentences(report, arguments.lang))
     return _EXITS[report.indication.value]
 
 

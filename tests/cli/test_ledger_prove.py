@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -301,3 +304,18 @@ def test_a_stamp_without_its_proof_is_written_all_the_same(
     monkeypatch.undo()
     # The command that it names works.
     assert tsa("ledger", "prove", "--token", token, "--url", url(service))[0] == 0
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "ascii", "utf-8"])
+def test_a_printed_proof_holds_whatever_encoding_the_terminal_has(
+    service: Service, token: Path, encoding: str
+) -> None:
+    words = ("ledger", "prove", "--serial", serial_of(token.read_bytes()), "--dir", service.folder.root)
+    ended = subprocess.run(
+        [sys.executable, "-m", "kokuin.cli.main", *map(str, words)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        timeout=60,
+    )
+    assert json.loads(check(service, ended.stdout))["serial"] == serial_of(token.read_bytes())
