@@ -59,7 +59,7 @@ class LedgerStore(Protocol):
     def know(self, size: int, root: bytes) -> None:
         """Remember a tree that this process knows of the ledger; any thread may call it.
 
-        Whenever the store is opened anew, it must begin with the longest tree that is known: an idle node that
+        Whenever the store is opened anew, it must begin with the longest tree known: an idle node that
         showed what another appended would else go on over a replica that never had it.
         """
         ...
