@@ -60,7 +60,11 @@ def run_store(arguments: argparse.Namespace) -> int:
 
 def document(verdict: StoreVerdict) -> dict[str, Any]:
     """Return the JSON form of a verdict; it depends on no language."""
-    undone = (("SIGNATURES", verdict.signatures), ("PUBLISHED", verdict.published))
+    undone = (
+        ("RECORDS", verdict.opened),
+        ("SIGNATURES", verdict.signatures),
+        ("PUBLISHED", verdict.published),
+    )
     return {
         "schema": SCHEMA_VERSION,
         "kind": "ledger-store",
@@ -84,6 +88,11 @@ def document(verdict: StoreVerdict) -> dict[str, Any]:
 
 def lines(verdict: StoreVerdict, lang: str) -> Iterator[str]:
     """Yield a verdict for people: the first wrong record first."""
+    if not verdict.opened:
+        yield _say(lang, "unreadable")
+        yield from ("  " + _line(finding, lang) for finding in verdict.findings)
+        yield _say(lang, "not_opened")
+        return
     key = "passed" if verdict.passed else "failed"
     yield _say(lang, key, count=verdict.count, size=verdict.size)
     for finding in verdict.findings[:SHOWN]:
@@ -127,7 +136,14 @@ def _check(
     published = folder.log if folder.log.is_dir() else None
     try:
         with open_reader(folder, config) as reader:
-            return check_store(reader, logs, published, on_progress=bar(_say(lang, "phase")), since=since)
+            return check_store(
+                reader,
+                logs,
+                published,
+                on_progress=bar(_say(lang, "phase")),
+                since=since,
+                memory=config.ledger.high_water,
+            )
     except OpenRefusedError as error:
         if config.ledger.postgres is not None or not folder.ledger.exists():
             raise CommandError("cli.folder", reason=error) from None

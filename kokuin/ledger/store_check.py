@@ -17,6 +17,7 @@ from kokuin.ledger.store_ends import LAST, Ends, check_counts, check_ends, check
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.store_findings import Findings, Questions
 from kokuin.ledger.store_folder import TileFiles
+from kokuin.ledger.store_memory import MemoryWatch
 from kokuin.ledger.store_records import RecordWatch
 from kokuin.ledger.store_tree import TreeWatch
 from kokuin.ledger.store_vouchers import VoucherWatch
@@ -64,6 +65,7 @@ class StoreVerdict:
         count: how many findings there are.
         signatures: whether those of the log were verified.
         published: whether there was a published folder to compare with.
+        opened: whether the database could be opened; else nothing but this is known.
     """
 
     size: int
@@ -78,6 +80,7 @@ class StoreVerdict:
     count: int
     signatures: bool
     published: bool
+    opened: bool = True
 
     @property
     def passed(self) -> bool:
@@ -88,7 +91,9 @@ class StoreVerdict:
 def unreadable(detail: str) -> StoreVerdict:
     """Return the verdict on a store that is no readable ledger."""
     finding = Finding(StoreFault.DATABASE_UNREADABLE, None, detail)
-    return StoreVerdict(0, None, 0, 0, 0, 0, 0, 0, (finding,), 1, signatures=False, published=False)
+    return StoreVerdict(
+        0, None, 0, 0, 0, 0, 0, 0, (finding,), 1, signatures=False, published=False, opened=False
+    )
 
 
 def check_store(  # noqa: PLR0913  # the store, what it is checked with, and who watches
@@ -98,6 +103,7 @@ def check_store(  # noqa: PLR0913  # the store, what it is checked with, and who
     *,
     on_progress: Callable[[int, int], None] | None = None,
     since: Checkpoint | None = None,
+    memory: Path | None = None,
     now_us: int | None = None,
 ) -> StoreVerdict:
     """Check a store, whether or not somebody writes to it.
@@ -108,20 +114,29 @@ def check_store(  # noqa: PLR0913  # the store, what it is checked with, and who
         published: the folder with its checkpoint and tiles; None: there is none to compare with.
         on_progress: told after every tile how many records of how many are done.
         since: a checkpoint that was verified before; the store must begin with its records.
+        memory: the high-water file; None: there is none to compare with.
         now_us: the time, microseconds since 1970 UTC; None: by the machine's clock.
     """
-    check = _StoreCheck(reader, logs, published, since)
+    check = _StoreCheck(reader, logs, published, since, memory)
     return check.run(on_progress, time.time_ns() // 1_000 if now_us is None else now_us)
 
 
 class _StoreCheck:
     def __init__(
-        self, reader: Rows, logs: LogVerifier | None, published: Path | None, since: Checkpoint | None
+        self,
+        reader: Rows,
+        logs: LogVerifier | None,
+        published: Path | None,
+        since: Checkpoint | None,
+        memory: Path | None,
     ) -> None:
         self._reader, self._logs, self._since = reader, logs, since
         self._findings = Findings()
         self._questions = Questions(reader, self._findings)
-        # Read before the head: what was published must lie below it.
+        self._memory = MemoryWatch(self._findings, logs)
+        # Read before the head: what was remembered or published must lie below it.
+        if memory is not None:
+            self._memory.file(memory)
         self._files = None if published is None else TileFiles(published, self._findings)
         self._tree = TreeWatch(self._questions, self._findings, self._files)
         self._records = RecordWatch(self._questions, self._findings)
@@ -143,6 +158,8 @@ class _StoreCheck:
             check_counts(ends, self._records.seen, self._findings, now_us)
         self._since_then(size)
         self._vouchers.orphans()
+        # Records that lie beyond an older head are there: then it is the head that was put back.
+        self._memory.judge(max(size, ends.stop), self._roots)
         check_ends(self._questions, self._findings, ends, size)
         self._tree.close()
         if self._files is not None:
@@ -165,10 +182,12 @@ class _StoreCheck:
         if self._files.checkpoint is None:
             self._vouchers.unpublished()
         else:
+            self._memory.published(self._files.checkpoint)
             self._files.expected = self._vouchers.published(self._files.checkpoint)
 
     def _walk(self, size: int, end: int, on_progress: Callable[[int, int], None] | None) -> None:
-        start, watched = 0, {size, 0 if self._since is None else self._since.size}
+        start = 0
+        watched = {size, 0 if self._since is None else self._since.size, *self._memory.sizes}
         while start < end:
             stop = min(start + WIDTH, end)
             tile = self._records.tile(start, stop)

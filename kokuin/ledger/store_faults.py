@@ -8,6 +8,8 @@ from enum import StrEnum
 class StoreFault(StrEnum):
     """What a check of a store finds beyond `findings.LedgerFault`; the likelier cause stands first."""
 
+    STORE_BEHIND = "STORE_BEHIND"
+    """High-water file or published checkpoint are of more records, or of others: `serve` refuses it."""
     DATABASE_DAMAGED = "DATABASE_DAMAGED"
     """The database says itself that its file is not as it wrote it."""
     DATABASE_UNREADABLE = "DATABASE_UNREADABLE"
@@ -72,6 +74,8 @@ class StoreFault(StrEnum):
     """A kept line is not that witness's signature over that checkpoint."""
     STAMP_WRONG = "STAMP_WRONG"
     """A kept time-stamp is none, is not over that checkpoint, or its signature does not hold."""
+    MEMORY_UNREADABLE = "MEMORY_UNREADABLE"
+    """The high-water file is there, and is no checkpoint of this log."""
     PUBLISHED_MISSING = "PUBLISHED_MISSING"
     """Checkpoints are kept, and none is published."""
     PUBLISHED_CHANGED = "PUBLISHED_CHANGED"

@@ -70,10 +70,14 @@ class Findings:
         return min(within, default=None)
 
     def ordered(self) -> tuple[Finding, ...]:
-        """Return the findings by index, of one index the likelier cause first; last what has no index."""
+        """Return the findings by index, of one index the likelier cause first; last what has no index.
 
-        def place(finding: Finding) -> tuple[bool, int, int]:
-            return finding.index is None, finding.index or 0, _RANK[finding.code]
+        That the store is behind comes before all: much else follows from it.
+        """
+
+        def place(finding: Finding) -> tuple[bool, bool, int, int]:
+            behind = finding.code is StoreFault.STORE_BEHIND
+            return not behind, finding.index is None, finding.index or 0, _RANK[finding.code]
 
         return tuple(sorted(self._found, key=place))
 

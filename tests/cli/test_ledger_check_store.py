@@ -127,6 +127,7 @@ def test_people_read_the_first_wrong_record_first_in_either_language(
     ):
         assert run_store(asked(folder.root, json=False, lang=lang)) == Exit.FAILED
         head, first, *_ = capsys.readouterr().out.splitlines()
+        assert head.startswith("FAILED: ")
         assert "3" in head
         assert "RECORD_CHANGED" in first
         assert sentence in first
@@ -134,12 +135,22 @@ def test_people_read_the_first_wrong_record_first_in_either_language(
 
 
 def test_a_file_that_is_no_database_is_a_finding_and_one_that_is_not_there_a_mistake(
-    folder: DataFolder, check: Callable[..., tuple[int, Any]]
+    folder: DataFolder, check: Callable[..., tuple[int, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.ledger.write_bytes(b"no database" * 1000)
     code, said = check()
     assert code == Exit.FAILED
     assert [each["code"] for each in said["findings"]] == ["DATABASE_UNREADABLE"]
+    assert said["not_checked"] == ["RECORDS", "SIGNATURES", "PUBLISHED"]
+    for lang, absent in (
+        ("en", "There is no|Nothing is"),
+        ("ja", "trust/log.vkeyがありません|何も公開されて"),
+    ):
+        assert run_store(asked(folder.root, json=False, lang=lang)) == Exit.FAILED
+        words = capsys.readouterr().out
+        assert words.startswith("FAILED: ")
+        assert not re.search(absent, words)
+        assert re.search("since the database cannot be read|データベースを読み取れないため", words)
     folder.ledger.unlink()
     with pytest.raises(CommandError):
         check()
@@ -163,7 +174,11 @@ def test_keys_that_are_named_are_asked_and_others_refuse_the_log(
     other.write_text(verifier(log()).encode())
     code, said = check(log_key=other)
     assert code == Exit.FAILED
-    assert {each["code"] for each in said["findings"]} == {"CHECKPOINT_SIGNATURE", "PUBLISHED_CHANGED"}
+    assert {each["code"] for each in said["findings"]} == {
+        "CHECKPOINT_SIGNATURE",
+        "PUBLISHED_CHANGED",
+        "MEMORY_UNREADABLE",
+    }
     for wrong in (tmp_path / "absent.vkey", folder.ledger):
         with pytest.raises(CommandError):
             check(log_key=wrong)
@@ -178,6 +193,14 @@ def test_the_ledger_must_go_on_from_an_earlier_checkpoint(
     seen.write_bytes(log().sign(1, b"r" * 32, 1))
     with pytest.raises(CommandError):
         check(since=seen)  # not of this log: it proves nothing about it
+
+
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+def test_the_first_word_is_the_verdict(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str], lang: str
+) -> None:
+    assert run_store(asked(folder.root, json=False, lang=lang)) == Exit.PASSED
+    assert capsys.readouterr().out.startswith("PASSED: ")
 
 
 def test_what_is_no_data_folder_is_a_mistake(tmp_path: Path) -> None:

@@ -186,6 +186,38 @@ def test_a_store_is_held_to_a_checkpoint_that_was_seen_before(small: SoundStore)
             assert codes(check_store(reader, None, None, since=other)) == {code}
 
 
+def test_a_store_behind_what_is_remembered_is_named_before_all_else(
+    small: SoundStore, tmp_path: Path
+) -> None:
+    """Attack: store and published log are put back together, and fit each other."""
+    memory, keys = tmp_path / "high-water", verifier(log())
+    with LedgerReader(small.path) as reader:
+        own = reader.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")[0][0]
+        for note, wanted in (
+            (own, []),
+            (log().sign(701, b"r" * 32, 1), ["STORE_BEHIND"]),
+            (log().sign(300, b"r" * 32, 1), ["STORE_BEHIND"]),
+            (log().sign(0, b"r" * 32, 1), ["STORE_BEHIND"]),
+            (log(label="another").sign(701, b"r" * 32, 1), ["MEMORY_UNREADABLE"]),
+            (own[:-9], ["MEMORY_UNREADABLE"]),
+            (b"", ["MEMORY_UNREADABLE"]),
+        ):
+            memory.write_bytes(note)
+            found = check_store(reader, keys, small.log, memory=memory).findings
+            assert [str(each.code) for each in found] == wanted, note
+        memory.unlink()
+        assert check_store(reader, keys, small.log, memory=memory).passed
+        memory.mkdir()
+        assert codes(check_store(reader, keys, small.log, memory=memory)) == {"MEMORY_UNREADABLE"}
+
+
+def test_a_store_behind_what_it_published_is_named_before_all_else(small: SoundStore, tmp_path: Path) -> None:
+    copy = small.copy(tmp_path / "copy")
+    (copy.log / "checkpoint").write_bytes(log().sign(701, b"r" * 32, 1))
+    with LedgerReader(copy.path) as reader:
+        assert check_store(reader, copy.keys, copy.log).findings[0].code is StoreFault.STORE_BEHIND
+
+
 def test_a_serial_that_was_given_twice_is_found_though_all_else_fits(path: Path) -> None:
     store = SqliteStore(path)
     store.commit([Append((issued(number),)) for number in range(600)], START_US)

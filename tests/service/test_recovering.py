@@ -73,6 +73,20 @@ def test_a_store_that_is_behind_is_not_served_and_the_remedy_is_named(lost: Lost
     assert "tsa ledger recover" in served.stderr
 
 
+def test_a_check_of_the_folder_names_what_serve_refuses(
+    lost: Lost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attack: the published log is put back too, so that it fits the store; the high-water file is not."""
+    words = ["ledger", "check", "--dir", str(lost.folder.root), "--lang", "en"]
+    for _ in range(2):
+        assert main(words) == Exit.FAILED
+        head, first, *_ = capsys.readouterr().out.splitlines()
+        assert head.startswith("FAILED: ")
+        assert first.startswith("  STORE_BEHIND: the store is behind ")
+        if lost.folder.log.exists():
+            lost.folder.log.rename(lost.folder.root / "elsewhere")
+
+
 def test_the_epoch_commits_to_what_is_there_and_to_what_is_known(
     lost: Lost, capsys: pytest.CaptureFixture[str]
 ) -> None:
