@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from kokuin.cli.keys_files import read_input, refuse_existing, write_output
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
-from kokuin.cli.profile import moment, show_change
+from kokuin.cli.profile import show_change
 from kokuin.cli.recipient import PASSPHRASE_VARIABLE, make_recipient, restore_folder
+from kokuin.cli.values import moment
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +74,7 @@ def _add_import(command: argparse.ArgumentParser, lang: str) -> None:
 
 def _add_rotate(command: argparse.ArgumentParser, lang: str) -> None:
     _add_profile(command, lang)
-    command.add_argument("--at", type=moment, metavar="TIME", help=text(lang, "keys.at_help"))
+    command.add_argument("--at", type=moment(lang), metavar="TIME", help=text(lang, "keys.at_help"))
 
 
 def _add_backup(command: argparse.ArgumentParser, lang: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
-from kokuin.cli.profile import moment
 from kokuin.cli.progress import bar
+from kokuin.cli.values import check_period, microseconds, moment, serial_number
 
 if TYPE_CHECKING:
     import argparse
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.exporting import Asked
 
+EXPORT_EMPTY = "EXPORT_EMPTY"
+"""No record is in the scope; no file is made."""
 FORMATS = ("bundle", "csv", "jsonl")
 DEFAULT_SUITE = "ml-kem-768-cms"
 """How a bundle is sealed unless another suite is named."""
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MAX_FILE = 512 * 1024
 
 
@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     about = {name: text(lang, f"ledger.export.{name}_help") for name in names}
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=about["out"])
     parser.add_argument("--format", choices=FORMATS, default="bundle", help=about["format"])
-    parser.add_argument("--from", dest="begins", type=moment, metavar="TIME", help=about["from"])
-    parser.add_argument("--to", dest="ends", type=moment, metavar="TIME", help=about["to"])
+    parser.add_argument("--from", dest="begins", type=moment(lang), metavar="TIME", help=about["from"])
+    parser.add_argument("--to", dest="ends", type=moment(lang), metavar="TIME", help=about["to"])
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--serial", metavar="HEX", help=about["serial"])
+    chosen.add_argument("--serial", type=serial_number(lang), metavar="HEX", help=about["serial"])
     chosen.add_argument("--tenant", metavar="NAME", help=about["tenant"])
     parser.add_argument("--since", type=Path, metavar="CHECKPOINT", help=about["since"])
     parser.add_argument("--recipient", type=Path, metavar="CERT", help=about["recipient"])
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export; exit 0 when the file is whole, 1 when the ledger refuses.
+    """Export; exit 0 when the file is whole, 1 when the ledger refuses or nothing is in the scope.
 
     Raises:
         CommandError: options, the folder or a file cannot be used.
@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
+    check_period(arguments.begins, arguments.ends)
     period = arguments.begins is not None or arguments.ends is not None
     if period and (arguments.serial is not None or arguments.tenant is not None):
         raise CommandError("ledger.export.period_and_selection")
@@ -113,6 +114,9 @@ def _export(arguments: argparse.Namespace, folder: DataFolder, config: Config) -
                     _write(arguments, writer, seal, begun)
                     return _answer(arguments, writer, resumed=True)
     with open_export(folder, config, _asked(arguments), since) as writer:
+        # Without records a bundle may still show that the log goes on from a saved checkpoint.
+        if writer.manifest.records == 0 and since is None:
+            return {"ok": False, "code": EXPORT_EMPTY, "detail": ""}
         _write(arguments, writer, seal)
         return _answer(arguments, writer, resumed=False)
 
@@ -140,13 +144,9 @@ def _write(
 def _asked(arguments: argparse.Namespace, size: int | None = None) -> Asked:
     from kokuin.service.exporting import Asked
 
-    serial = None if arguments.serial is None else arguments.serial.lower()
+    begins, ends = microseconds(arguments.begins), microseconds(arguments.ends)
     judging = arguments.format == "bundle"  # rows are for people, who asked for that period
-    return Asked(size, _us(arguments.begins), _us(arguments.ends), serial, arguments.tenant, judging)
-
-
-def _us(at: dt.datetime | None) -> int | None:
-    return None if at is None else (at - _EPOCH) // dt.timedelta(microseconds=1)
+    return Asked(size, begins, ends, arguments.serial, arguments.tenant, judging)
 
 
 def _seal(arguments: argparse.Namespace, config: Config) -> Seal | None:
@@ -212,5 +212,3 @@ def _sentences(answer: dict[str, Any], lang: str) -> Iterator[str]:
         yield text(lang, "ledger.export.resumed")
     if answer["format"] != "bundle":
         yield text(lang, "ledger.export.proves_nothing")
-    elif answer["records"] == 0:
-        yield text(lang, "ledger.export.nothing")

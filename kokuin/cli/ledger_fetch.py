@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.cli.messages import text, write
 from kokuin.cli.outcome import CommandError, Exit
-from kokuin.cli.profile import moment
+from kokuin.cli.values import check_period, microseconds, moment, serial_number
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +26,6 @@ ATTEMPTS = 5
 
 PAUSE_SECONDS = 1.0
 _EXPORT = "/api/v1/ledger/export"
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _END = bytes(1024)
 
 
@@ -39,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=about["out"])
     parser.add_argument("--key-file", type=Path, metavar="FILE", help=about["key_file"])
     parser.add_argument("--checkpoint", action="store_true", help=about["checkpoint"])
-    parser.add_argument("--from", dest="since", type=moment, metavar="TIME", help=about["from"])
-    parser.add_argument("--to", dest="until", type=moment, metavar="TIME", help=about["to"])
-    parser.add_argument("--serial", metavar="HEX", help=about["serial"])
+    parser.add_argument("--from", dest="since", type=moment(lang), metavar="TIME", help=about["from"])
+    parser.add_argument("--to", dest="until", type=moment(lang), metavar="TIME", help=about["to"])
+    parser.add_argument("--serial", type=serial_number(lang), metavar="HEX", help=about["serial"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kokuin.cli.ledger_proofs import write_proof
     from kokuin.cli.ledger_remote import open_remote
 
+    check_period(arguments.since, arguments.until)
     out: Path = arguments.out
     ledger = open_remote(arguments.url, arguments.key_file)
     if arguments.checkpoint:
@@ -69,13 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _query(arguments: argparse.Namespace) -> dict[str, str]:
-    moments = {"since_us": arguments.since, "until_us": arguments.until}
-    query = {
-        name: str((at - _EPOCH) // dt.timedelta(microseconds=1))
-        for name, at in moments.items()
-        if at is not None
-    }
-    return query if arguments.serial is None else {**query, "serial": arguments.serial.lower()}
+    since, until = microseconds(arguments.since), microseconds(arguments.until)
+    wanted = {"since_us": since, "until_us": until, "serial": arguments.serial}
+    return {name: str(value) for name, value in wanted.items() if value is not None}
 
 
 def _fetch(ledger: RemoteLedger, query: dict[str, str], out: Path, lang: str) -> None:

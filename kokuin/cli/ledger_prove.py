@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.ledger_proofs import Refused, Wish, prove, read_token, sidecar_of, write_proof
 from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.values import serial_number
 
 if TYPE_CHECKING:
     import argparse
 
     from kokuin.cli.ledger_proofs import ProofSource
 
-_SERIAL = re.compile(r"[0-9a-f]{1,64}")
 _MOST = 2**63
 _LATER = frozenset({"PROOF_PENDING", "SEARCH_BUILDING"})
 _NEVER = frozenset({"RECORD_UNKNOWN", "CHECKPOINT_UNKNOWN", "PROOF_SIZES", "LOG_INCONSISTENT"})
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     }
     record = parser.add_mutually_exclusive_group(required=True)
     record.add_argument("--token", type=Path, metavar="FILE", help=about["token"])
-    record.add_argument("--serial", metavar="HEX", help=about["serial"])
+    record.add_argument("--serial", type=serial_number(lang), metavar="HEX", help=about["serial"])
     record.add_argument("--index", type=int, metavar="N", help=about["index"])
     record.add_argument("--from", dest="old", type=int, metavar="N", help=about["from"])
     parser.add_argument("--to", dest="new", type=int, metavar="N", help=about["to"])
@@ -81,12 +80,7 @@ def say_refusal(refused: Refused, lang: str) -> int:
 def _wish(arguments: argparse.Namespace) -> Wish:
     if arguments.token is not None:
         return Wish(sought=read_token(arguments.token))
-    if arguments.serial is None:
-        return Wish(index=arguments.index)
-    serial: str = arguments.serial.lower()
-    if not _SERIAL.fullmatch(serial):
-        raise CommandError("ledger.prove.number")
-    return Wish(serial=serial)
+    return Wish(serial=arguments.serial, index=arguments.index)
 
 
 def _source(arguments: argparse.Namespace) -> ProofSource:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
-from kokuin.cli.profile import moment
+from kokuin.cli.values import check_period, microseconds, moment, serial_number
 
 if TYPE_CHECKING:
     import argparse
@@ -33,14 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the act's options."""
     about = {name: text(lang, f"ledger.search.{name}_help") for name in _CONDITIONS}
     for name in _CONDITIONS:
-        parser.add_argument(f"--{name}", metavar="HEX", help=about[name])
+        read = serial_number(lang) if name == "serial" else str
+        parser.add_argument(f"--{name}", type=read, metavar="HEX", help=about[name])
     parser.add_argument("--file", type=Path, metavar="FILE", help=text(lang, "ledger.search.file_help"))
     parser.add_argument("--tenant", metavar="NAME", help=text(lang, "ledger.search.tenant_help"))
     kind_help = text(lang, "ledger.search.kind_help")
     parser.add_argument("--kind", action="append", default=[], metavar="KIND", help=kind_help)
     since_help, until_help = text(lang, "ledger.search.from_help"), text(lang, "ledger.search.to_help")
-    parser.add_argument("--from", dest="since", type=moment, metavar="TIME", help=since_help)
-    parser.add_argument("--to", dest="until", type=moment, metavar="TIME", help=until_help)
+    parser.add_argument("--from", dest="since", type=moment(lang), metavar="TIME", help=since_help)
+    parser.add_argument("--to", dest="until", type=moment(lang), metavar="TIME", help=until_help)
     parser.add_argument("--oldest", action="store_true", help=text(lang, "ledger.search.oldest_help"))
     limit_help = text(lang, "ledger.search.limit_help")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help=limit_help)
@@ -97,6 +98,7 @@ def _find(search: LedgerSearch, query: Query, arguments: argparse.Namespace) -> 
 def _query(arguments: argparse.Namespace) -> Query:
     from kokuin.ledger.search_query import Order, Query, QueryError, QueryFault
 
+    check_period(arguments.since, arguments.until)
     imprints: tuple[str, ...] = () if arguments.imprint is None else (arguments.imprint,)
     if arguments.file is not None:
         if imprints:
@@ -110,8 +112,8 @@ def _query(arguments: argparse.Namespace) -> Query:
             token=arguments.token,
             tenant=arguments.tenant,
             kinds=tuple(arguments.kind),
-            since_us=_microseconds(arguments.since),
-            until_us=_microseconds(arguments.until),
+            since_us=microseconds(arguments.since),
+            until_us=microseconds(arguments.until),
             order=Order.OLDEST if arguments.oldest else Order.NEWEST,
             limit=arguments.limit,
             cursor=arguments.cursor,
@@ -134,10 +136,6 @@ def _digests(path: Path) -> Iterator[str]:
         raise CommandError("ledger.search.cannot_read", path=path, reason=error.strerror) from None
     for each in made:
         yield each.hexdigest()
-
-
-def _microseconds(at: dt.datetime | None) -> int | None:
-    return None if at is None else (at - _EPOCH) // dt.timedelta(microseconds=1)
 
 
 def _moment(at_us: int | None) -> str:

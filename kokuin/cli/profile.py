@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kokuin.cli import dryrun
 from kokuin.cli.messages import text, write, write_json, write_octets
 from kokuin.cli.outcome import CommandError
+from kokuin.cli.values import moment
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
         if act in {"show", "dry-run", "use", "disable"}:
             command.add_argument("name", metavar="NAME", help=text(lang, "profile.name_help"))
         if act == "use":
-            command.add_argument("--at", type=moment, metavar="TIME", help=text(lang, "profile.at_help"))
+            command.add_argument(
+                "--at", type=moment(lang), metavar="TIME", help=text(lang, "profile.at_help")
+            )
         if act == "dry-run":
             dryrun.add_arguments(command, lang)
         if act == "approve":
@@ -59,14 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(answer, arguments.act, arguments.lang)
     return 0 if answer["ok"] else 1
-
-
-def moment(word: str) -> dt.datetime:
-    """Read a moment of RFC 3339; without an offset it is of this machine's zone."""
-    try:
-        return dt.datetime.fromisoformat(word).astimezone(dt.UTC)
-    except OverflowError:
-        raise ValueError(word) from None
 
 
 def show_change(answer: dict[str, Any], lang: str) -> Iterator[str]:

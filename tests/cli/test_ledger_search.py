@@ -128,8 +128,8 @@ def test_building_tells_how_far_it_is_apart_from_the_answer(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--serial", "xyz"), "--serial: no record can have this value"),
-        (("--serial", "' OR 1=1 --"), "--serial: "),
+        (("--request", "xyz"), "--request: no record can have this value"),
+        (("--token", "' OR 1=1 --"), "--token: "),
         (("--tenant", "\udcff"), "--tenant: "),
         (("--kind", "../etc"), "--kind: "),
         (("--limit", "0"), "--limit: "),
