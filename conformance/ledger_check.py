@@ -7,9 +7,9 @@ docs/bundle.md and what that cites (C2SP signed-note, tlog-checkpoint, tlog-cosi
 and not from kokuin's code, so that a mistake in one of the two does not hide in the other.
 
 BUNDLE is taken for hostile. `log.vkey` and CHECKPOINT are yours, of an earlier day or from elsewhere: keys
-that come with a bundle prove nothing. Exits with 0 when all holds, 1 when something does not, 3 when it could
-not begin. Not judged are signatures of tokens and stamps, certificates, revocation data, and cosignatures of
-witnesses.
+that come with a bundle prove nothing. Exits with 0 when all holds, 1 when something does not, 2 when it
+cannot be known since the checkpoint's origin is none of your keys', 3 when it could not begin. Not judged are
+signatures of tokens and stamps, certificates, revocation data, and cosignatures of witnesses.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ NUMBER = "(0|[1-9][0-9]{0,18})"
 
 class RefusedError(Exception):
     """Something does not hold; the message says what."""
+
+
+class UndecidedError(Exception):
+    """Nothing is shown to be wrong, and nothing can be known; the message says why."""
 
 
 def hold(condition: object, what: str) -> None:
@@ -229,7 +233,10 @@ def read_checkpoint(octets: bytes, keys: Keys) -> Checkpoint:
     text, _, lines = octets.decode("utf-8", "replace").rpartition("\n\n")
     form = fit(rf"([^\x00-\x1f]+)\n{NUMBER}\n([A-Za-z0-9+/]+=)", text, "checkpoint")
     origin, size, root = form[1], int(form[2]), unbase64(form[3])
-    hold(origin in keys, f"none of your keys is of the log {origin!r}")
+    if origin not in keys:
+        raise UndecidedError(
+            f"the checkpoint is signed by {origin!r}, whose keys your file lacks: get the newer log.vkey"
+        )
     hold(len(root) == 32 and lines.endswith("\n"), f"checkpoint {size} is cut")
     own: dict[Key, str] = {}
     for line in lines[:-1].split("\n"):
@@ -504,7 +511,11 @@ def read_leaf(index: int, octets: bytes) -> dict[str, Any]:
 
 def main() -> int:
     """Check the bundle that the arguments name, and print the verdict."""
-    parser = argparse.ArgumentParser(description="Check an export bundle of a kokuin ledger.")
+    parser = argparse.ArgumentParser(
+        description="Check an export bundle of a kokuin ledger.",
+        epilog="Exits with 0 when all holds, 1 when something does not, 2 when it cannot be known since the"
+        " checkpoint's origin is none of your keys', 3 when it could not begin.",
+    )
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--log-key", type=Path, required=True, help="verifier keys of the log: log.vkey")
     parser.add_argument("--since", type=Path, help="a checkpoint of this log that you kept")
@@ -514,7 +525,7 @@ def main() -> int:
         keys = read_keys(given.log_key.read_text(encoding="utf-8"))
         since = read_checkpoint(given.since.read_bytes(), keys) if given.since else None
         file = given.bundle.open("rb")
-    except (OSError, ValueError, IndexError, RefusedError) as error:
+    except (OSError, ValueError, IndexError, RefusedError, UndecidedError) as error:
         unusable(str(error))
     try:
         with file:
@@ -525,6 +536,9 @@ def main() -> int:
     except RefusedError as error:
         print(f"FAILED: {error}")
         return 1
+    except UndecidedError as error:
+        print(f"INDETERMINATE: {error}")
+        return 2
     runs = [f"{start}-{stop - 1}" for start, stop in audit.runs]
     print(f"PASSED: {head.origin}, size {head.size}, root {head.root.hex()}, signed by both keys of the log")
     print(f"records: {audit.records}, {audit.tokens} of them with their tokens")

@@ -159,11 +159,13 @@ def _meaning(verdict: BundleVerdict, lang: str) -> str:
 
 
 def _finding(finding: Finding, lang: str) -> str:
+    from kokuin.ledger.bundle_form import BundleFault
     from kokuin.ledger.findings import LedgerFault
 
     table = "fault" if isinstance(finding.code, LedgerFault) else "bundle_fault"
-    sentence = text(lang, f"ledger.{table}.{finding.code}")
-    detail = f" ({finding.detail})" if finding.detail else ""
+    sentence = text(lang, f"ledger.{table}.{finding.code}", detail=finding.detail)
+    within = finding.code is BundleFault.ORIGIN_UNKNOWN
+    detail = f" ({finding.detail})" if finding.detail and not within else ""
     place = "" if finding.index is None else _say(lang, "record", index=finding.index) + " "
     return f"{place}{finding.code}: {sentence}{detail}"
 

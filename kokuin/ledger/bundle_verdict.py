@@ -24,6 +24,7 @@ UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocatio
 _UNKNOWN = frozenset(
     {
         LedgerFault.SIGNER_ABSENT,
+        BundleFault.ORIGIN_UNKNOWN,
         BundleFault.RECORDS_HIDDEN,
         BundleFault.SINCE_LATER,
         BundleFault.SINCE_UNKNOWN,

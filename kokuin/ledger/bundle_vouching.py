@@ -9,7 +9,7 @@ from kokuin.ledger.bundle_read import read_history
 from kokuin.ledger.bundle_tar import BundleError
 from kokuin.ledger.findings import Finding
 from kokuin.ledger.note import Note
-from kokuin.ledger.note_faults import NoteError
+from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tree import verify_consistency
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.ber import definite
@@ -73,6 +73,7 @@ class Vouching:
         self._tell = tell
         self._since_proven: bool | None = None
         self._stamp_octets = 0
+        self._unknown: set[int] = set()
         self.found_history = 0
         self.found_stamps = 0
         self.signed: SignedCheckpoint | None = None
@@ -106,7 +107,7 @@ class Vouching:
             signed = self._logs.check(octets)
             self.cosigners = self._cosigners(signed)
         except NoteError as error:
-            self._tell(Finding(BundleFault.CHECKPOINT_REFUSED, None, str(error)))
+            self._refuse(error, Finding(BundleFault.CHECKPOINT_REFUSED, None, str(error)))
             return
         self.signed = signed
         if self._witnesses is not None:
@@ -123,7 +124,8 @@ class Vouching:
             signed = self._logs.check(unverified.octets)
             cosigners = self._cosigners(signed)
         except NoteError as error:
-            self._tell(Finding(BundleFault.HISTORY_REFUSED, size, str(error)))
+            if self._refuse(error, Finding(BundleFault.HISTORY_REFUSED, size, str(error))):
+                self._unknown.add(size)
             return
         then = signed.checkpoint
         if then.size != size or not 0 < size < now.size:
@@ -150,6 +152,8 @@ class Vouching:
         now = self.checkpoint_of()
         earlier = self.earlier.get(size)
         signed = self.signed if size == now.size else None if earlier is None else earlier.signed
+        if signed is None and size in self._unknown:
+            return  # told already: what it stamps is of an origin whose keys are not at hand
         if signed is None:
             self._tell(Finding(BundleFault.STAMP_FOREIGN, size, "its checkpoint is not there"))
             return
@@ -202,6 +206,12 @@ class Vouching:
             self._tell(Finding(BundleFault.SINCE_UNKNOWN, None, str(saved.size)))
         elif not self.since_holds:
             self._tell(Finding(BundleFault.SINCE_FORK, None, f"at {saved.size} leaves"))
+
+    def _refuse(self, error: NoteError, finding: Finding) -> bool:
+        """Tell why a checkpoint is none; say whether it is of an origin whose keys are not at hand."""
+        unknown = error.fault is NoteFault.ORIGIN_UNKNOWN
+        self._tell(Finding(BundleFault.ORIGIN_UNKNOWN, None, error.detail) if unknown else finding)
+        return unknown
 
     def _cosigners(self, signed: SignedCheckpoint) -> tuple[Cosigner, ...]:
         return () if self._witnesses is None else self._witnesses.cosigners(signed)

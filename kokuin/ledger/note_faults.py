@@ -51,6 +51,7 @@ class NoteError(ValueError):
 
     Attributes:
         fault: the stable code of the reason.
+        detail: where or what, fit to be shown; may be empty.
     """
 
     def __init__(self, fault: NoteFault, detail: str = "") -> None:
@@ -58,3 +59,4 @@ class NoteError(ValueError):
         shown = detail if detail.isprintable() else ascii(detail)
         super().__init__(f"{fault}: {shown}" if shown else str(fault))
         self.fault = fault
+        self.detail = shown

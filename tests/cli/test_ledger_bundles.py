@@ -24,6 +24,7 @@ from kokuin.ledger.bundle_sealed import SealedFault
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
+from kokuin.service.log_signing import published_keys
 from pqc.envelope_suites import KemKind
 from pqc.kem import generate_kem_key
 from pqc.kem_files import public_pem, write_kem_key
@@ -170,7 +171,8 @@ def test_a_saved_checkpoint_is_gone_on_from(made: Prepared, tmp_path: Path) -> N
 
 def test_a_rewritten_log_is_not_saved(made: Prepared, tmp_path: Path) -> None:
     export(made, tmp_path / "bundle")
-    (tmp_path / "keys").write_text(verifier(log()).encode(), "ascii")
+    origin, *_ = published_keys(made.folder).origins
+    (tmp_path / "keys").write_text(verifier(log(origin, "thief")).encode(), "ascii")
     code, said = run(
         "check", tmp_path / "bundle", "--log-key", tmp_path / "keys", "--save", tmp_path / "saved"
     )

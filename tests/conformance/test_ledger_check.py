@@ -68,7 +68,7 @@ def says(bundle: bytes, logs: LogVerifier | None = None, since: bytes | None = N
         audit = ledger_check.Audit(ledger_check.Bundle(io.BytesIO(bundle)), keys, kept)
         audit.run()
         ledger_check.check_seals(ledger_check.Bundle(io.BytesIO(bundle)), audit.seals)
-    except ledger_check.RefusedError as refused:
+    except (ledger_check.RefusedError, ledger_check.UndecidedError) as refused:
         return str(refused)
     return ""
 
@@ -118,6 +118,19 @@ def test_it_verifies_a_bundle_where_kokuin_is_not_installed(
     )
     bundle.write_bytes(bundle.read_bytes()[:-1])
     assert run_alone(alone, *words).returncode == 1
+
+
+def test_keys_that_are_older_than_the_epoch_leave_it_undecided(
+    alone: Path, ledger: Path, tmp_path: Path
+) -> None:
+    bundle, keys = tmp_path / "bundle.tar", tmp_path / "log.vkey"
+    bundle.write_bytes(exported.export(ledger))
+    keys.write_text(verifier(log("log.example/kokuin/0")).encode())
+    done = run_alone(alone, "ledger_check.py", bundle, "--log-key", keys)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith(f"INDETERMINATE: the checkpoint is signed by {log().origin!r}, whose keys")
+    said = run_alone(alone, "ledger_check.py", "--help").stdout
+    assert "2 when it cannot be known" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("absent", ["bundle", "keys", "since", "option"])
@@ -264,7 +277,7 @@ def with_unsigned(token: bytes, added: bytes) -> bytes:
 
 def test_keys_of_another_log_or_one_key_alone_prove_nothing() -> None:
     hand = Hand(entries(9))
-    assert "none of your keys" in says(hand.write(), verifier(log("log.example/kokuin/2")))
+    assert "whose keys your file lacks" in says(hand.write(), verifier(log("log.example/kokuin/2")))
     assert "wrong signature" not in says(hand.write(), verifier(log(label="thief")))
     assert "not signed by both keys" in says(hand.write(), verifier(log(label="thief")))
     note = hand.checkpoint(9)

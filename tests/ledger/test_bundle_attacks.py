@@ -88,6 +88,26 @@ def test_a_thiefs_own_bundle_does_not_help_him(ledger: Path) -> None:
     assert verdict.records == 0
 
 
+def test_a_log_whose_keys_the_auditor_lacks_is_accused_of_nothing(ledger: Path) -> None:
+    """After a seal or a recovery the log signs under another origin; an older `log.vkey` lacks its keys."""
+    elsewhere = log("log.example/kokuin/2")
+    verdict = check(export(ledger), verifier(elsewhere))
+    assert (verdict.indication, codes(verdict)) == (Indication.INDETERMINATE, {"ORIGIN_UNKNOWN"})
+    assert verdict.findings[0].detail == log().origin
+    assert (verdict.checkpoint, verdict.records, verdict.complete) == (None, 0, False)
+    # Attack: the name is changed so that nobody looks at the signatures: it does not pass.
+    renamed = part(export(ledger), "checkpoint").replace(b"kokuin/1\n", b"kokuin/3\n", 1)
+    assert codes(check(changed(export(ledger), checkpoint=renamed))) == {"ORIGIN_UNKNOWN"}
+
+
+def test_an_earlier_checkpoint_of_an_unknown_origin_and_its_stamp_are_left_open(ledger: Path) -> None:
+    bundle, name = export(ledger), f"history/{20:020}"
+    renamed = part(bundle, name).replace(b"kokuin/1\n", b"kokuin/0\n", 1)
+    verdict = check(changed(bundle, **{name: renamed}))
+    assert (verdict.indication, codes(verdict)) == (Indication.INDETERMINATE, {"ORIGIN_UNKNOWN"})
+    assert [stamp.size for stamp in verdict.stamps] == [2, SIZE]
+
+
 def test_a_thiefs_checkpoint_over_his_records_is_refused(ledger: Path) -> None:
     bundle = export(ledger)
     forged = log("log.example/kokuin/1", "thief").sign(SIZE, sha256(b"x").digest(), NOW)
