@@ -23,7 +23,7 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
         CommandError: folder or file cannot be used.
     """
     from kokuin.service.config import load_config
-    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.datafolder import DataFolder, FolderServedError
     from kokuin.service.errors import START_ERRORS
     from kokuin.service.ledger_backup import BackupError
 
@@ -39,6 +39,8 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
         else:
             write([refused])
         return Exit.FAILED
+    except FolderServedError:
+        raise CommandError("ledger.served", folder=arguments.dir) from None
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +86,11 @@ def _fetch(ledger: RemoteLedger, query: dict[str, str], out: Path, lang: str) ->
         part.rename(out)
     except OSError as error:
         raise CommandError("ledger.fetch.cannot_write", path=out, reason=error.strerror) from None
+    finally:
+        # Of a refusal nothing is left behind; of a download that broke off, what there is to go on with.
+        with suppress(OSError):
+            if part.stat().st_size == 0:
+                part.unlink()
 
 
 class _BrokenError(Exception):

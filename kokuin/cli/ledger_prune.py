@@ -20,4 +20,5 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prune, or count only; exit 0 when it was done, 1 when it was refused."""
     answer = ask(arguments, {"dry_run": arguments.dry_run})
-    return tell(arguments, answer, "done" if answer.get("done") else "due")
+    sentence = "due" if answer.get("count") else "nothing"
+    return tell(arguments, answer, "done" if answer.get("done") else sentence)

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from kokuin.ledger.note import MAX_NOTE
     from kokuin.service.config import load_config
-    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.datafolder import DataFolder, FolderServedError
     from kokuin.service.errors import START_ERRORS
     from kokuin.service.recovering import RecoverError, recover
 
@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     except RecoverError as error:
         answer: dict[str, object] = {"ok": False, "code": error.code, "detail": error.detail}
         sentence = text(lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
+    except FolderServedError:
+        raise CommandError("ledger.served", folder=arguments.dir) from None
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     except OSError as error:

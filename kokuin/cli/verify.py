@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--require-ledger", type=Path, metavar="BUNDLE", help=text(lang, "verify.ledger_help")
     )
+    parser.add_argument(
+        "--recipient-key", type=Path, metavar="KEY", help=text(lang, "verify.recipient_key_help")
+    )
     parser.add_argument("--log-key", type=Path, metavar="FILE", help=text(lang, "verify.log_key_help"))
     parser.add_argument("--witness-policy", type=Path, metavar="FILE", help=text(lang, "verify.witness_help"))
     parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
@@ -139,7 +142,7 @@ def sentences(report: Report, lang: str) -> Iterator[str]:
     """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
     from kokuin.trust.report import iso_time
 
-    meaning = text(lang, f"report.{report.sub_indication or report.indication}")
+    meaning = text(lang, f"report.{_meaning(report)}")
     yield f"{_verdict(report)}: {meaning}"
     if report.policy is not None:
         name, edition = report.policy.name, report.policy.edition
@@ -152,6 +155,18 @@ def sentences(report: Report, lang: str) -> Iterator[str]:
         yield "  " + text(lang, f"report.{proof.code}", time=iso_time(proof.time), **proof.params)
     for limit in report.limits:
         yield "  " + text(lang, f"report.{limit}")
+
+
+def _meaning(report: Report) -> str:
+    """Return which sentence says what the verdict means: a sub-indication may have more than one cause."""
+    from kokuin.trust.report import Status
+    from kokuin.trust.rules import LEDGER_RULES
+
+    checks = (check for part in report.parts or (report,) for check in part.checks)
+    failed = next((check.id for check in checks if check.status is Status.FAILED), None)
+    if failed in {rule.id for rule in LEDGER_RULES}:
+        return "against"
+    return report.sub_indication or report.indication
 
 
 def _verdict(report: Report) -> str:

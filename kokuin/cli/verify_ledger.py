@@ -52,9 +52,10 @@ def judge_place(
     if arguments.require_ledger is None:
         return report
     # Loaded for those who ask: a proof beside the token is judged without it.
+    from kokuin.cli.ledger_opening import open_bundle
     from kokuin.verify.ledger_bundle import reader
 
-    with arguments.require_ledger.open("rb") as stream:
+    with open_bundle(arguments.require_ledger, arguments.recipient_key) as stream:
         claim = judge_claim(sought, reader(stream), auditor, context)
     return join((report, claim))
 

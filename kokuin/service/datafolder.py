@@ -26,6 +26,10 @@ class FolderError(Exception):
     """The data folder cannot be used; the message is one line that says what to do."""
 
 
+class FolderServedError(FolderError):
+    """Another process owns the data folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFolder:
     """Paths inside one data folder."""
@@ -132,14 +136,14 @@ class FolderLock:
         """Take the lock.
 
         Raises:
-            FolderError: another process owns the folder.
+            FolderServedError: another process owns the folder.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + self._patience_s
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 os.close(descriptor)
-                raise FolderError(f"{self._path.parent} is in use by another `tsa serve`")
+                raise FolderServedError(f"{self._path.parent} is in use by another `tsa serve`")
             time.sleep(0.05)
         self._descriptor = descriptor
         return self

@@ -108,7 +108,7 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     else:
         _development_pki(folder, profile, signer)
         done.note("init.development")
-    _log_keys(folder, config, request.join)
+    _log_keys(folder, config, request.join, done)
     if config.ledger.postgres is None:
         schema.create(folder.ledger)
     _operator_key(folder, done)
@@ -233,14 +233,18 @@ def _unit_signer(config: Config, profile: Profile, done: InitDone) -> Signer:
     return SoftwareSigner(profile.tst, key)
 
 
-def _log_keys(folder: DataFolder, config: Config, join: Path | None) -> None:
+def _log_keys(folder: DataFolder, config: Config, join: Path | None, done: InitDone) -> None:
     try:
         if join is not None:
             copy_log_keys(DataFolder(join), load_config(join), folder, config)
         else:
-            make_log_keys(folder, config, 1, _init_passphrase(config))
+            passphrase = _init_passphrase(config)
+            make_log_keys(folder, config, 1, passphrase)
+            if passphrase is None:
+                done.note("init.log_keys_clear", folder=config.keys)
     except UnitError as error:
         raise InitError("init.key", reason=error) from None
+    done.note("init.log_keys", path=folder.log_keys)
 
 
 def _development_pki(folder: DataFolder, profile: Profile, signer: Signer) -> None:

@@ -105,6 +105,8 @@ def test_init_makes_a_folder_for_its_owner_alone(
     assert stat.S_IMODE((root / "ledger" / "ledger.db").stat().st_mode) == 0o600
     assert not list(root.rglob("unit-*.pem")), "the key lies where it was asked to"
     assert not [path for path in root.rglob("*.pem") if "PRIVATE" in path.read_text()]
+    assert f"Private keys of the audit log, not encrypted either, in {keys}" in printed
+    assert f"{root / 'trust' / 'log.vkey'}; give this file to auditors" in printed
     assert "for trying out, not for evidence" in printed, "a development clock and CA are named as such"
     assert 'kind = "system"' in (root / "config.toml").read_text()
 

@@ -212,7 +212,7 @@ def test_a_service_that_always_breaks_off_is_given_up(
         code, _, said = tsa("-o", tmp_path / "never", url=there)
     assert (code, "broken off:" in said) == (3, True)
     assert not (tmp_path / "never").exists()
-    assert (tmp_path / "never.part").exists()
+    assert not list(tmp_path.glob("never*")), "nothing came that one could go on with"
 
 
 def test_the_checkpoint_needs_no_key(
@@ -225,8 +225,11 @@ def test_the_checkpoint_needs_no_key(
     assert main(["ledger", "fetch", service.url.removesuffix("/tsa"), "--checkpoint", "-o", str(out)]) == 0
     LogVerifier.parse(service.folder.log_keys.read_text()).check(out.read_bytes())
     assert main(["ledger", "fetch", service.url.removesuffix("/tsa"), "-o", str(tmp_path / "x")]) == 3
-    assert "OPERATOR_KEY_WANTED" in capsys.readouterr().err
-    assert not (tmp_path / "x").exists()
+    assert "needs --key-file" in capsys.readouterr().err
+    (tmp_path / "key").write_text("wrong")
+    assert tsa("-o", tmp_path / "x")[0] == 3
+    assert not list(tmp_path.glob("x*")), "a refusal leaves no file behind"
+    (tmp_path / "key").write_text(service.operator_key)
     assert tsa("-o", tmp_path / "x", url="http://127.0.0.1:1")[0] == 3
     assert tsa("-o", tmp_path / "none" / "x")[0] == 3
 

@@ -251,4 +251,7 @@ def test_the_commands_copy_and_restore(
     assert main(["ledger", "restore", copy, *place, "--json"]) == Exit.PASSED
     assert json.loads(capsys.readouterr().out)["size"] == 301
     assert main(["ledger", "restore", str(tmp_path / "nothing"), *place]) == Exit.FAILED
+    with FolderLock(folder):
+        assert main(["ledger", "restore", copy, *place]) == Exit.USAGE
+        assert f"{folder.root} is being served; stop it first" in capsys.readouterr().err
     assert main(["ledger", "backup", "-o", str(tmp_path / "no" / "where"), *place]) == Exit.USAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import http.client
+import io
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.ledger.bundle_check import check_bundle
+from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.tlog_proof import read_proof
 from kokuin.ledger.tree import verify_consistency
 from tests.ledger.rfc6962 import mth, path, proof
@@ -353,6 +356,9 @@ def test_an_open_log_shows_entries_and_a_bundle_with_a_redacted_record_is_gone(
         kept = service.client.get(f"/log/tile/entries/{name}").headers["cache-control"]
         assert kept == "public, max-age=31536000, immutable"
         check_proof(service, inclusion(service, index="1").content)
+        bundle = service.client.get("/api/v1/ledger/export").content
+        logs = LogVerifier.parse(service.folder.log_keys.read_text())
+        assert check_bundle(io.BytesIO(bundle), logs).complete
         with sqlite3.connect(service.folder.ledger) as connection:
             connection.execute("UPDATE entry SET leaf = x'' WHERE idx = 1")
         connection.close()

@@ -16,11 +16,15 @@ import pytest
 import kokuin
 from kokuin.cli.main import main
 from kokuin.ledger.bundle_plan import AROUND_US, around
+from kokuin.ledger.bundle_sealed import Seal, SealingSink
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.trust.records import RELEASE_SECONDS
 from kokuin.verify.ledger_bundle import reader
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
+from pqc.envelope_suites import ENVELOPE_SUITES, KemKind
+from pqc.kem import generate_kem_key
+from pqc.kem_files import write_kem_key
 from tests.ledger.notes import log, verifier
 from tests.unsigned import attribute, with_unsigned
 from tests.verify import ledgers
@@ -112,6 +116,25 @@ def test_a_bundle_is_judged_without_what_belongs_to_a_server(folder: Path) -> No
     assert "kokuin.ledger.bundle_check" in loaded
     forbidden = {"sqlite3", "fcntl", "resource", "sqlalchemy", "fastapi", "httpx", "pydantic", "uvicorn"}
     assert not loaded & forbidden
+
+
+def test_a_sealed_bundle_wants_its_recipients_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = generate_kem_key(KemKind.ML_KEM_768)
+    write_kem_key(folder / "private", key, None)
+    with (folder / "sealed").open("wb") as file:
+        sink = SealingSink(file, Seal(ENVELOPE_SUITES["ml-kem-768-cms"], key.recipient, "2.999"))
+        sink.write((folder / "bundle").read_bytes())
+        sink.finish()
+    words = ("genuine", "--trust", "trust", "--require-ledger", "sealed")
+    assert tsa(*words) == 3
+    assert "the bundle is sealed" in capsys.readouterr().err
+    assert tsa(*words, "--recipient-key", "bundle") == 3
+    assert capsys.readouterr().err.startswith("tsa verify: bundle: ")
+    report = judged(capsys, *words, "--recipient-key", "private")
+    assert [part["indication"] for part in report["parts"]] == ["PASSED", "PASSED"]
+    write_kem_key(folder / "other", generate_kem_key(KemKind.ML_KEM_768), None)
+    report = judged(capsys, *words, "--recipient-key", "other")
+    assert report["parts"][1]["indication"] == "INDETERMINATE"
 
 
 @pytest.mark.usefixtures("folder")
