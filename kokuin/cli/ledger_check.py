@@ -95,6 +95,17 @@ def document(verdict: BundleVerdict) -> dict[str, Any]:
         "seals": verdict.seals,
         "seals_open": verdict.seals_open,
         "since": verdict.since,
+        "recovered": [
+            {
+                "epoch": each.epoch,
+                "index": each.index,
+                "known_origin": each.known_origin,
+                "known_size": each.known_size,
+                "known_root": each.known_root,
+                "since": each == verdict.lost,
+            }
+            for each in verdict.recoveries
+        ],
         "cosigners": _cosigners(verdict.cosigners),
         "history": [
             {"size": each.signed.checkpoint.size, "cosigners": _cosigners(each.cosigners)}
@@ -122,6 +133,10 @@ def lines(verdict: BundleVerdict, lang: str) -> Iterator[str]:
         return
     checkpoint = signed.checkpoint
     yield _say(lang, "log", origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root.hex())
+    for each in verdict.recoveries[-SHOWN:]:
+        yield _say(lang, "recovered", epoch=each.epoch, index=each.index, known=each.known_size)
+    if verdict.lost is not None:
+        yield _say(lang, "lost", index=verdict.lost.index)
     for run in verdict.runs[:SHOWN]:
         yield _say(lang, "run", first=run.start, last=run.stop - 1, count=run.stop - run.start)
     further = max(len(verdict.runs) - SHOWN, 0) + verdict.more_runs

@@ -31,6 +31,7 @@ from kokuin.ledger.epoch_seals import SealRoots, SealWatch
 from kokuin.ledger.findings import Finding, LedgerFault
 from kokuin.ledger.leaf import MAX_LEAF, LeafError, read_leaf
 from kokuin.ledger.record_rules import RecordRules
+from kokuin.ledger.recoveries import MOST_RECOVERIES, read_recovery
 from kokuin.wire.errors import WireError
 from kokuin.wire.pem import read_blocks, write_block
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.bundle_read import HashLine, RecordLine
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.log_keys import LogVerifier
+    from kokuin.ledger.recoveries import Recovery
     from kokuin.ledger.serials import SecondLook
     from kokuin.ledger.witness_policy import WitnessPolicy
 
@@ -108,6 +110,8 @@ class _Check:
         self._revocation = b""
         self._rules = RecordRules()
         self._seals = SealWatch(self._tell)
+        self._recoveries: list[Recovery] = []
+        self._believed: tuple[Recovery, ...] = ()
         self._walk: TreeWalk | None = None
         self._hashes = b""
         self._chunk = ChunkRecords(self._rules, None, self._tell)
@@ -184,6 +188,9 @@ class _Check:
         scope = self._scope()
         for index, fields in chunk.fields():
             self._seals.record(index, fields)
+            recovery = read_recovery(index, fields)
+            if recovery is not None and len(self._recoveries) < MOST_RECOVERIES:
+                self._recoveries.append(recovery)
             if (scope.kind == "range" and not scope.start <= index < scope.stop) or (
                 scope.kind == "selection" and fields.get(scope.by) != scope.value
             ):
@@ -225,7 +232,8 @@ class _Check:
             self._tell(Finding(BundleFault.ROOT_DIFFERS, index, detail))
         if walk.hidden:
             self._tell(Finding(BundleFault.RECORDS_HIDDEN, walk.first_hidden, f"{walk.hidden} leaves"))
-        self._vouching.judge_since(walk.roots if root == wanted else {})
+        self._believed = tuple(self._recoveries) if root == wanted else ()
+        self._vouching.judge_since(walk.roots if root == wanted else {}, self._believed)
         look = self._rules.second_look()
         if look is not None:
             self._look_again(lambda line: self._look_at(look, line))
@@ -294,6 +302,8 @@ class _Check:
             self._seals.held,
             self._seals.open,
             vouching.since_holds,
+            self._believed,
+            vouching.lost,
             self._certificates,
             self._revocation,
         )

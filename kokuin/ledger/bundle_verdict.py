@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.bundle_form import Manifest
     from kokuin.ledger.bundle_vouching import FoundStamp, WitnessedCheckpoint
     from kokuin.ledger.checkpoint import SignedCheckpoint
+    from kokuin.ledger.recoveries import Recovery
     from kokuin.ledger.witness_policy import Cosigner
 
 MOST_FINDINGS = 1000
@@ -54,6 +55,8 @@ class BundleVerdict:
         seals: how many epochs' seals were held against the leaves that they seal.
         seals_open: how many could not be, because the bundle has not all of these leaves.
         since: whether the saved checkpoint was proven to be a beginning of this log; None: none was given.
+        recoveries: of which records tell that make the checkpoint's root, at most `MOST_RECOVERIES`.
+        lost: the one that names the saved checkpoint: it stood over records that were lost there.
         certificates: DER, as found; `revocation`: the octets of `revocation.pem`.
         unauthenticated: members that the checkpoint does not cover.
     """
@@ -73,6 +76,8 @@ class BundleVerdict:
     seals: int
     seals_open: int
     since: bool | None
+    recoveries: tuple[Recovery, ...] = ()
+    lost: Recovery | None = None
     certificates: tuple[bytes, ...] = ()
     revocation: bytes = b""
     unauthenticated: tuple[str, ...] = UNAUTHENTICATED

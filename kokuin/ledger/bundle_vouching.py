@@ -19,10 +19,11 @@ from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_tst_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kokuin.ledger.checkpoint import Checkpoint, SignedCheckpoint
     from kokuin.ledger.log_keys import LogVerifier
+    from kokuin.ledger.recoveries import Recovery
     from kokuin.ledger.witness_policy import Cosigner, WitnessPolicy
 
 
@@ -81,6 +82,7 @@ class Vouching:
         self.earlier: dict[int, WitnessedCheckpoint] = {}
         self.stamps: list[FoundStamp] = []
         self.since_holds = None if since is None else False
+        self.lost: Recovery | None = None
 
     @property
     def size(self) -> int:
@@ -185,22 +187,31 @@ class Vouching:
             good = size
         return (good, f"the first at {good} or after it") if good else (None, "")
 
-    def judge_since(self, roots: Mapping[int, bytes]) -> None:
+    def judge_since(self, roots: Mapping[int, bytes], recoveries: Iterable[Recovery]) -> None:
         """Say whether the log begins with what the auditor saved.
 
         Args:
             roots: what the records make, by size; empty unless they make the checkpoint's root.
+            recoveries: of which the records tell; none unless they make the checkpoint's root.
         """
         if self._since is None:
             return
         now, saved = self.checkpoint_of(), self._since.checkpoint
+        root = {**roots, 0: saved.root, now.size: now.root}.get(saved.size)
+        self.since_holds = self._since_proven if root is None else root == saved.root
+        if not self.since_holds:
+            self.lost = next((each for each in recoveries if each.names(saved)), None)
+        if self.lost is not None:
+            # Also where it is longer than the log: the log will never come to it.
+            self.since_holds = False
+            self._tell(Finding(BundleFault.SINCE_FORK, None, f"at {saved.size} leaves"))
+            return
         if saved.size > now.size:
+            self.since_holds = False
             self._tell(
                 Finding(BundleFault.SINCE_LATER, None, f"{saved.size} leaves, the bundle has {now.size}")
             )
             return
-        root = {**roots, 0: saved.root, now.size: now.root}.get(saved.size)
-        self.since_holds = self._since_proven if root is None else root == saved.root
         if self.since_holds is None:
             self.since_holds = False
             self._tell(Finding(BundleFault.SINCE_UNKNOWN, None, str(saved.size)))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _NEWEST = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx DESC LIMIT 1"
 _OPENED = "SELECT idx FROM ix WHERE kind = ? AND serial IS NULL ORDER BY idx"
 
-BEGUN, SEALED, RECOVERED = "begun", "sealed", "recovered"
-"""Why an epoch was opened: the log's first, after the seal of the one before, or after leaves were lost."""
+BEGUN, SEALED = "begun", "sealed"
+"""Why an epoch was opened: the log's first, or after a seal; `recoveries.RECOVERED` after a loss."""
 
 
 @dataclass(frozen=True, slots=True)

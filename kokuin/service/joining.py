@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from kokuin.ledger.bundle_form import epoch_of
 from kokuin.ledger.checked import stored_root
+from kokuin.ledger.recoveries import RECOVERED
 from kokuin.service.datafolder import FolderLock
-from kokuin.service.epochs import RECOVERED, openings
+from kokuin.service.epochs import openings
 from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys, take_log_keys

@@ -16,8 +16,9 @@ from kokuin.ledger.checked import stored_root
 from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.plan import Append
 from kokuin.ledger.published import newest_checkpoint
+from kokuin.ledger.recoveries import RECOVERED
 from kokuin.service.datafolder import FolderLock
-from kokuin.service.epochs import RECOVERED, Before, epoch_record, newest_of_any_node
+from kokuin.service.epochs import Before, epoch_record, newest_of_any_node
 from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader, open_store
 from kokuin.service.log_signing import make_log_keys, origin_of, published_keys

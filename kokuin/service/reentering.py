@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from kokuin.ledger.checked import stored_root
 from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
 from kokuin.ledger.note_faults import NoteError
+from kokuin.ledger.recoveries import RECOVERED
 from kokuin.ledger.tile_files import TileFiles
 from kokuin.ledger.tlog_proof import read_proof
 from kokuin.service.activation import read_act
-from kokuin.service.epochs import RECOVERED
 from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys

@@ -11,14 +11,21 @@ from kokuin.cli import messages
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
 from kokuin.ledger import schema
+from kokuin.ledger.checkpoint import read_checkpoint
+from kokuin.ledger.plan import Append
+from kokuin.ledger.published import KeptCheckpoint, keep_checkpoint
+from kokuin.ledger.recoveries import RECOVERED
+from kokuin.ledger.store import SqliteStore
+from kokuin.service.epochs import Before, epoch_record
 from tests.ledger import exported
-from tests.ledger.notes import log, verifier
+from tests.ledger.notes import NOW, log, verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIZE = 60
+SIZE, KNOWN = 60, 45
+NEXT = log("log.example/kokuin/2")
 LANGUAGES = pytest.mark.parametrize("lang", messages.LANGUAGES)
 
 
@@ -60,3 +67,93 @@ def test_an_auditor_with_older_keys_is_told_to_get_newer_ones(
     (line,) = [line for line in said.splitlines() if "ORIGIN_UNKNOWN" in line]
     assert log().origin in line
     assert "log.vkey" in line
+
+
+@pytest.fixture(scope="module")
+def recovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log that had 45 records, lost all from 30 on, and goes on in an epoch that says so."""
+    path = tmp_path_factory.mktemp("recovered") / "ledger.db"
+    schema.create(path)
+    exported.fill(path, 30)
+    known = read_checkpoint(lost()).checkpoint
+    before = Before(RECOVERED, log().origin, 30, b"b" * 32, known.origin, known.size, known.root)
+    store = SqliteStore(path)
+    store.commit([Append((epoch_record(2, NEXT, before),), new_epoch=2)], exported.AT + 60 * 1_000_000)
+    exported.append(store, SIZE, first=31, batch=SIZE)
+    kept = KeptCheckpoint(
+        store.head.size, store.head.root, NEXT.sign(store.head.size, store.head.root, NOW), exported.AT
+    )
+    store.transact(lambda rows: keep_checkpoint(rows, kept))
+    store.close()
+    return path
+
+
+def lost() -> bytes:
+    """Return the newest checkpoint of the history that was lost."""
+    return log().sign(KNOWN, b"k" * 32, NOW)
+
+
+@LANGUAGES
+def test_an_auditor_is_told_of_a_recovery(
+    recovered: Path, check: Callable[..., tuple[int, str]], lang: str
+) -> None:
+    keys = verifier(log(), NEXT).encode()
+    code, said = check(exported.export(recovered), "--lang", lang, keys=keys)
+    assert code == Exit.PASSED
+    wanted = {
+        "en": "Recovered: epoch 2 begins at record 30; 45 were known.",
+        "ja": "復旧: エポック2は記録30から始まります。確認されていた件数は45件です。",
+    }
+    assert wanted[lang] in said.splitlines()
+    told = document(check(exported.export(recovered), "--json", keys=keys))
+    assert told["recovered"] == [
+        {
+            "epoch": 2,
+            "index": 30,
+            "known_origin": log().origin,
+            "known_size": KNOWN,
+            "known_root": (b"k" * 32).hex(),
+            "since": False,
+        }
+    ]
+
+
+@LANGUAGES
+def test_whose_checkpoint_was_lost_by_a_recovery_is_told_so(
+    recovered: Path, check: Callable[..., tuple[int, str]], tmp_path: Path, lang: str
+) -> None:
+    keys, since = verifier(log(), NEXT).encode(), tmp_path / "since"
+    since.write_bytes(lost())
+    words = ("--since", str(since), "--lang", lang)
+    code, said = check(exported.export(recovered), *words, keys=keys)
+    assert code == Exit.FAILED
+    assert "SINCE_FORK" in said
+    wanted = {
+        "en": "is the one that a recovery names: its records from 30 on were lost.",
+        "ja": "復旧の際に失われたと記されたものです。記録30以降は失われました。",
+    }
+    assert wanted[lang] in said
+    assert document(check(exported.export(recovered), "--json", *words, keys=keys))["recovered"][0]["since"]
+    # Of another root, the recovery says nothing.
+    since.write_bytes(log().sign(KNOWN, b"x" * 32, NOW))
+    assert wanted[lang] not in check(exported.export(recovered), *words, keys=keys)[1]
+
+
+def test_a_lost_checkpoint_that_is_longer_than_the_log_is_no_reason_to_wait(
+    check: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """The log will not come to it: it is said to be lost, not to be newer."""
+    path = tmp_path / "ledger.db"
+    schema.create(path)
+    store = SqliteStore(path)
+    before = Before(RECOVERED, log().origin, 0, b"b" * 32, log().origin, KNOWN, b"k" * 32)
+    store.commit([Append((epoch_record(2, NEXT, before),), new_epoch=2)], exported.AT)
+    kept = KeptCheckpoint(
+        store.head.size, store.head.root, NEXT.sign(store.head.size, store.head.root, NOW), exported.AT
+    )
+    store.transact(lambda rows: keep_checkpoint(rows, kept))
+    store.close()
+    (tmp_path / "since").write_bytes(lost())
+    words = ("--since", str(tmp_path / "since"), "--json")
+    told = document(check(exported.export(path), *words, keys=verifier(log(), NEXT).encode()))
+    assert [each["code"] for each in told["findings"]] == ["SINCE_FORK"]

@@ -91,7 +91,9 @@ def test_the_epoch_commits_to_what_is_there_and_to_what_is_known(
     lost: Lost, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ledger", "recover", "--dir", str(lost.folder.root), "--lang", "en"]) == Exit.PASSED
-    assert "Epoch 2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Epoch 2" in said
+    assert "witnesses must be restarted with it" in said
     desked = Desked(lost.folder)
     leaf = desked.leaves("epoch.opened")[-1]
     known = published_keys(lost.folder).check(lost.checkpoint).checkpoint
