@@ -272,3 +272,6 @@ def _judged() -> Iterator[None]:
         if code & 0xFF in _OTHERS_FAULT:
             raise SearchRefusedError(SearchFault.UNUSABLE, str(error)) from error
         raise DamagedError(str(error)) from error
+    except UnicodeDecodeError as error:
+        # The driver's own, of a text whose octets were damaged.
+        raise DamagedError(str(error)) from error

@@ -69,7 +69,7 @@ def make(device: SoftHsm, prepared: Prepared, profile: str) -> Prepared:
     folder = prepared.folder
     name_key(prepared, profile, device.pin_file)
     config = load_config(folder.root, {})
-    shutil.rmtree(config.keys)
+    keystore.key_file(config, profile).unlink()
     assert not keystore.has_key(config, profile)
     signer = keystore.generate(config, profile, load_shipped(profile).tst, None)
     assert keystore.has_key(config, profile)

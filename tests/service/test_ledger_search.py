@@ -15,7 +15,7 @@ from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Query
 from kokuin.service import ledger_search
 from kokuin.service.app import make_app
-from kokuin.service.config import Config, load_config
+from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.principal import Doorkeeper
@@ -35,7 +35,7 @@ KEY = "operator"
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Leaves:
     """Put a ledger in memory in the place of the folder's."""
     made = Leaves([leaf(number) for number in range(200)])
-    monkeypatch.setattr(ledger_search, "LedgerReader", lambda _path: made)
+    monkeypatch.setattr(ledger_search, "open_reader", lambda *_: made)
     return made
 
 
@@ -176,7 +176,7 @@ def test_an_index_that_is_being_built_says_how_far_and_is_built_in_the_backgroun
     asked = Query(limit=1)
 
     async def go() -> tuple[object, object]:
-        desk = SearchDesk(folder, load_config(folder.root, {}))
+        desk = SearchDesk(folder, Config())
         first = await asyncio.gather(desk.find(asked), desk.find(asked))
         assert desk._building is not None
         await desk._building
