@@ -26,6 +26,7 @@ ACTS = {
     "restore": "kokuin.cli.ledger_restore",
     "seal": "kokuin.cli.ledger_seal",
     "search": "kokuin.cli.ledger_search",
+    "status": "kokuin.cli.ledger_status",
     "witness": "kokuin.cli.ledger_witness",
 }
 """Act -> module with `add_arguments(parser, lang)` and `run(arguments) -> int`; its help is the sentence

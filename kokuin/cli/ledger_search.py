@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
-from kokuin.cli.values import check_period, microseconds, moment, serial_number
+from kokuin.cli.values import check_period, microseconds, moment, moment_text, serial_number
 
 if TYPE_CHECKING:
     import argparse
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
 """What a request may have been made with, if it was granted."""
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _CONDITIONS = ("serial", "imprint", "request", "token")
 
@@ -138,13 +135,6 @@ def _digests(path: Path) -> Iterator[str]:
         yield each.hexdigest()
 
 
-def _moment(at_us: int | None) -> str:
-    try:
-        return (_EPOCH + dt.timedelta(microseconds=at_us or 0)).isoformat(timespec="microseconds")
-    except OverflowError:  # a leaf that no committer of ours wrote
-        return str(at_us)
-
-
 def _lines(page: Page, lang: str) -> Iterator[str]:
     for stored in page.hits:
         yield _line(stored)
@@ -160,7 +150,7 @@ def _line(stored: Stored) -> str:
     from kokuin.ledger.search_query import read_fields, time_of
 
     fields = read_fields(stored.leaf)
-    words = [f"{stored.index:>9}", _moment(time_of(fields)), str(fields.get("kind"))]
+    words = [f"{stored.index:>9}", moment_text(time_of(fields) or 0), str(fields.get("kind"))]
     words += [f"{name}={fields[name]}" for name in ("tenant", "serial", "imp_alg", "imp") if name in fields]
     # Control characters out of a leaf must not reach a terminal.
     return "".join(each if each.isprintable() else "\ufffd" for each in "  ".join(words))

@@ -54,6 +54,14 @@ def check_period(begins: dt.datetime | None, ends: dt.datetime | None) -> None:
         raise CommandError("value.period")
 
 
+def moment_text(at_us: int) -> str:
+    """Return a moment, in microseconds since 1970 UTC, for people."""
+    try:
+        return (_EPOCH + dt.timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
+    except OverflowError:  # in a leaf that no committer of ours wrote
+        return str(at_us)
+
+
 def microseconds(at: dt.datetime | None) -> int | None:
     """Return a moment in microseconds since 1970 UTC."""
     return None if at is None else (at - _EPOCH) // dt.timedelta(microseconds=1)

@@ -11,6 +11,7 @@ import structlog
 
 from kokuin.service.ledger_acts import act
 from kokuin.service.ledger_scene import Scene
+from kokuin.service.ledger_status import STATUS
 from kokuin.service.log_signing import open_log_signer, origin_of
 from kokuin.service.publishing import Publisher
 from kokuin.service.sealing import SEAL_ERRORS, Sealer
@@ -87,7 +88,7 @@ class LedgerDesk:
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question; `ok` is False with `code` for what nobody knows."""
-        if operation == "ledger.status":
+        if operation == STATUS:
             return {"ok": True, **self._status()}
         return await act(self._scene, operation, arguments)
 
@@ -130,6 +131,7 @@ class LedgerDesk:
         head = self._journal.head
         published = None if self.publisher is None else self.publisher.published
         return {
+            "served": True,
             "origin": origin_of(self._config, head.epoch),
             "epoch": head.epoch,
             "size": head.size,

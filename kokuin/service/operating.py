@@ -15,6 +15,8 @@ from kokuin.service.keeper_process import make_keeper
 from kokuin.service.keys_operations import read_keys
 from kokuin.service.keys_view import LIST as LIST_KEYS
 from kokuin.service.ledger_acts import SEAL
+from kokuin.service.ledger_status import STATUS as LEDGER_STATUS
+from kokuin.service.ledger_status import read_status
 from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
 from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
@@ -50,6 +52,8 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
         config = load_config(folder.root, dict(os.environ))
         if operation in READS:
             return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
+        if operation == LEDGER_STATUS:
+            return read_status(folder, config)
         if operation == LIST_KEYS:
             return read_keys(folder, config)
         if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:

@@ -8,6 +8,7 @@ import orjson
 from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
+from kokuin.service.ledger_status import STATUS
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
 from kokuin.service.migration.dryrun_codes import DRY_RUN_MALFORMED, DRY_RUN_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
@@ -94,6 +95,11 @@ def _add_state(app: FastAPI, operate: _Operate) -> None:
     async def status(request: Request) -> Response:
         """State of clock, ledger and workers; needs the operator key as bearer token."""
         return await operate(request, "status")
+
+    @app.get("/api/v1/ledger/status", tags=["operator"])
+    async def ledger_status(request: Request) -> Response:
+        """How the ledger stands: size, checkpoint, witnesses, stamps; needs the operator key."""
+        return await operate(request, STATUS)
 
     @app.post("/api/v1/clock/resume", tags=["operator"])
     async def resume(request: Request) -> Response:
