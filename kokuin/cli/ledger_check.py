@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write([json.dumps(document(verdict), indent=2, ensure_ascii=False)])
     else:
-        write(lines(verdict, arguments.lang))
+        write(lines(verdict, arguments.bundle, arguments.lang))
         if arguments.save is not None:
             key = "saved" if saved else "not_saved"
             write([_say(arguments.lang, key, path=arguments.save)])
@@ -120,9 +120,9 @@ def document(verdict: BundleVerdict) -> dict[str, Any]:
     }
 
 
-def lines(verdict: BundleVerdict, lang: str) -> Iterator[str]:
+def lines(verdict: BundleVerdict, path: Path, lang: str) -> Iterator[str]:
     """Yield a verdict for people: what it means first, then what is wrong, then who vouches."""
-    yield f"{verdict.indication.value}: {_meaning(verdict, lang)}"
+    yield f"{verdict.indication.value}: {_meaning(verdict, path, lang)}"
     for finding in verdict.findings[:SHOWN]:
         yield "  " + _finding(finding, lang)
     more = len(verdict.findings) - SHOWN + verdict.more_findings
@@ -137,6 +137,14 @@ def lines(verdict: BundleVerdict, lang: str) -> Iterator[str]:
         yield _say(lang, "recovered", epoch=each.epoch, index=each.index, known=each.known_size)
     if verdict.lost is not None:
         yield _say(lang, "lost", index=verdict.lost.index)
+    if verdict.indication.value != "FAILED":
+        # Beside what is wrong, nothing is called complete, and nobody is said to vouch for it.
+        yield from _shown(verdict, lang)
+    yield _say(lang, "unauthenticated", members=", ".join(verdict.unauthenticated))
+
+
+def _shown(verdict: BundleVerdict, lang: str) -> Iterator[str]:
+    """Yield what a bundle shows in which nothing is wrong."""
     for run in verdict.runs[:SHOWN]:
         yield _say(lang, "run", first=run.start, last=run.stop - 1, count=run.stop - run.start)
     further = max(len(verdict.runs) - SHOWN, 0) + verdict.more_runs
@@ -145,7 +153,6 @@ def lines(verdict: BundleVerdict, lang: str) -> Iterator[str]:
     for cosigner in verdict.cosigners:
         yield _say(lang, "cosigner", name=cosigner.witness.name, at=_moment(cosigner.timestamp))
     yield from _vouched(verdict, lang)
-    yield _say(lang, "unauthenticated", members=", ".join(verdict.unauthenticated))
 
 
 def _vouched(verdict: BundleVerdict, lang: str) -> Iterator[str]:
@@ -161,8 +168,12 @@ def _vouched(verdict: BundleVerdict, lang: str) -> Iterator[str]:
         yield _say(lang, "stamps", count=len(verdict.stamps))
 
 
-def _meaning(verdict: BundleVerdict, lang: str) -> str:
+def _meaning(verdict: BundleVerdict, path: Path, lang: str) -> str:
+    from kokuin.ledger.bundle_form import BundleFault
+
     indication = verdict.indication.value
+    if any(finding.code is BundleFault.STRANGE for finding in verdict.findings):
+        return _say(lang, "strange", path=path)
     if indication != "PASSED":
         return _say(lang, indication, count=len(verdict.findings) + verdict.more_findings)
     if verdict.complete:
@@ -170,7 +181,7 @@ def _meaning(verdict: BundleVerdict, lang: str) -> str:
     if len(verdict.runs) == 1 and verdict.runs[0].stop - verdict.runs[0].start > 1:
         run = verdict.runs[0]
         return _say(lang, "range", first=run.start, last=run.stop - 1, count=verdict.records)
-    return _say(lang, "selection", count=verdict.records)
+    return _say(lang, "selection_one" if verdict.records == 1 else "selection", count=verdict.records)
 
 
 def _finding(finding: Finding, lang: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from kokuin.ledger.bundle_chunk import ChunkRecords, TreeWalk
 from kokuin.ledger.bundle_form import (
     CHUNK_RECORDS,
+    FIRST,
     LINE_OCTETS,
     BundleFault,
     Manifest,
@@ -24,7 +25,7 @@ from kokuin.ledger.bundle_form import (
     read_manifest,
 )
 from kokuin.ledger.bundle_read import BundleReader, read_hash_line, read_record_line
-from kokuin.ledger.bundle_tar import BundleError
+from kokuin.ledger.bundle_tar import BLOCK, BundleError
 from kokuin.ledger.bundle_verdict import BundleVerdict, Tally
 from kokuin.ledger.bundle_vouching import Vouching
 from kokuin.ledger.epoch_seals import SealRoots, SealWatch
@@ -129,11 +130,20 @@ class _Check:
             else:
                 whole = self._vouching.signed is not None
         except BundleError as error:
-            self._tell(Finding(error.fault, None, error.detail))
+            strange = self._reader.at <= BLOCK and self._is_strange()
+            self._tell(Finding(BundleFault.STRANGE if strange else error.fault, None, error.detail))
         self._reader.tell_missing()
         if whole:
             self._finish()
         return self._verdict()
+
+    def _is_strange(self) -> bool:
+        """Say whether octets whose first header is none begin as no bundle does, not even a cut one."""
+        try:
+            self._stream.seek(0)
+            return not FIRST.startswith(self._stream.read(len(FIRST)))
+        except BundleError:
+            return False  # the sealed form is wrong: what is within is unknown
 
     def _member(self, place: Place) -> None:
         match place.rank:
@@ -228,8 +238,7 @@ class _Check:
             return
         root, wanted = walk.finish(), self._vouching.checkpoint_of().root
         if root is not None and root != wanted:
-            index, detail = self._vouching.localise(walk.roots)
-            self._tell(Finding(BundleFault.ROOT_DIFFERS, index, detail))
+            self._tell(Finding(BundleFault.ROOT_DIFFERS, None, self._vouching.localise(walk.roots)))
         if walk.hidden:
             self._tell(Finding(BundleFault.RECORDS_HIDDEN, walk.first_hidden, f"{walk.hidden} leaves"))
         self._believed = tuple(self._recoveries) if root == wanted else ()

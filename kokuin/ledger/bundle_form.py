@@ -40,6 +40,8 @@ _MANIFEST_OCTETS = 64 * 1024
 class BundleFault(StrEnum):
     """What can be wrong with a bundle beside its records (`LedgerFault`), or cannot be known from it."""
 
+    STRANGE = "NOT_A_BUNDLE"
+    """The octets begin as no bundle does: it is another file."""
     TAR = "BUNDLE_TAR"
     """Octets between the members that no bundle has."""
     TRUNCATED = "BUNDLE_TRUNCATED"
@@ -126,6 +128,8 @@ class Place(NamedTuple):
     minor: int = 0
 
 
+FIRST = b"README.txt\0"
+"""What every bundle begins with: the name of its first member."""
 _SINGLE = {
     "README.txt": Rank.README,
     "manifest.json": Rank.MANIFEST,

@@ -172,20 +172,21 @@ class Vouching:
         else:
             self.stamps.append(FoundStamp(size, octets, note))
 
-    def localise(self, roots: Mapping[int, bytes]) -> tuple[int | None, str]:
-        """Say between which indexes the first change lies, as far as earlier checkpoints tell.
+    def localise(self, roots: Mapping[int, bytes]) -> str:
+        """Say between which records something was changed, as far as earlier checkpoints tell.
 
         Args:
             roots: what the records make, by size.
         """
-        good = 0
+        good, stop = 0, self.size
         for size in sorted(self.earlier):
             if size not in roots:
                 continue
             if roots[size] != self.earlier[size].signed.checkpoint.root:
-                return good, f"the first between {good} and {size - 1}"
+                stop = size
+                break
             good = size
-        return (good, f"the first at {good} or after it") if good else (None, "")
+        return f"somewhere between records {good} and {stop - 1}"
 
     def judge_since(self, roots: Mapping[int, bytes], recoveries: Iterable[Recovery]) -> None:
         """Say whether the log begins with what the auditor saved.

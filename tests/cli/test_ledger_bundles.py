@@ -113,7 +113,7 @@ def test_a_token_alone(made: Prepared, tmp_path: Path) -> None:
     code, verdict = check(made, tmp_path / "bundle")
     assert (code, verdict["runs"]) == (0, [[index, index + 1]])
     assert run("check", tmp_path / "bundle", "--log-key", made.folder.log_keys)[1].startswith(
-        "PASSED: 1 records"
+        "PASSED: 1 record is here"
     )
 
 

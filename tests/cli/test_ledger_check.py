@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,17 @@ from kokuin.cli import messages
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
 from kokuin.ledger import schema
+from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_sealed import Seal, SealingSink
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.plan import Append
 from kokuin.ledger.published import KeptCheckpoint, keep_checkpoint
 from kokuin.ledger.recoveries import RECOVERED
 from kokuin.ledger.store import SqliteStore
 from kokuin.service.epochs import Before, epoch_record
-from tests.ledger import exported
+from pqc.envelope_suites import KemKind, envelope_suite
+from pqc.kem import generate_kem_key
+from tests.ledger import exported, issued_records
 from tests.ledger.notes import NOW, log, verifier
 
 if TYPE_CHECKING:
@@ -34,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("told") / "ledger.db"
     schema.create(path)
     exported.fill(path, SIZE)
-    exported.sign(path, [2, 20, SIZE])
+    exported.sign(path, [2, 20, SIZE], stamped=True)
     return path
 
 
@@ -157,3 +162,61 @@ def test_a_lost_checkpoint_that_is_longer_than_the_log_is_no_reason_to_wait(
     words = ("--since", str(tmp_path / "since"), "--json")
     told = document(check(exported.export(path), *words, keys=verifier(log(), NEXT).encode()))
     assert [each["code"] for each in told["findings"]] == ["SINCE_FORK"]
+
+
+@LANGUAGES
+def test_a_failed_bundle_is_praised_for_nothing(
+    store: Path, check: Callable[..., tuple[int, str]], lang: str
+) -> None:
+    bundle = exported.export(store)
+    changed = bundle.replace(b'"reason":"number 27"', b'"reason":"number 28"')
+    assert changed != bundle
+    code, said = check(changed, "--lang", lang)
+    assert code == Exit.FAILED
+    for key in ("run", "history", "since", "stamps"):
+        sentence = messages.text(lang, f"ledger.check.{key}", first=0, last=0, count=0, sizes=0)
+        assert sentence[:14] not in said, key
+    (line,) = [line for line in said.splitlines() if "ROOT_DIFFERS" in line]
+    assert line.strip().startswith("ROOT_DIFFERS: ")
+    assert "somewhere between records 20 and 59" in line
+    (finding,) = document(check(changed, "--json"))["findings"]
+    assert (finding["code"], finding["index"]) == ("ROOT_DIFFERS", None)
+
+
+def test_one_record_is_no_records(store: Path, check: Callable[..., tuple[int, str]]) -> None:
+    serial = issued_records.record(3).serial or ""
+    said = check(exported.export(store, Scope("selection", by="serial", value=serial)), "--lang", "en")[1]
+    assert said.startswith("PASSED: 1 record is here as it stands in the log, unchanged.")
+
+
+@LANGUAGES
+@pytest.mark.parametrize("octets", [b"\x30\x82\x0b\xad" * 800, b"some text\n", b"PK\x03\x04" + bytes(2000)])
+def test_what_is_no_bundle_is_said_to_be_none(
+    check: Callable[..., tuple[int, str]], octets: bytes, tmp_path: Path, lang: str
+) -> None:
+    code, said = check(octets, "--lang", lang)
+    wanted = {"en": f"FAILED: {tmp_path / 'bundle'} is no export bundle", "ja": "FAILED: "}
+    assert code == Exit.FAILED
+    assert said.startswith(wanted[lang])
+    assert "NOT_A_BUNDLE" in said
+    assert [each["code"] for each in document(check(octets, "--json"))["findings"]] == ["NOT_A_BUNDLE"]
+
+
+def test_a_bundle_that_is_cut_is_still_one(store: Path, check: Callable[..., tuple[int, str]]) -> None:
+    bundle = exported.export(store)
+    for size in (0, 1, 10, 11, 300, 512, 700):
+        told = document(check(bundle[:size], "--json"))
+        assert told["findings"][0]["code"] == "BUNDLE_TRUNCATED", size
+
+
+def test_a_sealed_bundle_wants_a_key(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = generate_kem_key(KemKind.ML_KEM_768)
+    sink = io.BytesIO()
+    sealing = SealingSink(sink, Seal(envelope_suite("ml-kem-768-cms"), key.recipient, "1.2.3"))
+    sealing.write(exported.export(store))
+    sealing.finish()
+    (tmp_path / "bundle").write_bytes(sink.getvalue())
+    (tmp_path / "keys").write_text(verifier(log()).encode())
+    words = ("check", str(tmp_path / "bundle"), "--log-key", str(tmp_path / "keys"), "--lang", "en")
+    assert main(["ledger", *words]) == Exit.USAGE
+    assert "the bundle is sealed; give --recipient-key" in capsys.readouterr().err

@@ -27,7 +27,7 @@ OF_STORES = {LedgerFault.RECORD_CHANGED}
 
 
 def test_every_code_is_there_and_no_other() -> None:
-    rows = table_from(PAGE, "`BUNDLE_TAR`").rows
+    rows = table_from(PAGE, "`NOT_A_BUNDLE`").rows
     told = [code for row in rows for code in literals(row[0])]
     assert len(told) == len(set(told))
     assert set(told) == {str(code) for code in {*LedgerFault, *BundleFault, *SealedFault} - OF_STORES}

@@ -40,6 +40,7 @@ _TREE = {
 }
 _OF_TAR = {
     "BUNDLE_TAR",
+    "NOT_A_BUNDLE",
     "BUNDLE_TRUNCATED",
     "BUNDLE_TRAILING",
     "BUNDLE_LIMIT",
