@@ -9,7 +9,7 @@ from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.service.activation import ActivationError
 from kokuin.service.noting import annotate, redact
 from kokuin.service.pruning import prune
-from kokuin.service.reentering import reenter
+from kokuin.service.reentering import REENTER, reenter
 from kokuin.service.sealing import SEAL_ERRORS
 from kokuin.service.unit_errors import UnitError
 
@@ -49,5 +49,5 @@ _ACTS: dict[str, Callable[[Scene, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     "ledger.prune": prune,
     "ledger.annotate": annotate,
     "ledger.redact": redact,
-    "ledger.reenter": reenter,
+    REENTER: reenter,
 }

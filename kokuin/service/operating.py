@@ -20,6 +20,7 @@ from kokuin.service.ledger_status import read_status
 from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
 from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
+from kokuin.service.reentering import REENTER, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,18 +51,29 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
         raise FolderError(f"the service of {folder.root} did not answer; look what came of it") from None
     except OwnerUnavailableError:
         config = load_config(folder.root, dict(os.environ))
-        if operation in READS:
-            return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
-        if operation == LEDGER_STATUS:
-            return read_status(folder, config)
-        if operation == LIST_KEYS:
-            return read_keys(folder, config)
-        if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:
-            # A proposal lives with the owner that took it, and this one ends at once.
-            return {"ok": False, "code": "APPROVAL_NEEDS_SERVICE", "detail": "start `tsa serve` first"}
+        told = _without_owner(folder, config, operation, arguments)
+        if told is not None:
+            return told
         # Whoever holds the lock and does not answer is starting or stopping: the lock says so.
         with FolderLock(folder):
             return asyncio.run(_as_owner(folder, config, operation, arguments))
+
+
+def _without_owner(
+    folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Answer what nobody needs to be the owner for; None: it needs one."""
+    if operation in READS:
+        return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
+    if operation == LEDGER_STATUS:
+        return read_status(folder, config)
+    if operation == LIST_KEYS:
+        return read_keys(folder, config)
+    if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:
+        # A proposal lives with the owner that took it, and this one ends at once.
+        return {"ok": False, "code": "APPROVAL_NEEDS_SERVICE", "detail": "start `tsa serve` first"}
+    # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
+    return refusal(folder, config, arguments) if operation == REENTER else None
 
 
 async def _as_owner(

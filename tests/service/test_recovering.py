@@ -337,8 +337,12 @@ def test_the_command_enters_a_token_again(
     words = ["ledger", "reenter", str(files[0]), "--proof", str(files[1]), "--dir", str(lost.folder.root)]
     assert main([*words, "--lang", "en"]) == Exit.PASSED, capsys.readouterr()
     assert "Entered again" in capsys.readouterr().out
+    with LedgerReader(lost.folder.ledger) as reader:
+        size = reader.size()
     assert main([*words, "--lang", "ja"]) == Exit.FAILED
     assert "TOKEN_PRESENT" in capsys.readouterr().out
+    with LedgerReader(lost.folder.ledger) as reader:
+        assert reader.size() == size, "a refusal leaves no record of start and stop"
 
 
 def test_consistency_ends_where_records_were_lost(lost: Lost) -> None:
