@@ -64,6 +64,7 @@ def document(verdict: StoreVerdict) -> dict[str, Any]:
         ("RECORDS", verdict.opened),
         ("SIGNATURES", verdict.signatures),
         ("PUBLISHED", verdict.published),
+        ("HIGH_WATER", verdict.remembered),
     )
     return {
         "schema": SCHEMA_VERSION,
@@ -112,6 +113,8 @@ def lines(verdict: StoreVerdict, lang: str) -> Iterator[str]:
         yield _say(lang, "no_signatures")
     if not verdict.published:
         yield _say(lang, "no_published")
+    if not verdict.remembered:
+        yield _say(lang, "no_high_water")
 
 
 def _line(finding: Finding, lang: str) -> str:

@@ -65,6 +65,7 @@ class StoreVerdict:
         count: how many findings there are.
         signatures: whether those of the log were verified.
         published: whether there was a published folder to compare with.
+        remembered: whether the high-water file was there, or nothing was published that it must remember.
         opened: whether the database could be opened; else nothing but this is known.
     """
 
@@ -80,6 +81,7 @@ class StoreVerdict:
     count: int
     signatures: bool
     published: bool
+    remembered: bool = True
     opened: bool = True
 
     @property
@@ -262,4 +264,5 @@ class _StoreCheck:
             self._findings.count,
             signatures=self._logs is not None,
             published=self._files is not None,
+            remembered=not self._memory.gap,
         )

@@ -32,12 +32,17 @@ class _Known:
 
 
 class MemoryWatch:
-    """Holds a store against its high-water file and its published checkpoint."""
+    """Holds a store against its high-water file and its published checkpoint.
+
+    Attributes:
+        gap: whether something was published, and the high-water file, which is written before, is not there.
+    """
 
     def __init__(self, findings: Findings, logs: LogVerifier | None) -> None:
         """Args: where findings go; the log's keys, None: signatures are not asked."""
         self._findings, self._logs = findings, logs
         self._known: list[_Known] = []
+        self._absent = self.gap = False
 
     @property
     def sizes(self) -> set[int]:
@@ -50,6 +55,7 @@ class MemoryWatch:
             with path.open("rb") as file:
                 octets = file.read(MAX_NOTE + 1)
         except FileNotFoundError:
+            self._absent = True
             return
         except OSError as error:
             self._findings.add(StoreFault.MEMORY_UNREADABLE, None, f"{path}: {error.strerror}")
@@ -61,6 +67,7 @@ class MemoryWatch:
 
     def published(self, octets: bytes) -> None:
         """Take the published checkpoint; that it is none is for others to say."""
+        self.gap = self._absent
         try:
             self._known.append(_Known(_PUBLISHED, self._read(octets)))
         except NoteError:

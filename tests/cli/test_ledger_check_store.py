@@ -166,6 +166,18 @@ def test_a_folder_without_keys_or_log_is_checked_and_the_gap_is_named(
     assert said["not_checked"] == ["SIGNATURES", "PUBLISHED"]
 
 
+def test_a_high_water_file_that_is_gone_is_a_gap_that_is_named(
+    folder: DataFolder, check: Callable[..., tuple[int, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attack: the whole folder is put back, and the volume of the one file that knows is not mounted."""
+    (folder.root / "ledger" / "high-water").unlink()
+    code, said = check()
+    assert (code, said["not_checked"]) == (Exit.PASSED, ["HIGH_WATER"])
+    for lang in messages.LANGUAGES:
+        assert run_store(asked(folder.root, json=False, lang=lang)) == Exit.PASSED
+        assert "high-water" in capsys.readouterr().out
+
+
 def test_keys_that_are_named_are_asked_and_others_refuse_the_log(
     folder: DataFolder, tmp_path: Path, check: Callable[..., tuple[int, Any]]
 ) -> None:
