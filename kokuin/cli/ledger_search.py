@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
 """What a request may have been made with, if it was granted."""
 
+_SHOWN = ("tenant", "serial", "imp_alg", "imp", "about")
 _CONDITIONS = ("serial", "imprint", "request", "token")
 
 
@@ -64,13 +65,19 @@ def run(arguments: argparse.Namespace) -> int:
     query = _query(arguments)
     try:
         folder.check_format()
-        page = _find(LedgerSearch(folder, load_config(folder.root)), query, arguments)
+        search = LedgerSearch(folder, load_config(folder.root))
+        page = _find(search, query, arguments)
+        texts = search.texts(page)
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     if arguments.json:
-        write_json(page_document(page))
+        found = page_document(page)
+        for record in found["records"]:
+            if record["index"] in texts:
+                record["text"] = texts[record["index"]]
+        write_json(found)
     else:
-        write(_lines(page, lang))
+        write(_lines(page, texts, lang))
     return Exit.PASSED if page.hits else Exit.FAILED
 
 
@@ -135,9 +142,9 @@ def _digests(path: Path) -> Iterator[str]:
         yield each.hexdigest()
 
 
-def _lines(page: Page, lang: str) -> Iterator[str]:
+def _lines(page: Page, texts: dict[int, str], lang: str) -> Iterator[str]:
     for stored in page.hits:
-        yield _line(stored)
+        yield _line(stored, texts.get(stored.index))
     if not page.hits:
         yield text(lang, "ledger.search.none_here" if page.next else "ledger.search.none")
     if page.next:
@@ -146,11 +153,12 @@ def _lines(page: Page, lang: str) -> Iterator[str]:
         yield text(lang, "ledger.search.stale", count=page.stale)
 
 
-def _line(stored: Stored) -> str:
+def _line(stored: Stored, words_about: str | None) -> str:
     from kokuin.ledger.search_query import read_fields, time_of
 
     fields = read_fields(stored.leaf)
     words = [f"{stored.index:>9}", moment_text(time_of(fields) or 0), str(fields.get("kind"))]
-    words += [f"{name}={fields[name]}" for name in ("tenant", "serial", "imp_alg", "imp") if name in fields]
+    words += [f"{name}={fields[name]}" for name in _SHOWN if name in fields]
+    words += [] if words_about is None else [f"text={words_about}"]
     # Control characters out of a leaf must not reach a terminal.
     return "".join(each if each.isprintable() else "\ufffd" for each in "  ".join(words))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
 
 _Found = TypeVar("_Found")
+_TEXT = "SELECT text FROM side WHERE idx = ?"
 
 REFUSALS = (SearchRefusedError, OpenRefusedError)
 """What keeps a search from an answer; each has `fault`, a stable code."""
@@ -65,6 +66,20 @@ class LedgerSearch:
             OpenRefusedError: the ledger cannot be read.
         """
         return self._read(lambda reader: reader.by_index(index))
+
+    def texts(self, page: Page) -> dict[int, str]:
+        """Return the erasable texts that records of a page commit to, by index: for the folder's owner alone.
+
+        Raises:
+            OpenRefusedError: the ledger cannot be read.
+        """
+        indexes = [stored.index for stored in page.hits]
+
+        def read(reader: StoreReader) -> dict[int, str]:
+            rows = ((index, reader.execute(_TEXT, (index,))) for index in indexes)
+            return {index: str(found[0][0]) for index, found in rows if found}
+
+        return self._read(read)
 
     def _read(self, act: Callable[[StoreReader], _Found]) -> _Found:
         try:

@@ -169,3 +169,23 @@ def test_a_folder_that_cannot_be_searched_is_one_line(
 
 def test_the_sentences_are_there_in_japanese(tsa: Callable[..., tuple[int, str, str]]) -> None:
     assert tsa("--serial", "00", "--lang", "ja")[1] == "該当する記録はありません。\n"
+
+
+def test_an_annotation_is_shown_to_the_owner_and_gone_when_it_is_erased(
+    tsa: Callable[..., tuple[int, str, str]], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--dir", str(folder), "--json")
+    assert main(["ledger", "annotate", "3", "--text", "invoice\x1b of Café —", *words]) == 0
+    index = json.loads(capsys.readouterr().out)["index"]
+    (record,) = json.loads(tsa("--kind", "note.added", "--json")[1])["records"]
+    assert (record["index"], record["leaf"]["about"], record["text"]) == (index, 3, "invoice\x1b of Café —")
+    assert tsa("--kind", "note.added")[1].endswith("  about=3  text=invoice\ufffd of Café —\n")
+    out = folder.with_name("bundle")
+    assert main(["ledger", "export", "--dir", str(folder), "-o", str(out)]) == 0
+    assert b"invoice" not in out.read_bytes()
+    capsys.readouterr()
+    assert main(["ledger", "redact", str(index), "--reason", "asked to", *words]) == 0
+    capsys.readouterr()
+    (record,) = json.loads(tsa("--kind", "note.added", "--json")[1])["records"]
+    assert "text" not in record
+    assert tsa("--kind", "redact")[1].endswith(f"  about={index}\n")
