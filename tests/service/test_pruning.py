@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.cli.main import main
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
@@ -83,6 +84,11 @@ def test_nothing_goes_before_its_time_and_nothing_that_is_not_sealed(
     assert max(emptied(desked.folder)) < desked.leaves("epoch.sealed")[0]["size"]
     assert desked.leaves("ledger.pruned")[0]["upto"] == answer["upto"]
     assert desked.ask("ledger.prune")["count"] == 0, "it is done"
+
+
+def test_the_command_says_that_nothing_is_due(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "prune", "--dry-run", "--dir", str(folder.root), "--lang", "en"]) == 0
+    assert capsys.readouterr().out == "Nothing is due.\n"
 
 
 def test_a_clock_ahead_of_the_ledger_ends_nothing_early(
