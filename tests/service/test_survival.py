@@ -45,7 +45,7 @@ def two(one_folder: Service) -> Service:
 @pytest.mark.timeout(300)  # several starts, and the machine may be busy
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nothing_that_a_client_received_is_lost_by_kill_9_of_any_part(tmp_path: Path, workers: int) -> None:
-    blows = list(rounds(make_folder(tmp_path), workers, 5, random.Random(workers)))  # noqa: S311  # no secrets
+    blows = list(rounds(make_folder(tmp_path), workers, 3, random.Random(workers)))  # noqa: S311  # no secrets
     assert [violation for blow in blows for violation in blow.violations] == []
     assert all(blow.outcomes[Outcome.GRANTED] for blow in blows)
     assert {blow.part for blow in blows} == set(Part)
