@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.ledger_opening import open_bundle
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.progress import bar
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from kokuin.ledger.bundle_check import SeekableSource
     from kokuin.ledger.bundle_verdict import BundleVerdict
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.findings import Finding
@@ -28,7 +25,6 @@ SCHEMA_VERSION = 1
 """`schema` of the JSON form; it rises when a field changes its meaning or goes."""
 SHOWN = 20
 """Findings, runs and earlier checkpoints that are printed; JSON has more."""
-PASSPHRASE_VARIABLE = "TSA_RECIPIENT_PASSPHRASE"  # noqa: S105  # its name, no secret
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
 
 
@@ -67,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = error.filename or arguments.bundle
         raise CommandError("ledger.check.cannot_read", path=path, reason=error.strerror or error) from None
     if arguments.json:
-        write([json.dumps(document(verdict), indent=2, ensure_ascii=False)])
+        write_json(document(verdict))
     else:
         write(lines(verdict, arguments.bundle, arguments.lang))
         if arguments.save is not None:
@@ -219,32 +215,8 @@ def _check(arguments: argparse.Namespace) -> BundleVerdict:
     logs = _logs(arguments.log_key)
     witnesses, since = _policy(arguments.witness_policy), _since(arguments.since, logs)
     show = bar(_say(arguments.lang, "phase"))
-    with _opened(arguments) as stream:
+    with open_bundle(arguments.bundle, arguments.recipient_key) as stream:
         return check_bundle(stream, logs, witnesses=witnesses, since=since, on_progress=show)
-
-
-@contextmanager
-def _opened(arguments: argparse.Namespace) -> Iterator[SeekableSource]:
-    from kokuin.ledger.bundle_sealed import SealedSource, is_sealed
-
-    file: BinaryIO
-    with arguments.bundle.open("rb") as file:
-        if not is_sealed(file):
-            yield file
-        elif arguments.recipient_key is None:
-            raise CommandError("ledger.check.sealed")
-        else:
-            yield SealedSource(file, _recipient_key(arguments.recipient_key))
-
-
-def _recipient_key(path: Path) -> Any:
-    from pqc.kem_files import read_kem_key
-    from pqc.keyfiles import KeyFileError
-
-    try:
-        return read_kem_key(path, os.environ.get(PASSPHRASE_VARIABLE, "").encode() or None)
-    except KeyFileError as error:
-        raise CommandError("ledger.check.cannot_read", path=path, reason=error) from None
 
 
 def _logs(path: Path) -> LogVerifier:
@@ -253,8 +225,10 @@ def _logs(path: Path) -> LogVerifier:
 
     try:
         return LogVerifier.parse(_read(path, MAX_FILE).decode())
-    except (NoteError, UnicodeDecodeError) as error:
-        raise CommandError("ledger.check.cannot_read", path=path, reason=error) from None
+    except NoteError as error:
+        raise CommandError("verify.bad_log_key", path=path, code=error.fault.value) from None
+    except UnicodeDecodeError:
+        raise CommandError("verify.bad_log_key", path=path, code="NOTE_ENCODING") from None
 
 
 def _policy(path: Path | None) -> WitnessPolicy | None:

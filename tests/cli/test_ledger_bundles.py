@@ -326,6 +326,15 @@ def test_a_bundle_is_checked_without_what_belongs_to_a_server(made: Prepared, tm
     }
 
 
+def test_a_file_without_log_keys_is_named(
+    made: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(made, tmp_path / "bundle")
+    ca = made.folder.anchors
+    assert main(["ledger", "check", str(tmp_path / "bundle"), "--log-key", str(ca), "--lang", "en"]) == 3
+    assert f"{ca} holds no log keys (" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("lang", messages.LANGUAGES)
 def test_every_code_has_a_sentence(lang: str) -> None:
     path = Path(messages.__file__).with_name("messages") / f"{lang}.toml"
