@@ -145,9 +145,7 @@ class Publisher:
             return
         behind = newest is None or newest.size < shown.size or reader.head().size < shown.size
         if behind or stored_root(reader, shown.size) != shown.root:
-            raise SecondRootError(
-                f"{shown.size}: {shown.root.hex()} was shown, the store does not hold it"
-            )
+            raise SecondRootError(f"{shown.size}: {shown.root.hex()} was shown, the store does not hold it")
 
     def show_again(self, kept: KeptCheckpoint) -> None:
         """Publish a checkpoint with the cosignatures that are kept by now, unless a later one is published.

@@ -53,7 +53,7 @@ def test_epochs_copies_and_texts_of_a_running_service(
         stamp(service)
         recovering = [str(TSA), "ledger", "recover", "--dir", str(prepared.folder.root)]
         refused = subprocess.run(recovering, capture_output=True, text=True, check=False, timeout=120)
-        assert (refused.returncode, "in use" in refused.stderr) == (Exit.USAGE, True)
+        assert (refused.returncode, "stop" in refused.stderr) == (Exit.USAGE, True)
         assert service.stop() == 0
     with serving(prepared, {"PYTHONPATH": at_once}, workers=2) as service:
         stamp(service)
