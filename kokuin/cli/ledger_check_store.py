@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.progress import bar
 
@@ -52,7 +51,7 @@ def run_store(arguments: argparse.Namespace) -> int:
     logs = _keys(arguments.log_key or folder.log_keys, named=arguments.log_key is not None)
     verdict = _check(folder, config, logs, _since(arguments.since, logs), arguments.lang)
     if arguments.json:
-        write([json.dumps(document(verdict), indent=2, ensure_ascii=False)])
+        write_json(document(verdict))
     else:
         write(lines(verdict, arguments.lang))
     return Exit.PASSED if verdict.passed else Exit.FAILED
