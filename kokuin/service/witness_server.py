@@ -115,6 +115,7 @@ def make_witness_app(witness: Witness) -> BodyLimitMiddleware:
     """Return the ASGI application of a witness: `/add-checkpoint` and `/<origin hash>/checkpoint`."""
 
     async def add_checkpoint(request: Request) -> Response:
+        """Cosign what follows from the last (C2SP tlog-witness, add-checkpoint)."""
         body = await request.body()
         try:
             # In a thread: it signs, and returns when what it signed is on the disk.
@@ -126,6 +127,7 @@ def make_witness_app(witness: Witness) -> BodyLimitMiddleware:
         return Response(reply.body, reply.status, headers={"Content-Type": reply.content_type})
 
     async def checkpoint(request: Request) -> Response:
+        """Show the last checkpoint of a log (C2SP tlog-witness, Monitor Retrieval Mechanism)."""
         try:
             octets = await asyncio.to_thread(witness.checkpoint, request.path_params["origin_hash"])
         except OSError as error:

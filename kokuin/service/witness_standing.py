@@ -68,11 +68,13 @@ async def remembered_by_witnesses(
     found: list[tuple[str, SignedCheckpoint]] = []
 
     async def ask(client: WitnessClient, place: Place, origin: str) -> None:
+        """Ask one witness of one log."""
         served = await client.served(place, origin, logs)
         if served is not None:
             found.append((place.url, served))
 
     async def asked(client: WitnessClient, place: Place, origin: str) -> None:
+        """Do so, and note a witness that does not answer in time."""
         reason = await within(PATIENCE_SECONDS, ask(client, place, origin))
         if reason:
             _log.warning("witness.unreachable", url=place.url, origin=origin, detail=reason)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.log_keys import LogVerifier
 
 SIZE = 150
-MUTATIONS = 100
+MUTATIONS = 40
 """Of each of three bundles."""
 
 UNCOVERED = {
