@@ -290,20 +290,9 @@ def test_two_roots_for_one_size_end_the_process(log: Log, monkeypatch: pytest.Mo
 def test_a_store_replaced_by_an_older_copy_under_the_process_ends_it_before_a_second_root_is_shown(
     log: Log,
 ) -> None:
-    log.append(issued(1))
-    log.publish()
-    log.journal.close()
-    older = shutil.copy(log.folder.ledger, log.folder.ledger.with_suffix(".older"))
-    log.journal = Committer(
-        SqliteStore(log.folder.ledger), capacity=64, clock_ns=time.time_ns, on_fatal=log.fatal.append
-    )
-    log.publisher = log.new_publisher()
-    log.append(issued(2))
-    log.publish()
+    roll_back(log)
     shown = LogFolder(log.folder.log).checkpoint()
     memory = log.config.ledger.high_water.read_bytes()
-    log.journal.close()
-    shutil.copy(older, log.folder.ledger)
     # Another history of the same length, as a node would write it that has never seen the second leaf.
     store = SqliteStore(log.folder.ledger)
     log.journal = Committer(store, capacity=64, clock_ns=time.time_ns, on_fatal=log.fatal.append)
