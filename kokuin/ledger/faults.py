@@ -39,7 +39,9 @@ class OpenFault(StrEnum):
     """Why a store is not opened."""
 
     UNREADABLE = "LEDGER_UNREADABLE"
-    """The file is absent, no database, or may not be read; the server does not answer, or none may write."""
+    """The file is absent, no database, or may not be read; the server refuses us, or nobody may write."""
+    UNREACHABLE = "LEDGER_UNREACHABLE"
+    """The server does not answer, or is still starting: later it may."""
     SCHEMA = "LEDGER_SCHEMA"
     """Made by another release: `schema.upgrade` must run first."""
     NO_WAL = "LEDGER_NO_WAL"

@@ -291,6 +291,6 @@ def _reason(error: psycopg.Error | OpenRefusedError | _HeadMovedError) -> Append
         return refusal(error)
     if isinstance(error, _HeadMovedError):
         return AppendRefusal.HEAD_MOVED
-    if error.fault is not OpenFault.UNREADABLE:
+    if error.fault not in {OpenFault.UNREADABLE, OpenFault.UNREACHABLE}:
         raise StoreLostError(str(error)) from error
     return AppendRefusal.UNAVAILABLE

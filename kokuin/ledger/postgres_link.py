@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PGconn, Ping
 from psycopg.types.numeric import Int8BinaryDumper
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError
@@ -41,6 +42,7 @@ _SETTINGS = f"""
     SET lock_timeout = '10s';
 """.encode()
 
+_LATER = frozenset({Ping.REJECT, Ping.NO_RESPONSE})
 _DISK_FULL = errors.DiskFull.sqlstate
 _DAMAGED = frozenset({errors.DataCorrupted.sqlstate, errors.IndexCorrupted.sqlstate})
 _DURABLE = frozenset({"on", "remote_apply"})
@@ -64,14 +66,10 @@ class Link:
             dsn: libpq's key words or a URL; what it sets itself is left as it is.
 
         Raises:
-            OpenRefusedError: with `UNREADABLE` or `SCHEMA`.
+            OpenRefusedError: with `UNREACHABLE`, `UNREADABLE` or `SCHEMA`.
         """
         self.warnings: list[str] = []
-        try:
-            conninfo = make_conninfo(dsn, **_unset(dsn))
-            self.connection = psycopg.connect(conninfo, autocommit=True)
-        except psycopg.Error as error:
-            raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
+        self.connection = _connect(dsn)
         self.connection.add_notice_handler(self._hear)
         # One type for all numbers: otherwise the same statement is prepared anew for small and large ones.
         self.connection.adapters.register_dumper(int, Int8BinaryDumper)
@@ -156,6 +154,24 @@ def _unset(dsn: str) -> dict[str, str | int | None]:
     """Return the defaults of what a DSN does not say."""
     said = conninfo_to_dict(dsn)
     return {name: value for name, value in _DEFAULTS.items() if name not in said}
+
+
+def _connect(dsn: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect, and tell a server that is not there yet from one that will never have us.
+
+    Asked of the server itself, since what it says while it starts has no code, and its language is its own.
+    """
+    try:
+        conninfo = make_conninfo(dsn, **_unset(dsn))
+        try:
+            return psycopg.connect(conninfo, autocommit=True)
+        except psycopg.Error as error:
+            if PGconn.ping(conninfo.encode()) in _LATER:
+                raise OpenRefusedError(OpenFault.UNREACHABLE, str(error)) from error
+        # It may have finished its start between the two questions.
+        return psycopg.connect(conninfo, autocommit=True)
+    except psycopg.Error as error:
+        raise OpenRefusedError(OpenFault.UNREADABLE, str(error)) from error
 
 
 def require_durable(fsync: str, full_pages: str, synchronous: str, read_only: str) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import uvloop
 
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.service.config import Config
-from kokuin.service.control import EXIT_CANNOT_START, SNAPSHOT
+from kokuin.service.control import EXIT_CANNOT_START, EXIT_UNREACHABLE, SNAPSHOT
 from kokuin.service.datafolder import LOCK_PATIENCE_SECONDS, DataFolder, FolderLock
 from kokuin.service.errors import START_ERRORS
 from kokuin.service.logs import configure_logs
@@ -48,5 +49,6 @@ def main(arguments: list[str]) -> int:
                 uvloop.run(_work(folder, config, control))
     except START_ERRORS as error:
         print(f"tsa serve: {error}", file=sys.stderr)  # noqa: T201  # a person reads why the start failed
-        return EXIT_CANNOT_START
+        later = isinstance(error, OpenRefusedError) and error.fault is OpenFault.UNREACHABLE
+        return EXIT_UNREACHABLE if later else EXIT_CANNOT_START
     return 0

@@ -20,6 +20,8 @@ SNAPSHOT = "KOKUIN_CONFIGURATION"
 """Variable in which the parent hands the configuration in force to its children, as JSON."""
 EXIT_CANNOT_START = 78
 """The configuration, the folder or a key is unfit: starting again would not help."""
+EXIT_UNREACHABLE = 75
+"""The ledger's server does not answer: starting again may help."""
 
 _MAX_ORDER = 4096
 

@@ -8,7 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from kokuin.ledger.committer import Committer
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.service.activation import (
     ACT_START,
     activate,
@@ -31,10 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.ledger.log_keys import LogSigner
+    from kokuin.ledger.port import LedgerStore
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
     from kokuin.service.witness_client import Witnesses
+
+
+REACH_SECONDS = 30.0
+"""For how long a start waits for the server of the ledger, which after a crash is busy with its own log."""
+
+_REACH_PAUSE = 0.25
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,21 @@ class Opened:
     witnesses: Witnesses | None
 
 
+async def _reached(folder: DataFolder, config: Config, seconds: float) -> LedgerStore:
+    """Open the store, once its server answers."""
+    deadline, told = time.monotonic() + seconds, False
+    while True:
+        try:
+            return open_store(folder, config)
+        except OpenRefusedError as error:
+            if error.fault is not OpenFault.UNREACHABLE or time.monotonic() >= deadline:
+                raise
+            if not told:
+                _log.warning("ledger.unreachable", reason=str(error), patience_s=seconds)
+        told = True
+        await asyncio.sleep(_REACH_PAUSE)
+
+
 async def open_ledger(
     folder: DataFolder, config: Config, on_fatal: Callable[[str], None], *, serving: bool
 ) -> Opened:
@@ -77,7 +103,8 @@ async def open_ledger(
         ActivationError: what was in force cannot be read, or the ledger refused the configuration.
         UnitError, ProfileError: a unit, or the log's keys, are unfit; nothing was activated.
     """
-    store, snapshots = open_store(folder, config), SnapshotFolder(folder.active)
+    store = await _reached(folder, config, REACH_SECONDS if serving else 0.0)
+    snapshots = SnapshotFolder(folder.active)
     with open_reader(folder, config) as reader:
         require_not_behind(folder, config, reader)
         named = [str(leaf["cfg"]) for leaf in activations(reader)]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from kokuin.service.control import EXIT_CANNOT_START, SNAPSHOT
+from kokuin.service.control import EXIT_CANNOT_START, EXIT_UNREACHABLE, SNAPSHOT
 from kokuin.service.errors import StartError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Parent:
     environment: dict[str, str]
     _children: dict[str, Child] = field(default_factory=dict)
     _restarts: deque[float] = field(default_factory=deque)
+    _served: bool = False
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _signals: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
 
@@ -144,6 +145,7 @@ class Parent:
         child.ready = True
         if all(item.ready for item in self._children.values()):
             host, port = self.sock.getsockname()[:2]
+            self._served = True
             _log.info("serving", host=host, port=port, workers=self.workers)
 
     def _replace(self, dead: Child) -> bool:
@@ -159,7 +161,8 @@ class Parent:
         self._restarts.append(now)
         while now - self._restarts[0] > RESTART_WINDOW_SECONDS:
             self._restarts.popleft()
-        if code == EXIT_CANNOT_START:
+        # Who has served once stays, and refuses, until the ledger's server is back.
+        if code == EXIT_CANNOT_START or (code == EXIT_UNREACHABLE and not self._served):
             raise StartError(f"{dead.name} cannot start; its reason stands above")
         if len(self._restarts) > RESTARTS:
             return False

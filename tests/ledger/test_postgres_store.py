@@ -216,7 +216,7 @@ def test_a_server_that_is_gone_is_a_refusal_until_it_is_back_with_everything(own
     assert refused.value.reason is UNAVAILABLE
     with pytest.raises(OpenRefusedError) as unreadable:
         reader.size()
-    assert unreadable.value.fault is refusal_to_open(own) is OpenFault.UNREADABLE
+    assert unreadable.value.fault is refusal_to_open(own) is OpenFault.UNREACHABLE
     own.server.start()
     assert store.commit([one(issued(2))], NOW) == [(Receipt(1, NOW),)]
     assert len(check_ledger(reader)) == 2
@@ -420,7 +420,7 @@ def test_what_is_no_ledger_is_not_opened(shared: PostgresKit) -> None:
         shared.server.dsn(empty, role): OpenFault.SCHEMA,
         shared.server.dsn("no_such_database", role): OpenFault.UNREADABLE,
         shared.server.dsn(shared.name, "no_such_role"): OpenFault.UNREADABLE,
-        absent: OpenFault.UNREADABLE,
+        absent: OpenFault.UNREACHABLE,
         "no = dsn": OpenFault.UNREADABLE,
     }
     for dsn, fault in faults.items():

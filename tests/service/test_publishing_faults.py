@@ -9,7 +9,9 @@ shown.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import multiprocessing
 import os
 import sqlite3
 import time
@@ -30,12 +32,16 @@ from tests.service.survival_log import LogBooks, Seen, Shown, check_log, read_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from kokuin.service.datafolder import DataFolder
     from tests.service.running import Prepared
 
 BROKEN, WHOLE = 9, 0
 """How a life ended: a step was broken, or there was none left to break."""
+NURSERY = multiprocessing.get_context("forkserver")
+"""Children of a process without threads: a lock that another test's thread holds is never let go in a copy."""
+NURSERY.set_forkserver_preload([__name__])
 MODES = ("fails", "fails after its effect", "killed before", "killed after")
 
 
@@ -98,23 +104,22 @@ def live(folder: DataFolder, first: int, tell: Callable[[str], None], fault: Fau
 
 def live_in_a_child(folder: DataFolder, first: int, fault: Fault) -> tuple[int, list[str]]:
     """Return how a life ended, and the serial numbers of the records that were told to be durable."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            live(folder, first, lambda serial: void(os.write(writing, f"{serial}\n".encode())), fault)
-            code = BROKEN if fault.reached else WHOLE
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        serials = told.read().split()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), serials
+    listening, speaking = NURSERY.Pipe(duplex=False)
+    child = NURSERY.Process(target=_live_and_end, args=(folder, first, fault, speaking))
+    child.start()
+    speaking.close()
+    serials: list[str] = []
+    with listening, contextlib.suppress(EOFError):
+        while True:
+            serials.append(listening.recv())
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode, serials
 
 
-def void(_: object) -> None:
-    """Make a callback of what returns something."""
+def _live_and_end(folder: DataFolder, first: int, fault: Fault, speaking: Connection) -> None:
+    live(folder, first, speaking.send, fault)
+    os._exit(BROKEN if fault.reached else WHOLE)
 
 
 def check(folder: DataFolder, shown: Shown, told: list[str]) -> None:
