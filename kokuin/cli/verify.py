@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
     from kokuin.cli.policy import read_policy
-    from kokuin.trust.judge import Context
+    from kokuin.trust.context import Context
     from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
 
     at, content = _moment(arguments.at), _content(arguments)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with arguments.token.open("rb") as file:
             data = file.read(MAX_OCTETS + 1)
-        report = verify_bytes(data, trust=trust, at=at, content=content, policy=policy)
+        report = verify_bytes(data, Context(trust=trust, at=at, content=content, policy=policy))
         proof = _proof(arguments)
         if proof is not None or arguments.require_ledger is not None:
             # Loaded for those who ask: a token alone is judged without the ledger's code.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from kokuin.trust.judge import Context
+    from kokuin.trust.context import Context
 
 LOG_KEYS = "log.vkey"
 """In a folder of `--trust`: the keys of the ledgers that the auditor trusts."""

@@ -10,7 +10,8 @@ from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.store_findings import OF_THE_TREE
 from kokuin.trust.anchors import TrustStore
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Status
 from kokuin.trust.rules import (
     ALGORITHM_PROTECTION,

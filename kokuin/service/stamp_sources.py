@@ -21,7 +21,8 @@ from kokuin.service.principal import Principal
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
 from kokuin.trust.anchors import TrustError, load_trust
-from kokuin.trust.judge import Context, find_signer, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import find_signer, judge_token
 from kokuin.trust.report import Indication
 from kokuin.trust.token import TokenFacts, read_token
 from kokuin.wire.ber import definite

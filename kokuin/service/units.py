@@ -18,7 +18,8 @@ from kokuin.service.unit_certificates import (
 )
 from kokuin.service.unit_errors import KeyOutOfReachError, UnitError
 from kokuin.trust.anchors import TrustError, load_trust
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Indication
 from pqc.keyfiles import KeyFileError
 from pqc.policies import PolicyError, load_policy

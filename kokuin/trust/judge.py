@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kokuin.trust import token_checks
@@ -11,7 +10,7 @@ from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
 from kokuin.trust.name import display
 from kokuin.trust.path import PathVerdict, find_path
-from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude, iso_time
+from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude
 from kokuin.trust.rules import (
     PATH,
     PATH_ALGORITHMS,
@@ -22,43 +21,21 @@ from kokuin.trust.rules import (
 )
 from kokuin.trust.signer import SignerVerdict, identify_signer
 from kokuin.trust.token import TokenFacts, read_token
+from kokuin.trust.token_subject import describe
 from kokuin.trust.unit_rules import judge_unit
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.errors import WireError
-from pqc.policies import BASELINE, load_policy
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from kokuin.trust.anchors import TrustStore
+    from kokuin.trust.context import Context
     from kokuin.wire.cms import SignerInfo
-    from pqc.policies import Policy
 
 KIND = "timestamp-token"
 MAX_CERTIFICATES = 64
 """Certificates of a token that are looked at; real ones carry up to five."""
-
-
-def _baseline() -> Policy:
-    return load_policy(BASELINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a token is judged by.
-
-    Attributes:
-        at: validation time, microseconds since 1970 UTC; a token proves its own existence only then.
-        trust: anchors and helpers.
-        content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
-        policy: which algorithms are fit, and until when.
-    """
-
-    at: int
-    trust: TrustStore
-    content: Callable[[str], bytes] | None = None
-    policy: Policy = field(default_factory=_baseline)
 
 
 def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ()) -> Report:
@@ -75,7 +52,7 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     certificates, ignored = _read_certificates(facts.signed_data.certificates)
     checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
-    return make_report(_subject(facts), context, checks, limits)
+    return make_report(describe(facts), context, checks, limits)
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
@@ -110,7 +87,7 @@ def make_report(
 
 
 def _constraints(facts: TokenFacts, context: Context) -> Constraints:
-    return Constraints(context.policy, context.at, facts.tst_info.gen_time.microseconds)
+    return Constraints(context.policy, context.existence, facts.tst_info.gen_time.microseconds)
 
 
 def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool]:
@@ -148,13 +125,13 @@ def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: C
     if verdict.certificate is None:
         return (verdict.check,)
     signer = verdict.certificate
-    path = find_path(signer, trust, certificates, context.at)
+    path = find_path(signer, trust, certificates, context.existence)
     return (
         verdict.check,
         *_judge_signature(facts, signer, constraints),
         _judge_path(path, context),
         *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),
-        *judge_unit(signer, facts.tst_info, context.at),
+        *judge_unit(signer, facts.tst_info, context.existence),
         REVOCATION.not_done(Reason.NOT_IMPLEMENTED),
     )
 
@@ -225,17 +202,3 @@ def _judge_path_algorithms(path: tuple[Certificate, ...], constraints: Constrain
             if check.status is status:
                 return check
     return PATH_ALGORITHMS.ok()
-
-
-def _subject(facts: TokenFacts) -> dict[str, ReportValue]:
-    info = facts.tst_info
-    digest = DIGEST_BY_OID.get(info.imprint.digest_oid)
-    return {
-        "policy": info.policy,
-        "serial": f"{info.serial:x}",
-        "gen_time": iso_time(info.gen_time.microseconds),
-        "accuracy_us": None if info.accuracy is None else info.accuracy.microseconds,
-        "imprint_algorithm": info.imprint.digest_oid if digest is None else digest.name,
-        "imprint": info.imprint.value.hex(),
-        "nonce": None if info.nonce is None else f"{info.nonce:x}",
-    }

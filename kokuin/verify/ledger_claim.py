@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.log_keys import LogVerifier
     from kokuin.ledger.witness_policy import WitnessPolicy
-    from kokuin.trust.judge import Context
+    from kokuin.trust.context import Context
     from kokuin.trust.records import LeafValue
     from kokuin.trust.rules import Rule
     from kokuin.verify.ledger_search import Sought

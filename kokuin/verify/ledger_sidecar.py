@@ -15,7 +15,7 @@ from kokuin.verify.ledger_vouching import Vouched, Vouching
 
 if TYPE_CHECKING:
     from kokuin.ledger.tlog_proof import TlogProof
-    from kokuin.trust.judge import Context
+    from kokuin.trust.context import Context
 
 SUFFIX = ".tlog-proof"
 """What the name of a token's file is followed by in that of its proof."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.log_keys import LogVerifier
     from kokuin.ledger.witness_policy import Cosigner, WitnessPolicy
-    from kokuin.trust.judge import Context
+    from kokuin.trust.context import Context
     from kokuin.trust.token import TokenFacts
 
 MAX_STAMPS = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.trust.judge import Context, judge_token, make_report
+from kokuin.trust.judge import judge_token, make_report
 from kokuin.trust.report import Check, Report, SubIndication
 from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
 from kokuin.trust.token import unreadable
@@ -16,13 +16,9 @@ from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks
 from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_timestamp_response
-from pqc.policies import BASELINE, load_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kokuin.trust.anchors import TrustStore
-    from pqc.policies import Policy
+    from kokuin.trust.context import Context
 
 MAX_OCTETS = TOKEN_LIMITS.size
 """More than this is not read."""
@@ -38,30 +34,19 @@ class TakenToken:
     before: tuple[Check, ...] = ()
 
 
-def verify_bytes(
-    data: bytes,
-    *,
-    trust: TrustStore,
-    at: int,
-    content: Callable[[str], bytes] | None = None,
-    policy: Policy | None = None,
-) -> Report:
+def verify_bytes(data: bytes, context: Context) -> Report:
     """Recognise and judge a time-stamp token or response, in BER or PEM.
 
     Args:
         data: whatever was found; more than `MAX_OCTETS` is a format failure.
-        trust: anchors and helpers.
-        at: validation time, microseconds since 1970 UTC.
-        content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
-        policy: which algorithms are fit, and until when; None: `baseline`.
+        context: by what it is judged.
 
     Returns:
         A report for any bytes.
 
     Raises:
-        OSError: from `content`.
+        OSError: from `context.content`.
     """
-    context = Context(at, trust, content, policy or load_policy(BASELINE))
     taken = take_token(data)
     if isinstance(taken, Check):
         return make_report({}, context, (taken,))

@@ -17,7 +17,8 @@ from kokuin.service.datafolder import DataFolder
 from kokuin.service.operating import operate
 from kokuin.service.snapshot import Snapshot, read_snapshot
 from kokuin.trust.anchors import TrustStore, load_trust, read_certificates
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Indication
 from kokuin.trust.token import TokenFacts, read_token
 from kokuin.wire.tsp import read_timestamp_response

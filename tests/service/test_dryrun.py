@@ -22,7 +22,8 @@ from kokuin.service.migration.dryrun_status import State, Verdict, renewal
 from kokuin.service.migration.dryrun_survey import Cohort, Kind
 from kokuin.service.migration.report import read_report
 from kokuin.trust.anchors import load_trust, read_certificates
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.trust.report import iso_time
 from pqc.policies import load_policy
 from tests.service.dryruns import HASHES, TOKENS, issue_tokens, tree

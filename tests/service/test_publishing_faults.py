@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 BROKEN, WHOLE = 9, 0
 """How a life ended: a step was broken, or there was none left to break."""
 NURSERY = multiprocessing.get_context("forkserver")
-"""Children of a process without threads: a lock that another test's thread holds is never let go in a copy."""
+"""Children of a process without threads: a lock that another's thread holds is never let go in a copy."""
 NURSERY.set_forkserver_preload([__name__])
 MODES = ("fails", "fails after its effect", "killed before", "killed after")
 

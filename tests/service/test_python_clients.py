@@ -23,6 +23,7 @@ from rfc3161_client import (
 )
 
 from kokuin.trust.anchors import load_trust
+from kokuin.trust.context import Context
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import verify_bytes
 from tests.service.asking import DATA, POLICY, query
@@ -71,9 +72,11 @@ def test_our_verifier_accepts_the_token(service: Service) -> None:
     now = time.time_ns() // 1_000
     response = service.post(query()).content
     trust = load_trust(service.folder.anchors)
-    report = verify_bytes(response, trust=trust, at=now + 60_000_000, content=of_octets(DATA))
+    report = verify_bytes(response, Context(trust=trust, at=now + 60_000_000, content=of_octets(DATA)))
     assert report.indication == "PASSED", report.to_json()
-    other = verify_bytes(response, trust=trust, at=now + 60_000_000, content=of_octets(b"other data"))
+    other = verify_bytes(
+        response, Context(trust=trust, at=now + 60_000_000, content=of_octets(b"other data"))
+    )
     assert (other.indication, other.sub_indication) == ("FAILED", "HASH_FAILURE")
 
 

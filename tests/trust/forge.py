@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.certificate import Certificate, read_certificate
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from kokuin.wire.ber import definite

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 
 from kokuin.trust.anchors import TrustStore
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from kokuin.wire.ber import definite

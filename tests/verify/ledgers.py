@@ -18,7 +18,7 @@ from kokuin.ledger.tlog_proof import TlogProof
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.certificate import read_certificate
-from kokuin.trust.judge import Context
+from kokuin.trust.context import Context
 from kokuin.trust.name import distinguished_name
 from kokuin.trust.records import TST_ISSUED, Record
 from kokuin.verify.ledger_claim import BundleFacts, BundleRefusedError

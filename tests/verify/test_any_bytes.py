@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kokuin.cli.messages import LANGUAGES
 from kokuin.cli.verify import sentences
 from kokuin.trust.anchors import TrustStore
+from kokuin.trust.context import Context
 from kokuin.trust.report import Indication, Report
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
@@ -24,7 +25,7 @@ SEED = 20_261_121
 
 
 def judge(data: bytes) -> Report:
-    return verify_bytes(data, trust=pki().trust, at=NOW_US, content=of_octets(DATA))
+    return verify_bytes(data, Context(trust=pki().trust, at=NOW_US, content=of_octets(DATA)))
 
 
 def response(token: bytes, status: int = 0) -> bytes:
@@ -80,7 +81,7 @@ def test_changed_foreign_tokens_get_a_verdict() -> None:
     files = [file for kind in ("tokens", "malformed") for file in sorted((folder / kind).rglob("*.*"))]
     for _ in range(ROUNDS):
         octets = mutate(dice.choice(files).read_bytes(), dice)
-        check(verify_bytes(octets, trust=TrustStore(), at=NOW_US, content=of_octets(DATA)))
+        check(verify_bytes(octets, Context(trust=TrustStore(), at=NOW_US, content=of_octets(DATA))))
 
 
 @given(st.binary(max_size=300))

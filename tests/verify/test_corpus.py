@@ -10,6 +10,7 @@ import pytest
 
 from kokuin.trust.anchors import TrustStore, load_trust
 from kokuin.trust.certificate import Certificate, read_certificate
+from kokuin.trust.context import Context
 from kokuin.verify.content import of_digest
 from kokuin.verify.verifying import verify_bytes
 from kokuin.wire.cms import read_signed_data
@@ -26,7 +27,7 @@ NOW = time.time_ns() // 1_000
 def judge(name: str, trust: TrustStore | str | None = None, at: int = NOW) -> Report:
     if isinstance(trust, str):
         trust = load_trust(corpus() / trust)
-    return verify_bytes((corpus() / name).read_bytes(), trust=trust or TrustStore(), at=at)
+    return verify_bytes((corpus() / name).read_bytes(), Context(trust=trust or TrustStore(), at=at))
 
 
 def at_gen_time(name: str, trust: TrustStore | str) -> Report:
@@ -128,8 +129,8 @@ def test_a_response_belongs_to_its_request() -> None:
     ):
         imprint = read_timestamp_request((corpus() / request).read_bytes()).imprint
         octets = (corpus() / response).read_bytes()
-        right = verify_bytes(octets, trust=TrustStore(), at=NOW, content=of_digest(imprint))
-        wrong = verify_bytes(octets, trust=TrustStore(), at=NOW, content=of_digest(imprint[::-1]))
+        right = verify_bytes(octets, Context(trust=TrustStore(), at=NOW, content=of_digest(imprint)))
+        wrong = verify_bytes(octets, Context(trust=TrustStore(), at=NOW, content=of_digest(imprint[::-1])))
         assert right.indication == "INDETERMINATE"
         assert (wrong.indication, wrong.sub_indication) == ("FAILED", "HASH_FAILURE")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.trust.anchors import load_trust
+from kokuin.trust.context import Context
 from kokuin.verify.content import of_file, of_octets
 from kokuin.verify.verifying import verify_bytes
 from tests.peers import need
@@ -100,10 +101,10 @@ def now() -> int:
 def test_tokens_of_openssl_pass(authority: Authority, data: Path, query: tuple[str, ...]) -> None:
     response = authority.stamp(data, *query)
     trust = load_trust(authority.folder / "ca.pem")
-    report = verify_bytes(response, trust=trust, at=now(), content=of_file(data))
+    report = verify_bytes(response, Context(trust=trust, at=now(), content=of_file(data)))
     assert report.indication == "PASSED"
     assert report.subject["accuracy_us"] == 1_020_003
-    wrong = verify_bytes(response, trust=trust, at=now(), content=of_octets(b"other"))
+    wrong = verify_bytes(response, Context(trust=trust, at=now(), content=of_octets(b"other")))
     assert wrong.sub_indication == "HASH_FAILURE"
 
 
@@ -114,7 +115,9 @@ def test_a_bare_token_and_pem_armour_are_recognised(authority: Authority, data: 
     trust = load_trust(authority.folder / "ca.pem")
     for name in ("token.der", "token.pem"):
         octets = (authority.folder / name).read_bytes()
-        assert verify_bytes(octets, trust=trust, at=now(), content=of_file(data)).indication == "PASSED"
+        assert (
+            verify_bytes(octets, Context(trust=trust, at=now(), content=of_file(data))).indication == "PASSED"
+        )
 
 
 def test_a_token_without_certificates_passes_when_the_store_has_them(
@@ -122,26 +125,33 @@ def test_a_token_without_certificates_passes_when_the_store_has_them(
 ) -> None:
     response = authority.stamp(data)
     alone = load_trust(authority.folder / "ca.pem")
-    assert verify_bytes(response, trust=alone, at=now()).sub_indication == "NO_SIGNING_CERTIFICATE_FOUND"
-    assert verify_bytes(response, trust=load_trust(authority.folder), at=now()).indication == "PASSED"
+    assert (
+        verify_bytes(response, Context(trust=alone, at=now())).sub_indication
+        == "NO_SIGNING_CERTIFICATE_FOUND"
+    )
+    assert (
+        verify_bytes(response, Context(trust=load_trust(authority.folder), at=now())).indication == "PASSED"
+    )
 
 
 def test_version_one_of_the_signing_certificate_passes_as_weak(authority: Authority, data: Path) -> None:
     response = authority.stamp(data, "-cert", ess="sha1")
-    report = verify_bytes(response, trust=load_trust(authority.folder), at=now())
+    report = verify_bytes(response, Context(trust=load_trust(authority.folder), at=now()))
     assert report.indication == "PASSED"
     assert [check.status for check in report.checks if check.id == "signer"] == ["weak"]
 
 
 def test_a_sha1_imprint_is_indeterminate(authority: Authority, data: Path) -> None:
     response = authority.stamp(data, "-cert", "-sha1")
-    report = verify_bytes(response, trust=load_trust(authority.folder), at=now(), content=of_file(data))
+    report = verify_bytes(
+        response, Context(trust=load_trust(authority.folder), at=now(), content=of_file(data))
+    )
     assert (report.indication, report.sub_indication) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
 
 
 def test_a_refusal_of_openssl_fails_with_its_status(authority: Authority, data: Path) -> None:
     response = authority.stamp(data, "-cert", "-md5")
-    report = verify_bytes(response, trust=load_trust(authority.folder), at=now())
+    report = verify_bytes(response, Context(trust=load_trust(authority.folder), at=now()))
     assert report.indication == "FAILED"
     assert report.checks[0].params == {"status_code": 2, "fail_info": ["0"]}
 
@@ -150,6 +160,6 @@ def test_a_digest_of_another_length_cannot_be_compared(authority: Authority, dat
     response = authority.stamp(data, "-cert", "-sha512")
     digest = hashlib.sha256(data.read_bytes()).digest()
     report = verify_bytes(
-        response, trust=load_trust(authority.folder), at=now(), content=lambda _algorithm: digest
+        response, Context(trust=load_trust(authority.folder), at=now(), content=lambda _algorithm: digest)
     )
     assert (report.indication, report.sub_indication) == ("INDETERMINATE", "SIGNED_DATA_NOT_FOUND")

@@ -13,6 +13,7 @@ import pytest
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.certificate import read_certificate
+from kokuin.trust.context import Context
 from kokuin.trust.name import distinguished_name
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import verify_bytes
@@ -72,11 +73,11 @@ def token_of(chosen: Suite, key: PrivateKey, *, certificates: bool) -> tuple[byt
 @pytest.mark.parametrize("certificates", [True, False])
 def test_own_tokens_pass(suite_id: str, *, certificates: bool) -> None:
     token, trust = token_of(suite(suite_id), key_of(suite_id), certificates=certificates)
-    report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    report = verify_bytes(token, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA)))
     assert report.indication == "PASSED"
     assert [check.id for check in report.checks if check.status not in {"ok", "not-done"}] == []
     assert report.subject["gen_time"] == "2026-06-01T00:00:00.123000Z"
-    wrong = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(b"other"))
+    wrong = verify_bytes(token, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(b"other")))
     assert wrong.sub_indication == "HASH_FAILURE"
 
 
@@ -96,7 +97,7 @@ def test_a_message_digest_that_weakens_or_contradicts_the_signature_is_refused(
 ) -> None:
     lax = dataclasses.replace(suite(suite_id), digest=digest)
     token, trust = token_of(lax, key_of(suite_id), certificates=True)
-    report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    report = verify_bytes(token, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA)))
     assert (report.indication, report.sub_indication) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
     assert {check.id for check in report.checks if check.status == "failed"} == {"digest-algorithm"}
 
@@ -104,11 +105,11 @@ def test_a_message_digest_that_weakens_or_contradicts_the_signature_is_refused(
 def test_a_toy_suite_issues_and_is_verified_like_any_other() -> None:
     with registered() as toy:
         token, trust = token_of(toy, generate_key(toy), certificates=True)
-        report = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+        report = verify_bytes(token, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA)))
         changed = token[:-1] + bytes((token[-1] ^ 1,))
-        forged = verify_bytes(changed, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+        forged = verify_bytes(changed, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA)))
     assert report.indication == "PASSED"
     assert [check.id for check in report.checks if check.status not in {"ok", "not-done"}] == []
     assert forged.sub_indication == "SIG_CRYPTO_FAILURE"
-    gone = verify_bytes(token, trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA))
+    gone = verify_bytes(token, Context(trust=trust, at=NOW_US + 1_000_000, content=of_octets(DATA)))
     assert gone.indication == "INDETERMINATE"

@@ -14,8 +14,9 @@ import kokuin
 from kokuin.cli.messages import LANGUAGES
 from kokuin.cli.verify import sentences
 from kokuin.trust.anchors import TrustStore
+from kokuin.trust.context import Context
 from kokuin.trust.fitness import Constraints, judge_key
-from kokuin.trust.judge import Context, make_report
+from kokuin.trust.judge import make_report
 from kokuin.trust.rules import SIGNATURE_ALGORITHM
 from kokuin.wire import oids
 from pqc.scheme import KeyFacts

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from kokuin.service.migration.report_tokens import Artefacts, Count, Renewal, RenewalStep, StatusChange
 from kokuin.trust.certificate import read_certificate
+from kokuin.trust.context import Context
 from kokuin.trust.fitness import Constraints
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.judge import judge_token
 from kokuin.trust.path import find_path
 from kokuin.trust.report import Status, SubIndication, iso_time
 from kokuin.trust.rules import DIGEST_ALGORITHM, IMPRINT_ALGORITHM, Reason

@@ -28,8 +28,9 @@ from kokuin.service.migration.trial_sums import Sums
 from kokuin.service.principal import Principal
 from kokuin.service.provisioning import provide_units
 from kokuin.trust.anchors import load_trust, read_certificates
+from kokuin.trust.context import Context
 from kokuin.trust.journal import Refused
-from kokuin.trust.judge import Context, judge_token
+from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Indication
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from pqc.policies import BASELINE

@@ -1,0 +1,80 @@
+"""By what an object is judged: the moment, whom the verifier trusts, and what was brought along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pqc.policies import BASELINE, load_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.trust.anchors import TrustStore
+    from kokuin.wire.tsp import TimeStampReq
+    from pqc.policies import Policy
+
+
+def _baseline() -> Policy:
+    return load_policy(BASELINE)
+
+
+class RevocationMode(StrEnum):
+    """What becomes of a certificate of which nobody says whether it was taken back."""
+
+    IF_AVAILABLE = "if-available"
+    """It passes, and is listed among what was not looked at."""
+    REQUIRED = "required"
+    """It is INDETERMINATE."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationData:
+    """What is at hand of revocations; each element is as it was found, and trusted for nothing.
+
+    Attributes:
+        lists: CertificateList (DER).
+        answers: OCSPResponse, or the BasicOCSPResponse in it (DER).
+    """
+
+    lists: tuple[bytes, ...] = ()
+    answers: tuple[bytes, ...] = ()
+
+    def with_more(self, other: RevocationData) -> RevocationData:
+        """Return both, each element once."""
+        return RevocationData(
+            tuple(dict.fromkeys((*self.lists, *other.lists))),
+            tuple(dict.fromkeys((*self.answers, *other.answers))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a token is judged by.
+
+    Attributes:
+        at: validation time, microseconds since 1970 UTC; a token proves its own existence only then.
+        trust: anchors and helpers.
+        content: digest of the stamped data by the name of the algorithm; None when it is not at hand.
+        policy: which algorithms are fit, and until when.
+        proven: an earlier time at which something else proves that the token existed, microseconds since
+            1970 UTC; None: nothing does.
+        revocation: lists and answers beside those that the token carries.
+        revocation_mode: what becomes of a certificate of which they say nothing.
+        request: the TimeStampReq that the token must answer; None when it is not at hand.
+    """
+
+    at: int
+    trust: TrustStore
+    content: Callable[[str], bytes] | None = None
+    policy: Policy = field(default_factory=_baseline)
+    proven: int | None = None
+    revocation: RevocationData = RevocationData()
+    revocation_mode: RevocationMode = RevocationMode.IF_AVAILABLE
+    request: TimeStampReq | None = None
+
+    @property
+    def existence(self) -> int:
+        """The earliest time at which the token is known to have existed (EN 319 102-1 §5.6.2)."""
+        return self.at if self.proven is None else min(self.proven, self.at)
