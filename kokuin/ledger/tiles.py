@@ -7,6 +7,7 @@ store's rows, files, another's log) roots and proofs are made here. No I/O.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ MAX_LEVEL = 63
 """Highest level that a path may name."""
 
 _HEIGHT = 8
+_REMEMBERED_FROM = 4
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([0-9]{1,3}))?")
 
 
@@ -174,8 +176,19 @@ def subtree(source: HashSource, start: int, height: int) -> bytes:
         raise ValueError("no subtree of this height begins here")
     level, rest = divmod(height, _HEIGHT)
     first = start >> level * _HEIGHT
-    count = 1 << rest
-    return grow(0, (), _read(source, level, first, first + count)).peaks[0]
+    hashes = _read(source, level, first, first + (1 << rest))
+    # What lies above level 0 is in the proofs of very many leaves; of few hashes, the join costs as much.
+    return _peak(hashes) if rest < _REMEMBERED_FROM else _remembered_peak(b"".join(hashes))
+
+
+def _peak(hashes: list[bytes]) -> bytes:
+    return grow(0, (), hashes).peaks[0]
+
+
+@functools.lru_cache(maxsize=1024)
+def _remembered_peak(octets: bytes) -> bytes:
+    """Return the same for hashes beside each other, at most 4 KiB: what is remembered stays below 4 MiB."""
+    return _peak([octets[at : at + HASH_OCTETS] for at in range(0, len(octets), HASH_OCTETS)])
 
 
 def _read(source: HashSource, level: int, start: int, stop: int) -> list[bytes]:
