@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.trust.report import Check, Report
+    from kokuin.wire.tsp import TimeStampReq
 
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
 _SHOWN = frozenset(
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--data", type=Path, metavar="FILE", help=text(lang, "verify.data_help"))
     data.add_argument("--digest", metavar="HEX", help=text(lang, "verify.digest_help"))
+    parser.add_argument("--request", type=Path, metavar="FILE", help=text(lang, "verify.request_help"))
     parser.add_argument("--trust", type=Path, metavar="DIR|FILE", help=text(lang, "verify.trust_help"))
     parser.add_argument("--at", metavar="TIME", help=text(lang, "verify.at_help"))
     parser.add_argument(
@@ -58,10 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     at, content = _moment(arguments.at), _content(arguments)
     trust, policy = _trust(arguments.trust), read_policy(arguments.policy)
+    request = _request(arguments.request)
     try:
         with arguments.token.open("rb") as file:
             data = file.read(MAX_OCTETS + 1)
-        report = verify_bytes(data, Context(trust=trust, at=at, content=content, policy=policy))
+        context = Context(trust=trust, at=at, content=content, policy=policy, request=request)
+        report = verify_bytes(data, context)
         proof = _proof(arguments)
         if proof is not None or arguments.require_ledger is not None:
             # Loaded for those who ask: a token alone is judged without the ledger's code.
@@ -113,6 +117,22 @@ def _content(arguments: argparse.Namespace) -> Callable[[str], bytes] | None:
         return of_digest(bytes.fromhex(arguments.digest))
     except ValueError:
         raise CommandError("verify.bad_digest", digest=arguments.digest) from None
+
+
+def _request(path: Path | None) -> TimeStampReq | None:
+    from kokuin.wire.errors import WireError
+    from kokuin.wire.prescan import REQUEST_LIMITS
+    from kokuin.wire.tsp import read_timestamp_request
+
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return read_timestamp_request(file.read(REQUEST_LIMITS.size + 1))
+    except OSError as error:
+        raise CommandError("verify.cannot_read", path=path, reason=error.strerror or error) from None
+    except WireError as error:
+        raise CommandError("verify.bad_request", path=path, code=error.code.value) from None
 
 
 def _check_readable(path: Path) -> None:

@@ -11,6 +11,7 @@ from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
 from kokuin.trust.name import display
 from kokuin.trust.path import PathVerdict, find_path
 from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude
+from kokuin.trust.request_checks import judge_request
 from kokuin.trust.rules import (
     PATH,
     PATH_ALGORITHMS,
@@ -114,6 +115,7 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
         token_checks.judge_digest_algorithm(facts.signer_info, constraints),
         token_checks.judge_imprint_algorithm(facts, constraints),
         token_checks.judge_imprint(facts, context.content),
+        *(() if context.request is None else judge_request(facts, context.request)),
         token_checks.judge_time(facts, context.at),
     )
 

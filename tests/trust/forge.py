@@ -22,6 +22,7 @@ from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from kokuin.wire.ber import definite
 from kokuin.wire.prescan import TOKEN_LIMITS
+from kokuin.wire.tsp import read_timestamp_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,6 +162,8 @@ class Order:
     gen_us: int = NOW_US
     gen_time: bytes | None = None
     accuracy: bytes = encode.sequence(encode.integer(1))
+    policy: str = POLICY
+    nonce: int | None = None
     tst_extensions: bytes = b""
     tst_info: bytes | None = None
     digest: str = "sha256"
@@ -216,13 +219,14 @@ class Order:
     def _tst_info(self) -> bytes:
         return encode.sequence(
             encode.integer(self.version),
-            encode.oid(POLICY),
+            encode.oid(self.policy),
             encode.sequence(encode.sequence(encode.oid(self.imprint_oid)), encode.octet_string(self.imprint)),
             encode.integer(self.serial),
             encode.generalized_time(self.gen_us)
             if self.gen_time is None
             else encode.tlv(0x18, self.gen_time),
             self.accuracy,
+            b"" if self.nonce is None else encode.integer(self.nonce),
             self.tst_extensions,
         )
 
@@ -265,11 +269,17 @@ def ess_v1(certificate: bytes) -> bytes:
 
 
 def judge(
-    token: bytes, trust: TrustStore | None = None, *, at: int = NOW_US, data: bytes | None = DATA
+    token: bytes,
+    trust: TrustStore | None = None,
+    *,
+    at: int = NOW_US,
+    data: bytes | None = DATA,
+    request: bytes | None = None,
 ) -> Report:
     """Judge a token by the test root, with the data."""
     content = None if data is None else lambda algorithm: hashlib.new(algorithm, data).digest()
-    context = Context(at, pki().trust if trust is None else trust, content)
+    asked = None if request is None else read_timestamp_request(request)
+    context = Context(at, pki().trust if trust is None else trust, content, request=asked)
     return judge_token(definite(token, TOKEN_LIMITS), context)
 
 
@@ -277,3 +287,11 @@ def order(**changes: Any) -> Order:
     """Order a token of the test unit with its chain."""
     settings: dict[str, Any] = {"signer": pki().unit, "certificates": pki().chain}
     return Order(**{**settings, **changes})
+
+
+def verdict(report: Report) -> tuple[str, str | None]:
+    return report.indication.value, report.sub_indication and report.sub_indication.value
+
+
+def reasons(report: Report) -> dict[str, str]:
+    return {check.id: check.reason for check in report.checks if check.reason is not None}

@@ -27,18 +27,12 @@ from tests.trust.forge import (
     judge,
     order,
     pki,
+    reasons,
+    verdict,
 )
 
 if TYPE_CHECKING:
     from kokuin.trust.report import Report
-
-
-def verdict(report: Report) -> tuple[str, str | None]:
-    return report.indication.value, report.sub_indication and report.sub_indication.value
-
-
-def reasons(report: Report) -> dict[str, str]:
-    return {check.id: check.reason for check in report.checks if check.reason is not None}
 
 
 def test_a_right_token_passes_and_says_what_was_not_checked() -> None:
