@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kokuin.trust.anchors import TrustStore
+    from kokuin.trust.context import Context
     from kokuin.trust.report import Check, Report
     from kokuin.wire.tsp import TimeStampReq
 
@@ -54,24 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
-    from kokuin.cli.policy import read_policy
-    from kokuin.trust.context import Context
-    from kokuin.verify.verifying import MAX_OCTETS, verify_bytes
+    from kokuin.verify.verifying import MAX_OCTETS
 
-    at, content = _moment(arguments.at), _content(arguments)
-    trust, policy = _trust(arguments.trust), read_policy(arguments.policy)
-    request = _request(arguments.request)
+    context = replace(
+        make_context(arguments), content=_content(arguments), request=_request(arguments.request)
+    )
     try:
         with arguments.token.open("rb") as file:
             data = file.read(MAX_OCTETS + 1)
-        context = Context(trust=trust, at=at, content=content, policy=policy, request=request)
-        report = verify_bytes(data, context)
-        proof = _proof(arguments)
-        if proof is not None or arguments.require_ledger is not None:
-            # Loaded for those who ask: a token alone is judged without the ledger's code.
-            from kokuin.cli.verify_ledger import judge_place
-
-            report = judge_place(report, data, proof, arguments, Context(at, trust, policy=policy))
+        report = judge(data, context, _proof(arguments), arguments)
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
@@ -83,13 +76,46 @@ def run(arguments: argparse.Namespace) -> int:
     return _EXITS[report.indication.value]
 
 
+def make_context(arguments: argparse.Namespace) -> Context:
+    """Return by what tokens are judged: what the options say of all of them alike.
+
+    Raises:
+        CommandError: a file cannot be opened, or an option cannot be read.
+    """
+    from kokuin.cli.policy import read_policy
+    from kokuin.trust.context import Context
+
+    return Context(_moment(arguments.at), _trust(arguments.trust), policy=read_policy(arguments.policy))
+
+
+def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse.Namespace) -> Report:
+    """Judge what was read of a token, and its place in a ledger where a proof or the option asks for it.
+
+    Raises:
+        CommandError: the ledger's keys or policy of witnesses cannot be used.
+        OSError: the data, the proof or a file of the ledger cannot be read.
+    """
+    from kokuin.verify.verifying import verify_bytes
+
+    report = verify_bytes(data, context)
+    if proof is None and arguments.require_ledger is None:
+        return report
+    # Loaded for those who ask: a token alone is judged without the ledger's code.
+    from kokuin.cli.verify_ledger import judge_place
+
+    return judge_place(report, data, proof, arguments, replace(context, content=None, request=None))
+
+
+def proof_beside(token: Path) -> Path | None:
+    """Return the file where `tsa ledger prove` writes the token's proof, when there is one."""
+    beside = Path(f"{token}.tlog-proof")
+    return beside if beside.is_file() else None
+
+
 def _proof(arguments: argparse.Namespace) -> Path | None:
     """Return the file of the token's proof: the one that is named, else the one beside the token."""
-    if arguments.proof is not None:
-        named: Path = arguments.proof
-        return named
-    beside = Path(f"{arguments.token}.tlog-proof")
-    return beside if beside.is_file() else None
+    named: Path | None = arguments.proof
+    return proof_beside(arguments.token) if named is None else named
 
 
 def _moment(option: str | None) -> int:
@@ -167,6 +193,10 @@ def sentences(report: Report, lang: str) -> Iterator[str]:
     if report.policy is not None:
         name, edition = report.policy.name, report.policy.edition
         yield "  " + text(lang, "report.judged_by", name=name, edition=edition)
+    end = report.verifiable_until
+    if end is not None:
+        cause = text(lang, f"ending.{end.cause}", **end.params)
+        yield "  " + text(lang, "report.verifiable_until", time=iso_time(end.time), cause=cause)
     for part in report.parts or (report,):
         if report.parts:
             yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))

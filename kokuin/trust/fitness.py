@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kokuin.trust.horizon import algorithm_ends
 from kokuin.trust.report import SubIndication
 from kokuin.trust.rules import SIGNATURE_ALGORITHM, Reason
 from kokuin.wire import oids
@@ -105,13 +106,14 @@ def judge_subject(rule: Rule, subject: Subject, constraints: Constraints, **para
         return rule.indeterminate(Reason.NOT_IN_POLICY, _FAILURE, algorithm=named)
     if found.status is Suitability.FORBIDDEN:
         return _judge_unfit(rule, subject, found, constraints)
+    ends = algorithm_ends(constraints.policy, subject, found.until_us)
     if found.status is Suitability.WEAK:
         if found.subject.role is Role.SIGNATURE:
-            return rule.weak(Reason.KEY_WEAK, key=named)
-        return rule.weak(Reason.DIGEST_WEAK, algorithm=named)
+            return rule.weak(Reason.KEY_WEAK, key=named).resting_on(*ends)
+        return rule.weak(Reason.DIGEST_WEAK, algorithm=named).resting_on(*ends)
     if found.row is not None and found.row.until is not None:
         params["until"] = str(found.row.until)
-    return rule.ok(**params)
+    return rule.ok(**params).resting_on(*ends)
 
 
 def _judge_unfit(rule: Rule, subject: Subject, found: Judgement, constraints: Constraints) -> Check:

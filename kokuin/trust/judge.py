@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.trust import token_checks
 from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
+from kokuin.trust.horizon import certificate_ends, find_end
 from kokuin.trust.name import display
 from kokuin.trust.path import PathVerdict, find_path
-from kokuin.trust.report import Check, Limit, Report, ReportValue, Status, SubIndication, conclude
+from kokuin.trust.report import (
+    Check,
+    Ending,
+    Indication,
+    Limit,
+    Report,
+    ReportValue,
+    Status,
+    SubIndication,
+    conclude,
+)
 from kokuin.trust.request_checks import judge_request
 from kokuin.trust.rules import (
     PATH,
@@ -32,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kokuin.trust.context import Context
+    from kokuin.trust.report import End
     from kokuin.wire.cms import SignerInfo
 
 KIND = "timestamp-token"
@@ -53,13 +66,28 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     certificates, ignored = _read_certificates(facts.signed_data.certificates)
     checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
-    return make_report(describe(facts), context, checks, limits)
+    report = make_report(describe(facts), context, checks, limits)
+    return replace(report, verifiable_until=_verifiable_until(report, facts, certificates, context))
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
     """Return the certificate under which a token was signed; None when it is not at hand."""
     certificates, _ = _read_certificates(facts.signed_data.certificates)
     return _identify(facts, certificates, context).certificate
+
+
+def _verifiable_until(
+    report: Report, facts: TokenFacts, certificates: list[Certificate], context: Context
+) -> End | None:
+    if report.indication is not Indication.PASSED or context.existence < context.at:
+        return None  # what an earlier proof of existence shows, it shows as long as the proof itself holds
+
+    def again(at: int) -> tuple[Check, ...]:
+        # Whether data and request fit does not depend on the time.
+        later = replace(context, at=at, proven=None, content=None, request=None)
+        return (*_judge_statements(facts, later), *_judge_signer(facts, certificates, later))
+
+    return find_end(report.checks, again)
 
 
 def make_report(
@@ -187,7 +215,9 @@ def _judge_path(verdict: PathVerdict, context: Context) -> Check:
         fault = verdict.fault
         return PATH.indeterminate(fault.reason, fault.means, certificate=fault.subject)
     if verdict.path is not None:
-        return PATH.ok(path=[display(certificate.subject) for certificate in verdict.path])
+        # The anchor's validity is its operator's decision, as in `judge_path`.
+        ends = certificate_ends(Ending.AUTHORITY_EXPIRES, *verdict.path[1:-1])
+        return PATH.ok(path=[display(each.subject) for each in verdict.path]).resting_on(*ends)
     reason = Reason.NO_PATH if context.trust.anchors else Reason.NO_ANCHOR
     return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
 
@@ -199,8 +229,9 @@ def _judge_path_algorithms(path: tuple[Certificate, ...], constraints: Constrain
         verdict = certificate.signed_by(issuer.public_key)
         algorithm = certificate.signature_algorithm.oid
         checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest, algorithm, constraints))
+    ends = tuple(end for check in checks for end in check.ends)
     for status in (Status.FAILED, Status.INDETERMINATE, Status.WEAK):
         for check in checks:
             if check.status is status:
-                return check
-    return PATH_ALGORITHMS.ok()
+                return replace(check, ends=ends)
+    return PATH_ALGORITHMS.ok().resting_on(*ends)

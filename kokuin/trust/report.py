@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pqc.policies import Policy
 
@@ -73,6 +73,30 @@ class Existence(StrEnum):
     LEDGER_STAMPED = "LEDGER_STAMPED"
 
 
+class Ending(StrEnum):
+    """What ends when a judgement that passes no longer would."""
+
+    UNIT_EXPIRES = "UNIT_EXPIRES"
+    AUTHORITY_EXPIRES = "AUTHORITY_EXPIRES"
+    ANCHOR_ENDS = "ANCHOR_ENDS"
+    ALGORITHM_ENDS = "ALGORITHM_ENDS"
+    REVOCATION_DATA_ENDS = "REVOCATION_DATA_ENDS"
+    REVOCATION_BEGINS = "REVOCATION_BEGINS"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last moment at which something holds, microseconds since 1970 UTC; `params` say of what."""
+
+    time: int
+    cause: Ending
+    params: Mapping[str, ReportValue] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"time": iso_time(self.time), "cause": self.cause.value, "params": dict(self.params)}
+
+
 class Status(StrEnum):
     """Outcome of one check; `WEAK` passes and is named, `NOT_DONE` passes and is listed as a limit."""
 
@@ -94,6 +118,7 @@ class Check:
         reason: stable code of what was found; None when the status is OK.
         sub_indication: what a status of FAILED or INDETERMINATE means for the whole.
         params: what a sentence about it needs.
+        ends: of a check that passes, what it rests on that ends some day; no part of the JSON form.
     """
 
     id: str
@@ -102,6 +127,11 @@ class Check:
     reason: str | None = None
     sub_indication: SubIndication | None = None
     params: Mapping[str, ReportValue] = field(default_factory=dict)
+    ends: tuple[End, ...] = ()
+
+    def resting_on(self, *ends: End) -> Check:
+        """Return the check with more on which it rests."""
+        return replace(self, ends=(*self.ends, *ends)) if ends else self
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -147,6 +177,8 @@ class Report:
         rule: code of the rule by which checks and parts made the whole.
         proofs_of_existence: what proves that it existed before the validation time.
         policy: the one by which its algorithms were judged; None where none was.
+        verifiable_until: of one that passed, the last moment at which it would, and what ends then; None
+            when no end is known, and of one that did not pass.
     """
 
     kind: str
@@ -160,6 +192,7 @@ class Report:
     rule: str = "all-checks"
     proofs_of_existence: tuple[ProofOfExistence, ...] = ()
     policy: Policy | None = None
+    verifiable_until: End | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -173,6 +206,7 @@ class Report:
             "sub_indication": self.sub_indication and self.sub_indication.value,
             "policy": self.policy and {"name": self.policy.name, "edition": self.policy.edition},
             "validation_time": iso_time(self.validation_time),
+            "verifiable_until": self.verifiable_until and self.verifiable_until.to_dict(),
             "proofs_of_existence": [proof.to_dict() for proof in self.proofs_of_existence],
             "checks": [check.to_dict() for check in self.checks],
             "limits": [limit.value for limit in self.limits],
@@ -211,6 +245,7 @@ def extend(
         checks=whole,
         limits=(*report.limits, *limits),
         proofs_of_existence=(*report.proofs_of_existence, *proofs),
+        verifiable_until=report.verifiable_until if indication is Indication.PASSED else None,
     )
 
 
@@ -222,6 +257,7 @@ def join(parts: tuple[Report, ...]) -> Report:
     first = parts[0]
     order = (Indication.FAILED, Indication.INDETERMINATE, Indication.PASSED)
     weakest = min(parts, key=lambda part: order.index(part.indication))
+    passed = weakest.indication is Indication.PASSED
     return Report(
         first.kind,
         first.subject,
@@ -234,7 +270,13 @@ def join(parts: tuple[Report, ...]) -> Report:
         rule="all-parts",
         proofs_of_existence=tuple(proof for part in parts for proof in part.proofs_of_existence),
         policy=first.policy,
+        verifiable_until=earliest(part.verifiable_until for part in parts) if passed else None,
     )
+
+
+def earliest(ends: Iterable[End | None]) -> End | None:
+    """Return the first of what ends; None stands for what has no known end."""
+    return min((end for end in ends if end is not None), key=lambda end: end.time, default=None)
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all our moments are UTC; the Z is written by hand

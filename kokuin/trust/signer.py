@@ -70,9 +70,10 @@ def _judge_strength(digests: list[Check], certificate: Certificate) -> Check:
     shown = display(certificate.subject)
     order = (Status.OK, Status.WEAK, Status.INDETERMINATE)
     best = min(digests, key=lambda check: order.index(check.status))
+    ends = tuple(end for check in digests for end in check.ends)
     if best.status is Status.OK:
-        return SIGNER.ok(certificate=shown)
-    return replace(best, params={**best.params, "certificate": shown})
+        return SIGNER.ok(certificate=shown).resting_on(*ends)
+    return replace(best, params={**best.params, "certificate": shown}, ends=ends)
 
 
 def _read_ids(signer_info: SignerInfo) -> tuple[EssCertId, ...] | Check:

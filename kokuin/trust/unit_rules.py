@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION
+from kokuin.trust.horizon import certificate_ends
 from kokuin.trust.name import same_name
-from kokuin.trust.report import SubIndication, iso_time
+from kokuin.trust.report import Ending, SubIndication, iso_time
 from kokuin.trust.rules import TSA_NAME, UNIT_KEY_PERIOD, UNIT_KEY_USAGE, UNIT_PURPOSE, UNIT_VALIDITY, Reason
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import read_whole
@@ -98,4 +99,4 @@ def _judge_validity(certificate: Certificate, gen_time: int, at: int) -> Check:
     if not certificate.valid_at(at):
         reason = Reason.NOT_YET_VALID if at < certificate.not_before else Reason.EXPIRED
         return UNIT_VALIDITY.indeterminate(reason, SubIndication.OUT_OF_BOUNDS_NO_POE, **span)
-    return UNIT_VALIDITY.ok(**span)
+    return UNIT_VALIDITY.ok(**span).resting_on(*certificate_ends(Ending.UNIT_EXPIRES, certificate))
