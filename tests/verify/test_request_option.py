@@ -42,7 +42,8 @@ def test_the_exit_code_says_whether_the_token_answers_the_request(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("none.tsq", "WIRE_TRUNCATED"), ("huge.tsq", "WIRE_TOO_LARGE"), ("missing.tsq", "No such file")]
+    ("name", "code"),
+    [("none.tsq", "WIRE_TRUNCATED"), ("huge.tsq", "WIRE_TOO_LARGE"), ("missing.tsq", "No such file")],
 )
 def test_a_request_that_cannot_be_read_is_a_mistake_of_the_caller(
     name: str, code: str, capsys: pytest.CaptureFixture[str]
