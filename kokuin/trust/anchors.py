@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import Certificate, is_self_signed, read_certificate
+from kokuin.trust.trust_store_list import (
+    LIST_NAME,
+    MAX_CERTIFICATES,
+    ListError,
+    Role,
+    StoreCode,
+    read_list,
+)
+from kokuin.wire.ber import definite
+from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks
+from kokuin.wire.prescan import TOKEN_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kokuin.trust.trust_store_list import Entry
+
 MAX_FILE_OCTETS = 16 * 1024 * 1024
-MAX_CERTIFICATES = 2_000
-SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
+SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der", ".p7b", ".p7c"})
 """What is read in a folder; a file that is named is read whatever its suffix."""
 
 _LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
+_CMS_LABELS = frozenset({"PKCS7", "CMS"})
 
 
 class TrustError(ValueError):
@@ -28,62 +42,148 @@ class TrustError(ValueError):
     Attributes:
         path: the file or folder.
         code: why.
+        detail: the place in a list of certificates, for people.
     """
 
-    def __init__(self, path: Path, code: WireCode) -> None:
-        super().__init__(f"{path}: {code}")
+    def __init__(self, path: Path, code: WireCode | StoreCode, detail: str = "") -> None:
+        super().__init__(f"{path}: {code} {detail}".rstrip())
         self.path = path
         self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPeriod:
+    """For which times an anchor counts, which need not be its validity.
+
+    Attributes:
+        anchor: its DER.
+        begins: microseconds since 1970 UTC; None: from ever.
+        ends: likewise, inclusive; None: for ever.
+    """
+
+    anchor: bytes
+    begins: int | None
+    ends: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Anchors, and further certificates that help to build a path but are trusted for nothing."""
+    """Anchors, and further certificates that help to build a path but are trusted for nothing.
+
+    Attributes:
+        anchors: trusted with what they issued, and each for itself.
+        helpers: trusted for nothing.
+        periods: of anchors that do not count at all times.
+    """
 
     anchors: tuple[Certificate, ...] = ()
     helpers: tuple[Certificate, ...] = ()
+    periods: tuple[TrustPeriod, ...] = ()
+
+    def period_of(self, anchor: Certificate) -> TrustPeriod:
+        """Return for which times an anchor counts."""
+        always = TrustPeriod(anchor.der, None, None)
+        return next((period for period in self.periods if period.anchor == anchor.der), always)
 
 
 def load_trust(path: Path) -> TrustStore:
     """Read a trust store from a folder or a file.
 
-    In a folder, self-signed certificates of all files `*.pem`, `*.crt`, `*.cer`, `*.der` are the anchors;
-    files among them that hold something else (keys, requests) are passed over. A file that is named alone
-    may hold no self-signed certificate: then its authorities are the anchors, since the operator named them.
+    In a folder with a list (`trust.json`), what the list names counts and nothing else. In another folder,
+    self-signed certificates of all files with one of `SUFFIXES` are the anchors; files among them that hold
+    something else (keys, requests) are passed over. A file that is named alone may be a list with the
+    certificates inside, or hold certificates; is none of them self-signed, its authorities are the anchors,
+    since the operator named them.
 
     Raises:
         OSError: a file cannot be opened or read.
         TrustError: the named file is too large or cannot be read, or there is no certificate at all, or
-            there are too many.
+            there are too many; a list cannot be read, or a file is not what the list says.
     """
     if not path.is_dir():
-        return _split(read_certificates(path), path, named=True)
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        octets = _read(path)
+        if octets.lstrip()[:1] == b"{":
+            return _from_list(path, octets)
+        return _split(_certificates(path, octets), path, named=True)
+    listing = path / LIST_NAME
+    if listing.exists():
+        return _from_list(listing, _read(listing))
     found: list[Certificate] = []
-    for file in files:
+    for file in certificate_files(path):
         with contextlib.suppress(TrustError):
             found += read_certificates(file)
     return _split(found, path, named=False)
 
 
+def certificate_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are read as certificates, in the order of their names.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+
+
 def read_certificates(path: Path) -> list[Certificate]:
-    """Read the certificates of one file, PEM or DER; PEM blocks of other kinds are passed over.
+    """Read the certificates of one file: PEM, DER, or a SignedData that is made of certificates alone (.p7b).
+
+    PEM blocks of other kinds are passed over.
 
     Raises:
         OSError: the file cannot be opened or read.
         TrustError: it is too large, or what it holds cannot be read.
     """
+    return _certificates(path, _read(path))
+
+
+def certificates_of(octets: bytes) -> list[Certificate]:
+    """Read the certificates in the octets of a file, as `read_certificates` does.
+
+    Raises:
+        WireError: they cannot be read.
+    """
+    if not is_armoured(octets):
+        return _certificates_in(octets)
+    found: list[Certificate] = []
+    for label, block in read_blocks(octets, MAX_CERTIFICATES):
+        if label in _LABELS:
+            found.append(read_certificate(block))
+        elif label in _CMS_LABELS:
+            found += _bag(block)
+    return found
+
+
+def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        data = file.read(MAX_FILE_OCTETS + 1)
-    if len(data) > MAX_FILE_OCTETS:
+        octets = file.read(MAX_FILE_OCTETS + 1)
+    if len(octets) > MAX_FILE_OCTETS:
         raise TrustError(path, WireCode.TOO_LARGE)
+    return octets
+
+
+def _certificates(path: Path, octets: bytes) -> list[Certificate]:
     try:
-        if not is_armoured(data):
-            return [read_certificate(data)]
-        blocks = read_blocks(data, MAX_CERTIFICATES)
-        return [read_certificate(octets) for label, octets in blocks if label in _LABELS]
+        return certificates_of(octets)
     except WireError as error:
         raise TrustError(path, error.code) from error
+
+
+def _certificates_in(octets: bytes) -> list[Certificate]:
+    try:
+        return [read_certificate(octets)]
+    except WireError:
+        with contextlib.suppress(WireError):
+            return _bag(octets)
+        raise
+
+
+def _bag(octets: bytes) -> list[Certificate]:
+    """Read a SignedData that nobody signed; what a signed document carries is its sender's choice."""
+    data = read_signed_data(definite(octets, TOKEN_LIMITS))
+    if data.signer_infos or len(data.certificates) > MAX_CERTIFICATES:
+        raise WireError(WireCode.UNEXPECTED, 0)
+    return [read_certificate(der) for der in data.certificates]
 
 
 def _split(found: Iterable[Certificate], path: Path, *, named: bool) -> TrustStore:
@@ -97,3 +197,47 @@ def _split(found: Iterable[Certificate], path: Path, *, named: bool) -> TrustSto
         anchors = [certificate for certificate in certificates if certificate.is_authority]
     helpers = [certificate for certificate in certificates if certificate not in anchors]
     return TrustStore(tuple(anchors), tuple(helpers))
+
+
+def _from_list(path: Path, octets: bytes) -> TrustStore:
+    try:
+        entries = read_list(octets)
+    except ListError as error:
+        raise TrustError(path, error.code, error.detail) from error
+    files: dict[str, list[Certificate]] = {}
+    trusted: list[tuple[Entry, Certificate]] = []
+    for entry in entries:
+        if entry.file and entry.file not in files:
+            files[entry.file] = _listed_file(path.with_name(entry.file))
+        trusted.append((entry, _listed(entry, files, path)))
+    return TrustStore(
+        tuple(certificate for entry, certificate in trusted if entry.role is not Role.HELPER),
+        tuple(certificate for entry, certificate in trusted if entry.role is Role.HELPER),
+        tuple(
+            TrustPeriod(certificate.der, entry.begins, entry.ends)
+            for entry, certificate in trusted
+            if entry.role is not Role.HELPER and (entry.begins, entry.ends) != (None, None)
+        ),
+    )
+
+
+def _listed_file(path: Path) -> list[Certificate]:
+    try:
+        return read_certificates(path)
+    except FileNotFoundError as error:
+        raise TrustError(path, StoreCode.FILE_ABSENT) from error
+    except TrustError as error:
+        raise TrustError(path, StoreCode.FILE_CHANGED) from error
+
+
+def _listed(entry: Entry, files: dict[str, list[Certificate]], path: Path) -> Certificate:
+    """Return the certificate that an entry names; its hash decides, whatever else is in the file."""
+    if entry.certificate:
+        try:
+            return read_certificate(entry.certificate)
+        except WireError as error:
+            raise TrustError(path, error.code, entry.sha256) from error
+    for certificate in files[entry.file]:
+        if hashlib.sha256(certificate.der).hexdigest() == entry.sha256:
+            return certificate
+    raise TrustError(path.with_name(entry.file), StoreCode.FILE_CHANGED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.trust.name import same_name
-from kokuin.trust.path_rules import PathFault, judge_path
+from kokuin.trust.path_rules import OUTSIDE_PERIOD, PathFault, judge_path, judge_period
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ MAX_PATHS = 16
 
 @dataclass(frozen=True, slots=True)
 class PathVerdict:
-    """The best path found: one without fault, else the first; `path` is None when none reaches an anchor."""
+    """The best path found; `path` is None when none reaches an anchor.
+
+    One without fault, else the first whose anchor counts at the time, else the first.
+    """
 
     path: CertificatePath | None = None
     fault: PathFault | None = None
@@ -37,8 +40,8 @@ class PathVerdict:
 class _Search:
     """One search, depth first, anchors first."""
 
-    def __init__(self, trust: TrustStore, others: Sequence[Certificate]) -> None:
-        self._anchors = {anchor.der for anchor in trust.anchors}
+    def __init__(self, trust: TrustStore, others: Sequence[Certificate], at: int) -> None:
+        self._anchors = {anchor.der: judge_period(anchor, trust, at) for anchor in trust.anchors}
         self._issuers = (*trust.anchors, *others, *trust.helpers)
         self._signatures = 0
 
@@ -47,7 +50,8 @@ class _Search:
         last = path[-1]
         if last.der in self._anchors:
             yield path
-            return
+            if self._anchors[last.der] is None:
+                return
         if len(path) == MAX_LENGTH:
             return
         for issuer in self._issuers:
@@ -82,12 +86,13 @@ def find_path(
         others: further certificates of unknown origin.
         at: microseconds since 1970 UTC.
     """
-    first = PathVerdict()
-    paths = _Search(trust, others).paths((certificate,))
+    best = PathVerdict()
+    paths = _Search(trust, others, at).paths((certificate,))
     for path, _ in zip(paths, range(MAX_PATHS), strict=False):
-        fault = judge_path(path, at)
+        uncounted = judge_period(path[-1], trust, at)
+        fault = uncounted or judge_path(path, at)
         if fault is None:
             return PathVerdict(path)
-        if first.path is None:
-            first = PathVerdict(path, fault)
-    return first
+        if best.fault is None or (best.fault.reason in OUTSIDE_PERIOD and not uncounted):
+            best = PathVerdict(path, fault)
+    return best

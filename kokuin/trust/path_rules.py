@@ -18,6 +18,7 @@ from kokuin.trust.rules import Reason
 from kokuin.wire import oids
 
 if TYPE_CHECKING:
+    from kokuin.trust.anchors import TrustStore
     from kokuin.trust.certificate import Certificate
 
 ID_KP_ANY = "2.5.29.37.0"
@@ -39,6 +40,9 @@ _PROCESSED = frozenset(
         oids.ID_PE_QC_STATEMENTS,
     }
 )
+
+OUTSIDE_PERIOD = frozenset({Reason.ANCHOR_NOT_YET_TRUSTED, Reason.ANCHOR_NO_LONGER_TRUSTED})
+"""The anchor is one, but not at the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,22 @@ def judge_path(path: tuple[Certificate, ...], at: int) -> PathFault | None:
         fault = _judge_issuer(issuer, path[: depth + 1], at, anchor=anchor)
         if fault:
             return fault
+    return None
+
+
+def judge_period(anchor: Certificate, trust: TrustStore, at: int) -> PathFault | None:
+    """Judge whether an anchor counts at a time, by the dates that the operator gave it.
+
+    Args:
+        anchor: one of the store's.
+        trust: the store.
+        at: microseconds since 1970 UTC.
+    """
+    period = trust.period_of(anchor)
+    if period.begins is not None and at < period.begins:
+        return _fault(Reason.ANCHOR_NOT_YET_TRUSTED, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, anchor)
+    if period.ends is not None and at > period.ends:
+        return _fault(Reason.ANCHOR_NO_LONGER_TRUSTED, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, anchor)
     return None
 
 

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kokuin.trust.anchors import TrustStore
+from kokuin.trust.anchors import TrustPeriod, TrustStore
 from kokuin.trust.path import MAX_SIGNATURES, PathVerdict, find_path
 from kokuin.trust.report import SubIndication
 from kokuin.trust.rules import Reason
@@ -192,3 +192,46 @@ def test_names_are_compared_without_case_and_repeated_spaces() -> None:
     unit = issue("Unit", pki().authority, UNIT, issuer_name=odd)
     assert search(unit, pki().authority).fault is None
     assert search(unit, pki().authority).path is not None
+
+
+def _dated(anchor: Party, begins: int | None, ends: int | None, *more: Party) -> TrustStore:
+    period = TrustPeriod(anchor.der, begins, ends)
+    return TrustStore((anchor.certificate, *(each.certificate for each in more)), (), (period,))
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "expected"),
+    [
+        (NOW_US, NOW_US, None),
+        (NOW_US + 1, None, Reason.ANCHOR_NOT_YET_TRUSTED),
+        (None, NOW_US - 1, Reason.ANCHOR_NO_LONGER_TRUSTED),
+    ],
+)
+def test_an_anchor_counts_from_its_first_to_its_last_microsecond(
+    begins: int | None, ends: int | None, expected: Reason | None
+) -> None:
+    trust = _dated(pki().root, begins, ends)
+    verdict = find_path(pki().unit.certificate, trust, [pki().authority.certificate], NOW_US)
+    assert reason(verdict) is expected
+    if verdict.fault is not None:
+        assert verdict.fault.means is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
+
+
+def test_beyond_an_anchor_that_counts_no_longer_another_one_is_looked_for() -> None:
+    trust = _dated(pki().authority, None, NOW_US - 1, pki().root)
+    verdict = find_path(pki().unit.certificate, trust, [], NOW_US)
+    assert reason(verdict) is None
+    assert verdict.path is not None
+    assert verdict.path[-1].der == pki().root.der
+
+
+def test_a_fault_below_an_anchor_that_counts_tells_more_than_one_that_does_not() -> None:
+    narrow = issue("Root", None, ((x509.BasicConstraints(ca=True, path_length=0), True),), key=pki().root.key)
+    chain = [pki().authority.certificate]
+    for trust in (
+        _dated(pki().root, None, NOW_US - 1, narrow),
+        TrustStore(
+            (narrow.certificate, pki().root.certificate), (), (TrustPeriod(pki().root.der, None, NOW_US - 1),)
+        ),
+    ):
+        assert reason(find_path(pki().unit.certificate, trust, chain, NOW_US)) is Reason.PATH_TOO_LONG
