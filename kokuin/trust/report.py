@@ -238,6 +238,7 @@ def extend(
     """Return the report with further checks that must hold as well."""
     whole = (*report.checks, *checks)
     indication, sub_indication = conclude(whole)
+    ends = (report.verifiable_until, *(end for check in checks for end in check.ends))
     return replace(
         report,
         indication=indication,
@@ -245,7 +246,7 @@ def extend(
         checks=whole,
         limits=(*report.limits, *limits),
         proofs_of_existence=(*report.proofs_of_existence, *proofs),
-        verifiable_until=report.verifiable_until if indication is Indication.PASSED else None,
+        verifiable_until=earliest(ends) if indication is Indication.PASSED else None,
     )
 
 
