@@ -153,11 +153,11 @@ def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: C
     trust, constraints = context.trust, _constraints(facts, context)
     verdict = _identify(facts, certificates, context)
     if verdict.certificate is None:
-        return (verdict.check,)
+        return verdict.checks
     signer = verdict.certificate
     path = find_path(signer, trust, certificates, context.existence)
     return (
-        verdict.check,
+        *verdict.checks,
         *_judge_signature(facts, signer, constraints),
         _judge_path(path, context),
         *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),

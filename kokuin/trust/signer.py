@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kokuin.trust.fitness import judge_digest
 from kokuin.trust.name import display, same_name
 from kokuin.trust.report import Status, SubIndication
-from kokuin.trust.rules import SIGNER, Reason
+from kokuin.trust.rules import CERTIFICATE_IDS, SIGNER, Reason
 from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
 from kokuin.wire.cms import IssuerAndSerial
@@ -29,15 +29,23 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check
     from kokuin.wire.cms import SignerInfo
 
+MAX_FURTHER_IDS = 32
+"""Ids after the first that are looked at; real tokens have two or three."""
+
 _ATTRIBUTES = (oids.ID_AA_SIGNING_CERTIFICATE, oids.ID_AA_SIGNING_CERTIFICATE_V2)
 
 
 @dataclass(frozen=True, slots=True)
 class SignerVerdict:
-    """The signer's certificate, None when it was not found or is not the one signed for; and the check."""
+    """What is known of the signer.
+
+    Attributes:
+        certificate: None when it was not found or is not the one signed for.
+        checks: first of the signer, then of further certificates that are named, where there are any.
+    """
 
     certificate: Certificate | None
-    check: Check
+    checks: tuple[Check, ...]
 
 
 def identify_signer(
@@ -47,22 +55,25 @@ def identify_signer(
 
     Further ids in the attributes name the chain; certificates for them may be absent.
     """
-    ids = _read_ids(signer_info)
-    if not isinstance(ids, tuple):
-        return SignerVerdict(None, ids)
+    attributes = _read_ids(signer_info)
+    if not isinstance(attributes, tuple):
+        return SignerVerdict(None, (attributes,))
+    ids = [found[0] for found in attributes]
     digests = [judge_digest(SIGNER, found.digest_oid, Role.CERTIFICATE_ID, constraints) for found in ids]
     for found, check in zip(ids, digests, strict=True):
         if check.status is Status.FAILED or found.digest_oid not in DIGEST_BY_OID:
-            return SignerVerdict(None, check)
+            return SignerVerdict(None, (check,))
     named = [certificate for certificate in candidates if _named(signer_info.sid, certificate)]
     if not named:
         check = SIGNER.indeterminate(Reason.CERTIFICATE_ABSENT, SubIndication.NO_SIGNING_CERTIFICATE_FOUND)
-        return SignerVerdict(None, check)
+        return SignerVerdict(None, (check,))
     for certificate in named:
         if all(_pinned(found, certificate) for found in ids):
-            return SignerVerdict(certificate, _judge_strength(digests, certificate))
+            further = [found for attribute in attributes for found in attribute[1:]]
+            checks = (_judge_strength(digests, certificate), *_judge_further(further, candidates))
+            return SignerVerdict(certificate, checks)
     check = SIGNER.failed(Reason.CERTIFICATE_DIFFERS, SubIndication.SIG_CONSTRAINTS_FAILURE)
-    return SignerVerdict(None, check)
+    return SignerVerdict(None, (check,))
 
 
 def _judge_strength(digests: list[Check], certificate: Certificate) -> Check:
@@ -76,20 +87,50 @@ def _judge_strength(digests: list[Check], certificate: Certificate) -> Check:
     return replace(best, params={**best.params, "certificate": shown}, ends=ends)
 
 
-def _read_ids(signer_info: SignerInfo) -> tuple[EssCertId, ...] | Check:
-    """Return the first id of each signing certificate attribute, or the check that failed."""
-    ids = []
-    for oid in _ATTRIBUTES:
-        values = signer_info.signed_values(oid)
-        if values is None:
-            continue
-        try:
-            ids.append(read_signing_certificate(values[0], oid)[0])
-        except (WireError, IndexError):
-            return SIGNER.failed(Reason.ATTRIBUTE_UNREADABLE, SubIndication.FORMAT_FAILURE, attribute=oid)
+def _judge_further(ids: list[EssCertId], candidates: Sequence[Certificate]) -> tuple[Check, ...]:
+    """Hold the ids after the first against the certificates that they name.
+
+    RFC 5035 §5.4 lets them limit the path. Authorities send ids of certificates that nobody has, and have
+    their own issuers certified anew: what decides is the path to the verifier's anchor. An id of a
+    certificate that is here, and is another one, is named.
+    """
     if not ids:
+        return ()
+    by_serial: dict[int, list[Certificate]] = {}
+    for certificate in candidates:
+        by_serial.setdefault(certificate.serial, []).append(certificate)
+    for found in ids[:MAX_FURTHER_IDS]:
+        if found.issuer_serial is None or found.digest_oid not in DIGEST_BY_OID:
+            continue
+        named = [each for each in by_serial.get(found.issuer_serial.serial, ()) if _is_of(found, each)]
+        if named and not any(_pinned(found, certificate) for certificate in named):
+            return (CERTIFICATE_IDS.weak(Reason.CHAIN_DIFFERS, certificate=display(named[0].subject)),)
+    return (CERTIFICATE_IDS.ok(count=len(ids)),)
+
+
+def _is_of(found: EssCertId, certificate: Certificate) -> bool:
+    return found.issuer_serial is not None and _named(found.issuer_serial, certificate)
+
+
+def _read_ids(signer_info: SignerInfo) -> tuple[tuple[EssCertId, ...], ...] | Check:
+    """Return the ids of each signing certificate attribute, or the check that failed.
+
+    RFC 5035 §3: one instance of an attribute at most, with one value; a second one could say otherwise.
+    """
+    attributes = []
+    for oid in _ATTRIBUTES:
+        if all(attribute.oid != oid for attribute in signer_info.signed_attributes or ()):
+            continue
+        values = signer_info.signed_values(oid)
+        if values is None or len(values) != 1:
+            return SIGNER.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
+        try:
+            attributes.append(read_signing_certificate(values[0], oid))
+        except WireError:
+            return SIGNER.failed(Reason.ATTRIBUTE_UNREADABLE, SubIndication.FORMAT_FAILURE, attribute=oid)
+    if not attributes:
         return SIGNER.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
-    return tuple(ids)
+    return tuple(attributes)
 
 
 def _named(sid: IssuerAndSerial | bytes, certificate: Certificate) -> bool:

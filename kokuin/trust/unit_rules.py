@@ -58,6 +58,11 @@ def _judge_purpose(certificate: Certificate) -> Check:
         return UNIT_PURPOSE.failed(Reason.PURPOSE_ABSENT, SubIndication.CHAIN_CONSTRAINTS_FAILURE)
     if len(usage.purposes) != 1:
         return UNIT_PURPOSE.indeterminate(Reason.PURPOSE_NOT_ALONE, SubIndication.CHAIN_CONSTRAINTS_FAILURE)
+    if certificate.is_authority:
+        if certificate.key_usage is None:
+            # Its key may sign certificates: whoever has them signed gets signatures of the stamping key.
+            return UNIT_PURPOSE.indeterminate(Reason.IS_AUTHORITY, SubIndication.CHAIN_CONSTRAINTS_FAILURE)
+        return UNIT_PURPOSE.weak(Reason.IS_AUTHORITY)
     if not usage.critical:
         return UNIT_PURPOSE.weak(Reason.PURPOSE_NOT_CRITICAL)
     return UNIT_PURPOSE.ok()

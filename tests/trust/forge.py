@@ -263,6 +263,16 @@ def ess_v2(*certificates: bytes, digest: str = "sha256", issuer_serial: bytes = 
     )
 
 
+def ess_id(party: Party, *, version: int = 2, digest_of: bytes | None = None) -> bytes:
+    """ESSCertID with issuer and serial number of the certificate, maybe with the digest of other octets."""
+    octets = party.der if digest_of is None else digest_of
+    digest = hashlib.new("sha256" if version == 2 else "sha1", octets, usedforsecurity=False).digest()
+    issuer = encode.sequence(encode.explicit(4, party.certificate.issuer))
+    return encode.sequence(
+        encode.octet_string(digest), encode.sequence(issuer, encode.integer(party.certificate.serial))
+    )
+
+
 def ess_v1(certificate: bytes) -> bytes:
     digest = hashlib.sha1(certificate, usedforsecurity=False).digest()
     return encode.sequence(encode.sequence(encode.sequence(encode.octet_string(digest))))
