@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kokuin.trust.name import same_name
 from kokuin.trust.signed import read_signed
 from kokuin.wire import asn1, oids
-from kokuin.wire.der import Fields, Node, children, read_whole
+from kokuin.wire.der import Fields, Node, children, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
 from kokuin.wire.tsp import Extension, read_algorithm, read_extensions
@@ -182,7 +182,7 @@ def _read_body(der: bytes, signed: Signed) -> Certificate:
     return Certificate(
         der=der,
         tbs=body.octets,
-        version=1 if version is None else 1 + asn1.integer(children(version)[0]),
+        version=1 if version is None else 1 + asn1.integer(only_child(version)),
         serial=serial,
         issuer=issuer,
         subject=subject,

@@ -10,6 +10,7 @@ from kokuin.trust.certificate import read_certificate
 from kokuin.trust.name import attribute_types, canonical, display, distinguished_name, same_name
 from kokuin.wire import encode
 from kokuin.wire.errors import WireError
+from tests.mutators import parse
 from tests.trust.forge import AUTHORITY, DAY, NOW, UNIT, issue, name, pki
 
 
@@ -69,6 +70,16 @@ def test_algorithms_that_differ_inside_and_outside_are_refused() -> None:
     changed = der[:at] + encode.oid("1.2.840.10045.4.3.3") + der[at + len(algorithm) :]
     with pytest.raises(WireError):
         read_certificate(changed)
+
+
+@pytest.mark.parametrize("version", [b"\xa0\x00", b"\xa0\x06\x02\x01\x02\x02\x01\x02"], ids=["none", "two"])
+def test_a_version_that_is_empty_or_double_is_refused(version: bytes) -> None:
+    whole = (parse(pki().unit.der) or [])[0]
+    fields = ((whole.children or [])[0]).children or []
+    assert fields[0].tag == 0xA0
+    fields[:1] = parse(version) or []
+    with pytest.raises(WireError):
+        read_certificate(whole.encode())
 
 
 def test_changed_certificates_are_read_or_refused_and_nothing_else() -> None:

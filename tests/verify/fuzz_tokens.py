@@ -1,0 +1,200 @@
+"""Mutated tokens through the whole of a judgement: a verdict each, within bounds of time and memory."""
+
+from __future__ import annotations
+
+import array
+import gc
+import json
+import random
+import re
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import LANGUAGES
+from kokuin.cli.verify import sentences
+from kokuin.trust.context import Context, RevocationMode
+from kokuin.trust.report import Indication, Report, Status, conclude
+from kokuin.verify.content import of_octets
+from kokuin.verify.verifying import take_token, verify_bytes
+from kokuin.wire import encode
+from kokuin.wire.cms import read_signed_data
+from tests.mutators import Mutator
+from tests.trust import forge
+from tests.trust.forge import YEAR_US
+from tests.verify.token_seeds import DATA, JUDGED_AT, REQUEST, current_unit
+
+if TYPE_CHECKING:
+    from tests.verify.token_seeds import Seeds
+
+STATEMENT = ("policy", "serial", "gen_time", "accuracy_us", "imprint_algorithm", "imprint", "nonce")
+"""Fields of a report that a signature covers."""
+LIMIT = 262_144
+"""Octets of the longest input: tokens of the largest suites have some 90,000."""
+SIGNED = 0.1
+"""Part of the inputs whose mutated statement is signed: what a signature stops, they carry further."""
+SAMPLE = 50
+"""One report in so many is also made anew, and told in every language."""
+WARM_UP = 0.1
+"""Part of the inputs after which memory is taken as the level that must hold."""
+SUSPECT_S = 0.025
+"""Processor time of a judgement above which its input is tried again, seconds."""
+
+
+@dataclass(slots=True)
+class TokenRun:
+    """What a run found.
+
+    Attributes:
+        verdicts: reports by indication and sub-indication.
+        cpu_s: processor time of each judgement, seconds: what a busy machine does not blur.
+        peak_kib: the most that one judgement took above the memory before it.
+        rss_kib: resident memory after the warm-up and at the end.
+        violations: what was wrong, and with which input.
+    """
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    cpu_s: array.array[float] = field(default_factory=lambda: array.array("d"))
+    peak_kib: int = 0
+    rss_kib: tuple[int, int] = (0, 0)
+    violations: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Inputs:
+    """An endless source of mutated tokens: of the seeds, and of statements signed after they were mutated."""
+
+    def __init__(self, seeds: Seeds, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311  # inputs that can be made again, no secrets
+        self._tokens = Mutator(seeds.octets, seed, LIMIT)
+        self._statements = Mutator([_statement(octets) for octets in seeds.octets[:3]], seed)
+        self._attributes = Mutator([forge.attribute("1.2.3", forge.ess_v2(current_unit().der))], seed)
+
+    def next(self) -> tuple[bytes, bool]:
+        """Return the next input, and whether the unit signed it as it is."""
+        if self._random.random() >= SIGNED:
+            return self._tokens.next(), False
+        more = (self._attributes.next(),) if self._random.random() < 0.5 else ()
+        statement = self._statements.next() or encode.sequence()
+        made = forge.order(signer=current_unit(), tst_info=statement, more_attributes=more)
+        return made.make(), True
+
+
+def _statement(octets: bytes) -> bytes:
+    """Return the TSTInfo of a token or response."""
+    return read_signed_data(getattr(take_token(octets), "octets", b"")).content or b""
+
+
+def run_tokens(seeds: Seeds, seed: int, count: int) -> TokenRun:
+    """Judge `count` mutated tokens one after the other and examine every report."""
+    run, inputs, judges = TokenRun(), Inputs(seeds, seed), contexts(seeds)
+    genuine = {_statements(verify_bytes(octets, judges[0])) for octets in seeds.octets}
+    level = 0
+    gc.collect()
+    gc.freeze()  # a collection that walks what was there before would be counted as an input's cost
+    try:
+        for number in range(count):
+            octets, signed = inputs.next()
+            try:
+                report = _judge(octets, judges[number % len(judges)], run)
+                examine(report)
+                if number % SAMPLE == 0:
+                    examine_closely(report, octets, judges[number % len(judges)])
+                if report.indication is Indication.PASSED and not signed:
+                    assert _statements(report) in genuine, "passed with a statement that nobody signed"
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is what fuzzing looks for
+                run.violations.append((f"input {number}: {type(error).__name__}: {error}", octets))
+            if number == int(count * WARM_UP):
+                level = _memory_kib("VmRSS")
+    finally:
+        gc.unfreeze()
+    run.rss_kib = (level, _memory_kib("VmRSS"))
+    return run
+
+
+def contexts(seeds: Seeds) -> tuple[Context, ...]:
+    """Return by what tokens are judged, each in its turn."""
+    content = of_octets(DATA)
+    return (
+        Context(JUDGED_AT, seeds.trust, content),
+        Context(JUDGED_AT, seeds.trust, content, revocation_mode=RevocationMode.REQUIRED),
+        Context(JUDGED_AT, seeds.trust, request=REQUEST, proven=JUDGED_AT - 1_000_000),
+        Context(JUDGED_AT + 20 * YEAR_US, seeds.trust, content),
+    )
+
+
+def _judge(octets: bytes, context: Context, run: TokenRun) -> Report:
+    """Judge once and measure it; a slow input is slow every time, a disturbance is not."""
+    _forget_peak()
+    before = _memory_kib("VmRSS")
+    report, cost = _timed(octets, context)
+    run.peak_kib = max(run.peak_kib, _memory_kib("VmHWM") - before)
+    for _ in range(3 if cost > SUSPECT_S else 0):
+        forget()
+        cost = min(cost, _timed(octets, context)[1])
+    run.cpu_s.append(cost)
+    run.verdicts[f"{report.indication} {report.sub_indication or ''}".rstrip()] += 1
+    return report
+
+
+def _timed(octets: bytes, context: Context) -> tuple[Report, float]:
+    started = time.thread_time()
+    report = verify_bytes(octets, context)
+    return report, time.thread_time() - started
+
+
+def forget() -> None:
+    """Empty every cache of the rooms that judge, so that what is judged again costs what it did."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("kokuin.trust", "kokuin.wire", "kokuin.verify")):
+            for each in vars(module).values():
+                if hasattr(each, "cache_clear") and each.__module__ == name:
+                    each.cache_clear()
+
+
+def examine(report: Report) -> None:
+    """A report is whole: what follows from its checks, a reason for each that does not hold, a JSON form.
+
+    Raises:
+        AssertionError: what is missing.
+    """
+    assert (report.indication is Indication.PASSED) == (report.sub_indication is None)
+    for check in report.checks:
+        held = check.status in {Status.OK, Status.WEAK, Status.NOT_DONE}
+        assert (check.reason is None) == (check.status is Status.OK), f"{check.id} has no reason"
+        assert held == (check.sub_indication is None), f"{check.id} means nothing"
+    for part in report.parts:
+        examine(part)
+    if not report.parts:
+        assert conclude(report.checks) == (report.indication, report.sub_indication)
+    assert json.loads(report.to_json())["indication"] == report.indication
+
+
+def examine_closely(report: Report, octets: bytes, context: Context) -> None:
+    """The same input gives the same octets again, and every check has a sentence in every language.
+
+    Raises:
+        AssertionError: it does not, or one has none.
+    """
+    assert verify_bytes(octets, context).to_json() == report.to_json(), "another report for the same input"
+    for lang in LANGUAGES:
+        assert list(sentences(report, lang))
+
+
+def _statements(report: Report) -> tuple[object, ...]:
+    """Return what the report says was stamped and when."""
+    own = tuple(report.subject.get(name) for name in STATEMENT)
+    return (own, *(_statements(part) for part in report.parts))
+
+
+def _memory_kib(name: str) -> int:
+    """Return a line of what the system says of our memory, KiB: `VmRSS`, or its peak `VmHWM`."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1])  # type: ignore[index]  # Linux always has it
+
+
+def _forget_peak() -> None:
+    """Set the peak of our memory back to what we have now (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
