@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException
 
 import kokuin
-from kokuin.service import api_page, export_api, ledger_api, log_endpoint, operator_api, proof_api
+from kokuin.service import api_page, export_api, ledger_api, log_endpoint, operator_api, proof_api, verify_api
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.ledger_store import open_reader
@@ -20,6 +20,7 @@ from kokuin.service.migration.desk import InventoryDesk
 from kokuin.service.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
+from kokuin.service.verify_api import VerifyDesk
 from tsa.status import granted
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ _SERIAL = re.compile(r"[0-9a-f]{1,64}")
 
 
 class Application(FastAPI):
-    """FastAPI with the stamp endpoint before its router."""
+    """FastAPI with the stamp endpoint before its router, and with what must be closed at the end."""
 
     stamp: StampEndpoint
+    verify: VerifyDesk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; part of ASGI."""
@@ -66,8 +68,9 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     app = Application(
         title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.stamp = stamp
-    app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets)
+    app.stamp, app.verify = stamp, VerifyDesk(config)
+    streamed = frozenset({verify_api.PATH})
+    app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets, streamed=streamed)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(Exception, _our_fault)
@@ -79,6 +82,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     proof_api.add(app, folder, config, doorkeeper)
     export_api.add(app, folder, config, doorkeeper)
     ledger_api.add(app, doorkeeper, SearchDesk(folder, config))
+    verify_api.add(app, config, doorkeeper, app.verify)
     _add_docs(app)
     return app
 

@@ -64,14 +64,21 @@ async def refuse_body(send: ASGISendCallable, refusal: BodyRefusal) -> None:
 class BodyLimitMiddleware:
     """ASGI middleware that reads the content first and starts the application only with all of it."""
 
-    def __init__(self, app: ASGI3Application, limit: int) -> None:
-        """Wrap `app`; `limit` is in octets."""
+    def __init__(self, app: ASGI3Application, limit: int, streamed: frozenset[str] = frozenset()) -> None:
+        """Wrap `app`.
+
+        Args:
+            app: gets requests whose content is there.
+            limit: in octets.
+            streamed: paths whose routes read and bound the content themselves.
+        """
         self._app = app
         self._limit = limit
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one ASGI scope (other scopes than `http` pass untouched)."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         body = await read_body(scope, receive, limit=self._limit)

@@ -105,6 +105,14 @@ class Access(Table):
     timestamps: Literal["open", "closed"] = "open"
 
 
+class Verify(Table):
+    """Judging time-stamps for others: who may ask, whom it trusts, and how many children judge."""
+
+    open: bool = True
+    trust: PlainPath = Path("trust")
+    children: Annotated[int, Field(strict=True, ge=1, le=64)] = 2
+
+
 class Policies(Table):
     """Which policy decides what may be issued: a shipped one's name, or the path of a file.
 
@@ -163,6 +171,7 @@ class Config(Table):
     signers: dict[str, SignerTable] = Field(default_factory=dict)
     switch: Switch = Switch()
     policy: Policies = Policies()
+    verify: Verify = Verify()
 
     def clock_settings(self, accuracy_us: int) -> ClockSettings:
         """The guard's settings; tokens declare the profile's accuracy, microseconds."""
@@ -224,6 +233,7 @@ def _absolute(config: Config, folder: Path) -> dict[str, object]:
         "signers": signers,
         "policy": Policies(issue=issue),
         "ledger": _ledger(config, folder),
+        "verify": config.verify.model_copy(update={"trust": (folder / config.verify.trust).resolve()}),
     }
 
 

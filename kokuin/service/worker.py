@@ -108,6 +108,7 @@ class Worker:
             reporting.cancel()
             responder.close()
             self._tell(keeper, stamp)
+            await app.verify.close()
 
     def stop(self) -> None:
         """Stop accepting, let open requests end, then let `serve` return."""

@@ -47,6 +47,7 @@ TELLING = (
     "witness_server",
     "witnessing",
     "checkpoint_stamps",
+    "verify_codes",
 )
 """Modules whose literals in capitals are codes that leave the service."""
 LEDGER = {"proving", "faults", "store_faults"}

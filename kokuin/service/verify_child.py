@@ -1,0 +1,106 @@
+"""The child that judges what strangers send: it reads what it needs, shuts its doors, then takes questions.
+
+Nothing imports it. Its standard input is its lifeline and a stream of frames (`verify_question`), the first
+of which says where the trust store lies. Once the doors are shut it can open no file and no socket, start no
+program and hold no more than `MEMORY_OCTETS`: whatever a token makes of its reader, it stays in here.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kokuin.service.lifeline import watch
+from kokuin.service.verify_codes import VerifyCode
+from kokuin.service.verify_question import Question, encode, read
+
+if TYPE_CHECKING:
+    from kokuin.service.verify_judging import Bench
+
+MEMORY_OCTETS = 512 << 20
+"""Of address space: an empty child has 120 MiB, a judgement wants 64 MiB at most."""
+CPU_SECONDS = 5
+"""For one question."""
+NICENESS = 10
+
+
+def main() -> None:
+    """Serve one worker until it closes the pipe, or a question breaks this process."""
+    watch(sys.stdin.fileno())
+    os.nice(NICENESS)
+    bench = _prepare()
+    if bench is None:
+        return
+    shut_doors()
+    _say({"ok": True})
+    while (frame := read(sys.stdin.buffer)) is not None:
+        if not _answer(bench, Question.decode(*frame)):
+            return
+
+
+def _prepare() -> Bench | None:
+    first = read(sys.stdin.buffer)
+    if first is None:
+        return None
+    from kokuin.service.verify_judging import (  # noqa: PLC0415  # the verifier, under the lifeline's eye
+        TrustUnreadableError,
+        prepare,
+    )
+
+    try:
+        return prepare(Path(first[0]["trust"]))
+    except TrustUnreadableError as error:
+        _say({"ok": False, "code": VerifyCode.TRUST_UNREADABLE, "detail": repr(error.__cause__)})
+    return None
+
+
+def shut_doors() -> None:
+    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again."""
+    for limit, most in (
+        (resource.RLIMIT_AS, MEMORY_OCTETS),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        # The three standard streams are open, and no number is left for a fourth: no file and no socket.
+        (resource.RLIMIT_NOFILE, 3),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+
+
+def _answer(bench: Bench, question: Question) -> bool:
+    """Answer one question; False when this process had better not see another."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime) + 1
+    # The kernel ends a process that reaches it: nothing that reads hostile octets needs to look at a clock.
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
+    try:
+        report = bench.judge(question)
+    except MemoryError:
+        _say({"ok": False, "code": VerifyCode.TOO_COSTLY})
+        return False
+    except Exception as error:  # noqa: BLE001  # whatever it is, the worker is told, and the log tells a person
+        _say({"ok": False, "code": VerifyCode.FAILED, "detail": _place(error)})
+        return False
+    _say({"ok": True}, report)
+    return True
+
+
+def _place(error: Exception) -> str:
+    """Say what was raised and where, and nothing of what the question held."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return type(error).__name__ + where
+
+
+def _say(header: dict[str, Any], blob: bytes = b"") -> None:
+    sys.stdout.buffer.write(encode(header, blob))
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

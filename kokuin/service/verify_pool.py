@@ -1,0 +1,163 @@
+"""The children of a worker that judge: few, bounded, killed when they are late, and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+
+from kokuin.service.migration.desk import SECRETS
+from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
+from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Question, encode
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from pathlib import Path
+
+CHILD = "kokuin.service.verify_child"
+START_SECONDS = 30.0
+"""How long a child may load on a busy machine."""
+JUDGE_SECONDS = 10.0
+"""How long a judgement may take; it may use half of that of a processor, and gives way to stamping."""
+WAIT_SECONDS = 5.0
+"""How long a question waits for a child."""
+
+_Mark: TypeAlias = "tuple[tuple[str, int, int, int], ...]"
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A child, and what its trust store looked like before it read that."""
+
+    process: Process
+    mark: _Mark
+
+
+class VerifyPool:
+    """Judges questions in children; made and used on one event loop."""
+
+    def __init__(self, trust: Path, children: int) -> None:
+        """Start nothing yet.
+
+        Args:
+            trust: folder or file of those whom the operator trusts.
+            children: at most so many at a time.
+        """
+        self._trust = trust
+        self._turns = asyncio.Semaphore(children)
+        self._idle: list[_Child] = []
+
+    async def judge(self, question: Question) -> bytes:
+        """Return the report of a question (JSON).
+
+        Raises:
+            VerifyRefusedError: there is none.
+        """
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise VerifyRefusedError(VerifyCode.BUSY) from None
+        try:
+            child = await self._take()
+            report = await self._ask(child, question.encode(), JUDGE_SECONDS)
+            self._idle.append(child)
+        finally:
+            self._turns.release()
+        return report
+
+    async def close(self) -> None:
+        """End the children that wait; one that judges ends with its question."""
+        while self._idle:
+            await _end(self._idle.pop())
+
+    async def _take(self) -> _Child:
+        """Return a child that trusts what the store holds now."""
+        mark = await asyncio.to_thread(_look, self._trust)
+        while self._idle:
+            child = self._idle.pop()
+            if child.mark == mark and child.process.returncode is None:
+                return child
+            await _end(child)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            CHILD,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # It opens no key, so it gets none of the words that open them.
+            env={name: value for name, value in os.environ.items() if name not in SECRETS},
+        )
+        child = _Child(process, mark)
+        await self._ask(child, encode({"trust": str(self._trust)}), START_SECONDS)
+        return child
+
+    async def _ask(self, child: _Child, frame: bytes, seconds: float) -> bytes:
+        """Return what a child answers; a late one is killed: its answer would meet the next question."""
+        try:
+            async with asyncio.timeout(seconds):
+                header, blob = await _exchange(child.process, frame)
+        except TimeoutError:
+            await _end(child)
+            _log.warning("verify.late", seconds=seconds)
+            raise VerifyRefusedError(VerifyCode.TOO_LONG) from None
+        except (EOFError, ConnectionError, ValueError):
+            await _end(child)
+            raise VerifyRefusedError(_cause(child.process)) from None
+        except BaseException:
+            await _end(child)
+            raise
+        if not header["ok"]:
+            await _end(child)
+            _log.error("verify.failed", code=header["code"], detail=header.get("detail", ""))
+            raise VerifyRefusedError(VerifyCode(header["code"]))
+        return blob
+
+
+async def _exchange(process: Process, frame: bytes) -> tuple[dict[str, Any], bytes]:
+    """Send one frame and return the next.
+
+    Raises:
+        EOFError, ConnectionError: the child has ended.
+        ValueError: what it sent is no frame, or longer than one may be.
+    """
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018  # pipes were asked for
+    process.stdin.write(frame)
+    await process.stdin.drain()
+    header_size, blob_size = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
+    if header_size > MAX_HEADER or blob_size > MAX_REPORT:
+        raise ValueError
+    header: dict[str, Any] = json.loads(await process.stdout.readexactly(header_size))
+    return header, await process.stdout.readexactly(blob_size)
+
+
+def _cause(process: Process) -> VerifyCode:
+    """Say why a child ended of itself."""
+    _log.error("verify.child.ended", code=process.returncode)
+    return VerifyCode.TOO_COSTLY if process.returncode == -signal.SIGXCPU else VerifyCode.FAILED
+
+
+async def _end(child: _Child) -> None:
+    if child.process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.process.kill()
+    await child.process.wait()
+
+
+def _look(trust: Path) -> _Mark:
+    """Return what changes when somebody changes a trust store."""
+    try:
+        files = sorted(trust.iterdir()) if trust.is_dir() else [trust]
+        found = [(file.name, file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)

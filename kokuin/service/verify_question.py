@@ -1,0 +1,118 @@
+"""Frames between a worker and a child that judges: lengths, a JSON header, and octets that need no escaping.
+
+The worker wrote what the child reads, so that side is bounded by what the worker took in. What the child
+writes is bounded here: it has read hostile octets, and its word is trusted for one report only.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HEAD = struct.Struct(">II")
+MAX_HEADER = 1 << 16
+MAX_REPORT = 1 << 24
+"""Octets; a report speaks of what is in one token."""
+
+_SINGLE = ("token", "request", "proof")
+_SEVERAL = ("crl", "ocsp")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a child.
+
+    Attributes:
+        token: octets of a time-stamp, whatever they are.
+        at: validation time, microseconds since 1970 UTC; None: now.
+        policy: name of a shipped policy.
+        revocation: name of a revocation mode.
+        digest: of the stamped data, made elsewhere.
+        digests: of the stamped data that was sent, by the name of every algorithm.
+        request: DER of the TimeStampReq.
+        proof: octets of a proof of the token's place in a ledger.
+        crl: revocation lists.
+        ocsp: OCSP answers.
+    """
+
+    token: bytes
+    at: int | None = None
+    policy: str = "baseline"
+    revocation: str = "if-available"
+    digest: bytes | None = None
+    digests: Mapping[str, bytes] | None = None
+    request: bytes | None = None
+    proof: bytes | None = None
+    crl: tuple[bytes, ...] = field(default=())
+    ocsp: tuple[bytes, ...] = field(default=())
+
+    def encode(self) -> bytes:
+        """Return the frame."""
+        parts = list(self._parts())
+        header = {
+            "at": self.at,
+            "policy": self.policy,
+            "revocation": self.revocation,
+            "digest": None if self.digest is None else self.digest.hex(),
+            "digests": None
+            if self.digests is None
+            else {name: value.hex() for name, value in self.digests.items()},
+            "parts": [[name, len(octets)] for name, octets in parts],
+        }
+        return encode(header, b"".join(octets for _, octets in parts))
+
+    def _parts(self) -> Iterator[tuple[str, bytes]]:
+        for name in _SINGLE:
+            octets = getattr(self, name)
+            if octets is not None:
+                yield name, octets
+        for name in _SEVERAL:
+            for octets in getattr(self, name):
+                yield name, octets
+
+    @staticmethod
+    def decode(header: Mapping[str, Any], blob: bytes) -> Question:
+        """Return the question of a frame that `encode` made."""
+        found: dict[str, list[bytes]] = {name: [] for name in (*_SINGLE, *_SEVERAL)}
+        at = 0
+        for name, size in header["parts"]:
+            found[name].append(blob[at : at + size])
+            at += size
+        digests: dict[str, str] | None = header["digests"]
+        return Question(
+            token=found["token"][0],
+            at=header["at"],
+            policy=header["policy"],
+            revocation=header["revocation"],
+            digest=None if header["digest"] is None else bytes.fromhex(header["digest"]),
+            digests=None
+            if digests is None
+            else {name: bytes.fromhex(value) for name, value in digests.items()},
+            request=next(iter(found["request"]), None),
+            proof=next(iter(found["proof"]), None),
+            crl=tuple(found["crl"]),
+            ocsp=tuple(found["ocsp"]),
+        )
+
+
+def encode(header: Mapping[str, Any], blob: bytes = b"") -> bytes:
+    """Return one frame."""
+    text = json.dumps(header).encode()
+    return HEAD.pack(len(text), len(blob)) + text + blob
+
+
+def read(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+    """Return header and blob of the next frame; None when whoever asks has gone."""
+    head = stream.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    header_size, blob_size = HEAD.unpack(head)
+    text, blob = stream.read(header_size), stream.read(blob_size)
+    if len(blob) < blob_size or len(text) < header_size:
+        return None
+    return json.loads(text), blob
