@@ -23,6 +23,7 @@ from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from kokuin.wire.ber import definite
 from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_timestamp_request
+from tests.reportschema import valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,6 +175,7 @@ class Order:
     sid: bytes | None = None
     cms_version: int = 3
     signers: int = 1
+    unsigned: Sequence[bytes] = ()
     flip_signature: bool = False
     reverse_sent: bool = False
     reverse_signed: bool = False
@@ -195,6 +197,7 @@ class Order:
             b"\xa0" + attributes[1:],
             encode.algorithm(self.algorithm),
             encode.octet_string(bytes(signature)),
+            encode.explicit(1, b"".join(self.unsigned)) if self.unsigned else b"",
         )
         content = encode.sequence(
             encode.oid(self.content_type), encode.explicit(0, encode.octet_string(info))
@@ -290,7 +293,7 @@ def judge(
     content = None if data is None else lambda algorithm: hashlib.new(algorithm, data).digest()
     asked = None if request is None else read_timestamp_request(request)
     context = Context(at, pki().trust if trust is None else trust, content, request=asked)
-    return judge_token(definite(token, TOKEN_LIMITS), context)
+    return valid(judge_token(definite(token, TOKEN_LIMITS), context))
 
 
 def order(**changes: Any) -> Order:
