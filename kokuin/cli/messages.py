@@ -48,9 +48,14 @@ def write_octets(octets: bytes) -> None:
 
 
 def write_json(value: object) -> None:
-    """Write JSON (RFC 8259 §8.1: UTF-8); a lone surrogate, out of a file's name, is escaped."""
+    """Write JSON as `json_octets` makes it."""
+    write_octets(json_octets(value))
+
+
+def json_octets(value: object) -> bytes:
+    """Return JSON (RFC 8259 §8.1: UTF-8); a lone surrogate, out of a file's name, is escaped."""
     words = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_octets(words.encode("utf-8", "backslashreplace"))
+    return words.encode("utf-8", "backslashreplace")
 
 
 @cache

@@ -29,6 +29,19 @@ def moment(lang: str) -> Callable[[str], dt.datetime]:
     return read
 
 
+def utc_microseconds(word: str) -> int:
+    """Return a moment of ISO 8601 in microseconds since 1970 UTC; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is no moment.
+        OverflowError: its offset carries it out of the calendar.
+    """
+    found = dt.datetime.fromisoformat(word)
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=dt.UTC)
+    return (found.astimezone(dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
+
+
 def serial_number(lang: str) -> Callable[[str], str]:
     """Return what reads a serial number in hex as OpenSSL prints it: 0x5F7E, 5F:7E, 5F7E.
 

@@ -94,7 +94,6 @@ def test_a_file_that_is_no_token_fails(tsa: Callable[..., int]) -> None:
     "words",
     [
         ("absent.tsr",),
-        (".",),
         (*TRUST, "--data", "absent"),
         ("data", "--data", "absent"),
         ("token.tsr", "--trust", "absent"),

@@ -1,0 +1,129 @@
+"""What a batch judges: the files of a folder, each with the data that lies beside it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kokuin.trust.report import Indication
+
+TOKEN_SUFFIXES = frozenset({".tsr", ".tst", ".der"})
+"""A file so named is a token by its name, and `X.tsr` is the one of `X`."""
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file that a batch looks at.
+
+    Attributes:
+        token: its path from the batch's folder, with `/` between the names.
+        data: path of the data that it was made for; None when it is not at hand.
+        digest: their digest instead of them.
+        expected: the verdict that a manifest foretells.
+        named: it is a token by its name, so that it has failed when it cannot be read. Of others, those that
+            hold a token are judged, and the rest is only counted.
+        stamped: it is the data of a token beside it.
+    """
+
+    token: str
+    data: str | None = None
+    digest: bytes | None = None
+    expected: Indication | None = None
+    named: bool = True
+    stamped: bool = False
+
+
+def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
+    """Yield every file of a folder and the folders in it, in an order that its names alone decide.
+
+    Memory grows with the names of the largest single folder. A link to a folder is followed, each folder
+    once: an archive whose years are links is checked whole, and one that contains itself ends.
+
+    Args:
+        root: the folder.
+        without: a folder that is passed over, since the batch writes into it.
+
+    Raises:
+        OSError: `root` itself cannot be listed. Of a folder in it that cannot, the path is yielded as a
+            token's: whether tokens are in it nobody knows, and that is no reason to pass.
+    """
+    seen = {_identity(root)}
+    if without is not None and without.is_dir():
+        seen.add(_identity(without))
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            files, folders = _list(root, folder)
+        except OSError:
+            if not folder:
+                raise
+            yield Item(folder)
+            continue
+        yield from _pair(folder, files)
+        for name in reversed(folders):
+            path = _join(folder, name)
+            try:
+                identity = _identity(root / path)
+            except OSError:
+                yield Item(path)
+                continue
+            if identity not in seen:
+                seen.add(identity)
+                waiting.append(path)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return a file's octets, of one that is too large one more than `most`.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file: a pipe of that name would be waited on for ever.
+    """
+    descriptor = os.open(path, _FLAGS)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        return file.read(most + 1)
+
+
+def _list(root: Path, folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of a folder's files, and of the folders in it, both sorted by their octets."""
+    files: list[str] = []
+    folders: list[str] = []
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            (folders if entry.is_dir() else files).append(entry.name)
+    return sorted(files, key=os.fsencode), sorted(folders, key=os.fsencode)
+
+
+def _pair(folder: str, names: list[str]) -> Iterator[Item]:
+    present = set(names)
+    stamped = {stem for name in names if (stem := _stem(name)) in present}
+    for name in names:
+        stem = _stem(name)
+        data = _join(folder, stem) if stem in stamped else None
+        yield Item(_join(folder, name), data, named=stem is not None, stamped=name in stamped)
+
+
+def _stem(name: str) -> str | None:
+    """Return what a token of this name was made for; None when it is no token's name."""
+    suffix = PurePosixPath(name).suffix
+    return name[: -len(suffix)] if suffix.lower() in TOKEN_SUFFIXES else None
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino

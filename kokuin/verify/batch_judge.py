@@ -1,0 +1,254 @@
+"""One file of a batch: whether it counts, the judgement of it, and the line that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeAlias
+
+from kokuin.trust.certificate import read_certificate
+from kokuin.trust.judge import make_report
+from kokuin.trust.report import Check, Indication, Report, Status, SubIndication, extend, iso_time
+from kokuin.trust.rules import FORMAT, IMPRINT, Reason
+from kokuin.trust.token import read_token
+from kokuin.verify.batch_items import read_regular
+from kokuin.verify.content import of_digest, of_file
+from kokuin.verify.verifying import MAX_OCTETS, take_token
+from kokuin.wire.errors import WireError
+from kokuin.wire.pem import is_armoured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kokuin.trust.context import Context
+    from kokuin.trust.token import TokenFacts
+    from kokuin.verify.batch_items import Item
+
+_HEAD = 512
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+"""The content type of CMS SignedData, which stands near the front of every token and response."""
+_DECIDING = {Indication.FAILED: Status.FAILED, Indication.INDETERMINATE: Status.INDETERMINATE}
+_SHORT = 4_096
+"""Characters of what a token says that a line shows at most: a serial number may have millions."""
+_FINDINGS = 65_536
+_SUBJECT = ("gen_time", "serial", "policy", "imprint_algorithm", "imprint")
+
+
+class PassedOver(StrEnum):
+    """Why a file has no line."""
+
+    OUTSIDE = "outside"
+    """A token whose genTime is not in the period."""
+    DATA = "data"
+    """What a token beside it was made for."""
+    OTHER = "other"
+    """Neither."""
+
+
+Outcome: TypeAlias = "bytes | PassedOver"
+"""A line of JSON in ASCII, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a whole batch is judged.
+
+    Attributes:
+        root: the folder that paths begin from.
+        context: what is the same for every token; nobody's data.
+        begins: tokens of an earlier genTime are passed over, microseconds since 1970 UTC; None: none is.
+        ends: those of a later one, likewise.
+        judge: judges the octets of the file at a path; it raises OSError when data or a proof beside the
+            token cannot be read. It can be sent to another process.
+    """
+
+    root: Path
+    context: Context
+    begins: int | None
+    ends: int | None
+    judge: Callable[[bytes, Context, Path], Report]
+
+    def has(self, gen_us: int) -> bool:
+        """Say whether a genTime is in the period, both ends included."""
+        return (self.begins is None or self.begins <= gen_us) and (self.ends is None or gen_us <= self.ends)
+
+
+def judge_item(item: Item, terms: Terms) -> Outcome:
+    """Judge one file, whatever it holds."""
+    try:
+        data = _read(item, terms.root)
+    except OSError as error:
+        return (
+            _line(item, terms.root, None, _unreadable(error, terms.context))
+            if item.named
+            else _uncounted(item)
+        )
+    passed_over = _passed_over(item, data, terms)
+    return passed_over or _line(item, terms.root, sha256(data).hexdigest(), _judge(item, data, terms))
+
+
+def pass_over(item: Item, terms: Terms) -> PassedOver | None:
+    """Say whether a file has no line, without judging it."""
+    try:
+        data = _read(item, terms.root)
+    except OSError:
+        return None if item.named else _uncounted(item)
+    return _passed_over(item, data, terms)
+
+
+def still_holds(line: dict[str, object], item: Item, root: Path) -> bool:
+    """Say whether a line is about this file as it is now, and about the same data.
+
+    The token's octets are compared. Data are taken for unchanged while size and time are: there may be too
+    much of them to be read again.
+    """
+    try:
+        digest = sha256(read_regular(root / item.token, MAX_OCTETS)).hexdigest()
+    except OSError:
+        digest = None
+    now = {**_asked(item, root), "sha256": digest}
+    return all(line.get(name) == value for name, value in now.items())
+
+
+def _read(item: Item, root: Path) -> bytes:
+    """Return a file's octets; of one that no name calls a token only the head, when it cannot be one."""
+    path = root / item.token
+    if not item.named:
+        head = read_regular(path, _HEAD)
+        if not (head.startswith(b"\x30") and _SIGNED_DATA in head) and not is_armoured(head):
+            return head
+    return read_regular(path, MAX_OCTETS)
+
+
+def _passed_over(item: Item, data: bytes, terms: Terms) -> PassedOver | None:
+    every = terms.begins is None and terms.ends is None
+    if item.named and every and not item.token.lower().endswith(".der"):
+        return None
+    facts = _facts(data)
+    if facts is None:
+        # A name that certificates have, too; a token that was damaged is none of them.
+        return None if item.named and not _is_certificate(data) else _uncounted(item)
+    return None if terms.has(facts.tst_info.gen_time.microseconds) else PassedOver.OUTSIDE
+
+
+def _facts(data: bytes) -> TokenFacts | None:
+    taken = take_token(data)
+    facts = None if isinstance(taken, Check) else read_token(taken.octets)
+    return None if isinstance(facts, Check) else facts
+
+
+def _is_certificate(data: bytes) -> bool:
+    try:
+        read_certificate(data)
+    except WireError:
+        return False
+    return True
+
+
+def _uncounted(item: Item) -> PassedOver:
+    return PassedOver.DATA if item.stamped else PassedOver.OTHER
+
+
+def _judge(item: Item, data: bytes, terms: Terms) -> Report:
+    path, context = terms.root / item.token, terms.context
+    if item.digest is not None:
+        context = dataclasses.replace(context, content=of_digest(item.digest))
+    elif item.data is not None:
+        context = dataclasses.replace(context, content=_content(terms.root / item.data))
+    try:
+        return terms.judge(data, context, path)
+    except OSError as error:
+        unread = {"error": _name(error)}
+    # What does not deserve to pass without its data fails as it would have with them.
+    try:
+        report = terms.judge(data, terms.context, path)
+    except OSError as error:
+        return _unreadable(error, terms.context)
+    check = IMPRINT.indeterminate(Reason.CONTENT_UNREADABLE, SubIndication.SIGNED_DATA_NOT_FOUND, **unread)
+    return extend(report, (check,), ())
+
+
+def _content(path: Path) -> Callable[[str], bytes]:
+    def digest(algorithm: str) -> bytes:
+        if not path.is_file():  # of a pipe, nobody knows when it ends
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return of_file(path)(algorithm)
+
+    return digest
+
+
+def _unreadable(error: OSError, context: Context) -> Report:
+    check = FORMAT.failed(Reason.FILE_UNREADABLE, SubIndication.FORMAT_FAILURE, error=_name(error))
+    return make_report({}, context, (check,))
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+def _line(item: Item, root: Path, digest: str | None, report: Report) -> bytes:
+    checks = [check for part in _parts(report) for check in part.checks]
+    decided = next((check for check in checks if check.status is _DECIDING.get(report.indication)), None)
+    signer = next((check.params.get("certificate") for check in checks if check.id == "signer"), None)
+    end = report.verifiable_until
+    found = {
+        **_asked(item, root),
+        "sha256": digest,
+        "indication": report.indication.value,
+        "sub_indication": report.sub_indication and report.sub_indication.value,
+        "check": decided and decided.id,
+        "reason": decided and decided.reason,
+        **{name: _short(report.subject.get(name)) for name in _SUBJECT},
+        "signer": _short(signer),
+        "verifiable_until": end
+        and {**end.to_dict(), "params": {name: _short(value) for name, value in end.params.items()}},
+        "limits": [limit.value for limit in report.limits],
+        "findings": _findings(checks),
+    }
+    return json.dumps(found, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _short(value: object) -> object:
+    return value[:_SHORT] if isinstance(value, str) else value
+
+
+def _findings(checks: list[Check]) -> list[dict[str, object]]:
+    """Return what did not simply hold; of hostile tokens that would fill a book, without the particulars."""
+    found = [check.to_dict() for check in checks if check.status not in {Status.OK, Status.NOT_DONE}]
+    if len(json.dumps(found)) > _FINDINGS:
+        found = [{**each, "params": {}} for each in found]
+    return found
+
+
+def _asked(item: Item, root: Path) -> dict[str, object]:
+    """Return what a line says about the question: the same now and later when it is the same question."""
+    size, modified = None, None
+    if item.data is not None:
+        try:
+            found = (root / item.data).stat()
+        except OSError:
+            pass
+        else:
+            size, modified = found.st_size, iso_time(found.st_mtime_ns // 1_000)
+    return {
+        "token": item.token,
+        "data": item.data,
+        "data_size": size,
+        "data_modified": modified,
+        "digest": item.digest and item.digest.hex(),
+        "expected": item.expected and item.expected.value,
+    }
+
+
+def _parts(report: Report) -> tuple[Report, ...]:
+    """Return the judgements in a report, those first that made it what it is."""
+    if not report.parts:
+        return (report,)
+    deciding = sorted(report.parts, key=lambda part: part.indication is not report.indication)
+    return (report, *(each for part in deciding for each in _parts(part)))

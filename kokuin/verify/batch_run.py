@@ -1,0 +1,95 @@
+"""The files of a batch judged in several processes, and what came of them in the order of the files."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
+
+from kokuin.verify.batch_judge import judge_item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
+    from kokuin.verify.batch_items import Item
+    from kokuin.verify.batch_judge import Outcome, Terms
+
+CHUNK = 128
+"""Files that a process is given at a time."""
+AHEAD = 3
+"""Chunks for each process that are under way or wait for an earlier one."""
+
+
+def judge_all(items: Iterable[Item], terms: Terms, jobs: int) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of files, chunk by chunk, in their order; a single chunk is judged right here.
+
+    Args:
+        items: the files; they are asked for as they are needed.
+        terms: by what they are judged.
+        jobs: how many processes judge.
+
+    Raises:
+        BrokenProcessPool: a process was killed.
+        OSError: from `items`.
+    """
+    rest = iter(items)
+    chunks = iter(lambda: list(itertools.islice(rest, CHUNK)), [])
+    first = list(itertools.islice(chunks, 2))
+    chunks = itertools.chain(first, chunks)
+    if jobs == 1 or len(first) < 2:
+        for chunk in chunks:
+            yield [judge_item(item, terms) for item in chunk]
+        return
+    yield from _in_processes(chunks, terms, jobs)
+
+
+def _in_processes(chunks: Iterator[list[Item]], terms: Terms, jobs: int) -> Iterator[list[Outcome]]:
+    # Started anew and not forked: whoever calls may have threads.
+    pool = ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(pickle.dumps(terms),),
+    )
+    try:
+        waiting: deque[Future[list[Outcome]]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_judge_chunk, chunk))
+            if len(waiting) == jobs * AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_terms: list[Terms] = []
+"""In a process that judges: by what."""
+
+
+def _begin(terms: bytes) -> None:
+    """Prepare a process that judges."""
+    # The parent hears Ctrl-C as well, and stops its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _terms.append(pickle.loads(terms))  # noqa: S301  # by our parent, over its own pipe
+
+
+def _end_with_parent() -> None:
+    """Crash point: a parent killed with SIGKILL tells nobody, and its children would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _judge_chunk(chunk: list[Item]) -> list[Outcome]:
+    return [judge_item(item, _terms[0]) for item in chunk]
