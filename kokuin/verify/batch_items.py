@@ -56,13 +56,15 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
         OSError: `root` itself cannot be listed. Of a folder in it that cannot, the path is yielded as a
             token's: whether tokens are in it nobody knows, and that is no reason to pass.
     """
-    seen = {_identity(root)}
-    if without is not None and without.is_dir():
-        seen.add(_identity(without))
+    seen = {_identity(without)} if without is not None and without.is_dir() else set()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         try:
+            identity = _identity(root / folder)
+            if identity in seen:
+                continue
+            seen.add(identity)
             files, folders = _list(root, folder)
         except OSError:
             if not folder:
@@ -70,16 +72,7 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
             yield Item(folder)
             continue
         yield from _pair(folder, files)
-        for name in reversed(folders):
-            path = _join(folder, name)
-            try:
-                identity = _identity(root / path)
-            except OSError:
-                yield Item(path)
-                continue
-            if identity not in seen:
-                seen.add(identity)
-                waiting.append(path)
+        waiting += (_join(folder, name) for name in reversed(folders))
 
 
 def read_regular(path: Path, most: int) -> bytes:

@@ -1,0 +1,241 @@
+"""Many files judged at once: which count, what each comes to, and that order and processes change nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.verify import batch_items, batch_run
+from kokuin.verify.batch import judge_batch
+from kokuin.verify.batch_items import Item, walk
+from kokuin.verify.batch_judge import PassedOver, judge_item
+from kokuin.verify.batch_run import AHEAD, judge_all
+from tests.trust.forge import order
+from tests.verify.batches import NOW_US, authority, fill, terms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kokuin.verify.batch_judge import Terms
+
+DATA = b"a document"
+
+
+def judged(folder: Path, by: Terms | None = None) -> dict[str, dict[str, Any] | str]:
+    """Return the line of every file, or why it has none."""
+    found: dict[str, dict[str, Any] | str] = {}
+    for item in walk(folder):
+        outcome = judge_item(item, by or terms(folder))
+        found[item.token] = outcome.value if isinstance(outcome, PassedOver) else json.loads(outcome)
+    return found
+
+
+def verdict(line: dict[str, Any] | str) -> tuple[str, str | None, str | None]:
+    assert isinstance(line, dict)
+    return line["indication"], line["sub_indication"], line["reason"]
+
+
+PASSED = ("PASSED", None, None)
+
+
+def test_a_token_is_judged_with_the_data_beside_it(tmp_path: Path) -> None:
+    for name, data in (("right", DATA), ("wrong", b"another document")):
+        (tmp_path / name).write_bytes(data)
+        for suffix in (".tsr", ".tst", ".der", ".TSR"):
+            (tmp_path / (name + suffix)).write_bytes(authority().stamp(DATA))
+    (tmp_path / "alone.tsr").write_bytes(authority().stamp(DATA))
+    found = judged(tmp_path)
+    for suffix in (".tsr", ".tst", ".der", ".TSR"):
+        assert verdict(found["right" + suffix]) == PASSED
+        assert verdict(found["wrong" + suffix]) == ("FAILED", "HASH_FAILURE", "CONTENT_DIFFERS")
+    assert found["right"] == found["wrong"] == "data"
+    alone = found["alone.tsr"]
+    assert isinstance(alone, dict)
+    assert verdict(alone) == PASSED
+    assert "CONTENT_NOT_COMPARED" in alone["limits"]
+
+
+def test_a_file_named_like_a_token_that_is_none_has_failed(tmp_path: Path) -> None:
+    token = authority().stamp(DATA)
+    for name, octets in {"empty.tsr": b"", "cut.tst": token[:-1], "damaged.der": b"\x31" + token[1:]}.items():
+        (tmp_path / name).write_bytes(octets)
+    for line in judged(tmp_path).values():
+        assert verdict(line)[:2] == ("FAILED", "FORMAT_FAILURE")
+
+
+def test_a_token_under_any_name_is_found_and_the_rest_is_only_counted(tmp_path: Path) -> None:
+    token = authority().stamp(DATA)
+    (tmp_path / "token.bin").write_bytes(token)
+    (tmp_path / "text").write_bytes(authority().pem.replace(b"CERTIFICATE", b"PKCS7"))
+    (tmp_path / "empty").touch()
+    (tmp_path / "root.der").write_bytes(authority().root)
+    (tmp_path / "root.pem").write_bytes(authority().pem)
+    (tmp_path / "cut").write_bytes(token[:-1])
+    found = judged(tmp_path)
+    assert verdict(found.pop("token.bin")) == PASSED
+    assert set(found.values()) == {"other"}
+
+
+def test_a_token_that_is_itself_the_data_of_a_token_is_judged(tmp_path: Path) -> None:
+    token = authority().stamp(DATA)
+    (tmp_path / "token").write_bytes(token)
+    (tmp_path / "token.tsr").write_bytes(authority().stamp(token))
+    found = judged(tmp_path)
+    assert verdict(found["token"]) == verdict(found["token.tsr"]) == PASSED
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsr")
+    os.mkfifo(tmp_path / "other")
+    os.mkfifo(tmp_path / "data")
+    (tmp_path / "data.tsr").write_bytes(authority().stamp(DATA))
+    found = judged(tmp_path)
+    assert verdict(found["pipe.tsr"]) == ("FAILED", "FORMAT_FAILURE", "FILE_UNREADABLE")
+    assert found["other"] == "other"
+    assert verdict(found["data.tsr"]) == ("INDETERMINATE", "SIGNED_DATA_NOT_FOUND", "CONTENT_UNREADABLE")
+
+
+def test_a_token_that_cannot_be_read_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "gone.tsr").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    found = judged(tmp_path)
+    assert verdict(found["gone.tsr"]) == ("FAILED", "FORMAT_FAILURE", "FILE_UNREADABLE")
+    assert found["gone"] == "data"
+
+
+def test_a_folder_that_cannot_be_listed_has_failed_and_the_others_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "a", 1)
+    (tmp_path / "b").mkdir()
+    fill(tmp_path / "c", 1)
+    listed = batch_items._list
+
+    def fail(root: Path, folder: str) -> tuple[list[str], list[str]]:
+        if folder == "b":
+            raise PermissionError(13, "Permission denied")
+        return listed(root, folder)
+
+    monkeypatch.setattr(batch_items, "_list", fail)
+    found = judged(tmp_path)
+    assert verdict(found["b"]) == ("FAILED", "FORMAT_FAILURE", "FILE_UNREADABLE")
+    assert verdict(found["a/000/00000.txt.tsr"]) == verdict(found["c/000/00000.txt.tsr"]) == PASSED
+
+
+def test_a_folder_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        list(walk(tmp_path / "absent"))
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    fill(tmp_path / "elsewhere", 2)
+    archive.mkdir()
+    for name in ("one", "two"):
+        (archive / name).symlink_to(tmp_path / "elsewhere")
+    (archive / "circle").symlink_to(archive)
+    tokens = [item.token for item in walk(archive) if item.named]
+    assert tokens == ["one/000/00000.txt.tsr", "one/000/00001.txt.tsr"]
+
+
+def test_the_order_is_that_of_the_names_octets(tmp_path: Path) -> None:
+    names = ["Z.tsr", "a.tsr", "\u3042.tsr", os.fsdecode(b"\xff.tsr")]
+    for name in reversed(names):
+        (tmp_path / name).touch()
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).touch()
+    assert [item.token for item in walk(tmp_path)] == [*names, *(f"folder/{name}" for name in names)]
+
+
+def test_the_folder_of_the_results_is_passed_over(tmp_path: Path) -> None:
+    fill(tmp_path, 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.jsonl.part").touch()
+    assert [item.token for item in walk(tmp_path, tmp_path / "out")] == ["000/00000.txt", "000/00000.txt.tsr"]
+
+
+def test_the_period_is_of_genTime_with_both_ends_and_leaves_no_failure_out(tmp_path: Path) -> None:  # noqa: N802  # the standard's name
+    for day in range(4):
+        (tmp_path / f"{day}.tsr").write_bytes(authority().stamp(DATA, NOW_US + day))
+    (tmp_path / "bad.tsr").touch()
+    found = judged(tmp_path, terms(tmp_path, NOW_US + 1, NOW_US + 2))
+    assert found["0.tsr"] == found["3.tsr"] == "outside"
+    assert verdict(found["1.tsr"]) == verdict(found["2.tsr"]) == PASSED
+    assert verdict(found["bad.tsr"])[0] == "FAILED"
+    assert judged(tmp_path, terms(tmp_path, begins=NOW_US + 3))["2.tsr"] == "outside"
+    assert judged(tmp_path, terms(tmp_path, ends=NOW_US))["1.tsr"] == "outside"
+
+
+@pytest.mark.parametrize("data", ["absent", ".", "\u3042"])
+def test_data_that_a_list_names_and_that_cannot_be_read_leave_it_open(tmp_path: Path, data: str) -> None:
+    (tmp_path / "token").write_bytes(authority().stamp(DATA))
+    outcome = judge_item(Item("token", data=data), terms(tmp_path))
+    assert isinstance(outcome, bytes)
+    found = verdict(json.loads(outcome))
+    assert found == ("INDETERMINATE", "SIGNED_DATA_NOT_FOUND", "CONTENT_UNREADABLE")
+
+
+def test_a_forged_token_fails_whether_its_data_can_be_read_or_not(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(order(flip_signature=True).make())
+    outcome = judge_item(Item("token", data="absent"), terms(tmp_path))
+    assert isinstance(outcome, bytes)
+    assert verdict(json.loads(outcome))[:2] == ("FAILED", "SIG_CRYPTO_FAILURE")
+
+
+def test_what_a_hostile_token_says_is_cut_short(tmp_path: Path) -> None:
+    (tmp_path / "t.tsr").write_bytes(order(serial=1 << 800_000).make())
+    (line,) = judged(tmp_path).values()
+    assert len(json.dumps(line)) < 20_000
+
+
+def test_one_process_and_two_find_the_same_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_run, "CHUNK", 7)
+    fill(tmp_path, 60)
+    (tmp_path / "bad.tsr").touch()
+    one, two = ([*itertools.chain(*judge_all(walk(tmp_path), terms(tmp_path), jobs))] for jobs in (1, 2))
+    assert len(one) == 121
+    assert one == two
+
+
+def test_files_are_asked_for_only_as_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_run, "CHUNK", 10)
+    (tmp_path / "t.tsr").write_bytes(authority().stamp(DATA))
+    asked = itertools.count(1)
+    endless = (Item("t.tsr") for _ in asked)
+    outcomes = judge_all(endless, terms(tmp_path), 2)
+    for chunks in range(1, 4):
+        assert len(next(outcomes)) == 10
+        assert next(asked) - 1 <= 10 * (2 * AHEAD + chunks + 2)
+    outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_single_chunk_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_run, "ProcessPoolExecutor", None)
+    fill(tmp_path, 3)
+    assert (
+        sum(
+            isinstance(each, bytes)
+            for chunk in judge_all(walk(tmp_path), terms(tmp_path), 2)
+            for each in chunk
+        )
+        == 3
+    )
+
+
+def test_thousands_of_our_own_tokens_pass(tmp_path: Path) -> None:
+    fill(tmp_path, 2_000)
+    tally = judge_batch(walk(tmp_path), terms(tmp_path), 2)
+    summary = tally.summary()
+    assert summary["indication"] == "PASSED"
+    assert summary["verdicts"] == {"PASSED": 2_000, "INDETERMINATE": 0, "FAILED": 0}
+    assert summary["passed_over"] == {"outside": 0, "data": 2_000, "other": 0}
+    assert [month["tokens"] for month in summary["calendar"]] == [2_000]
+    (end,) = summary["earliest"]
+    assert (end["tokens"], end["first"]) == (2_000, "000/00000.txt.tsr")
