@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated
 
+import structlog
 from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
+from kokuin.service import verify_openapi
 from kokuin.service.principal import Role
-from kokuin.service.problems import MEDIA_TYPE, problem_response
+from kokuin.service.problems import problem_response
 from kokuin.service.verify_codes import STATUS, VerifyCode, VerifyRefusedError
 from kokuin.service.verify_pool import VerifyPool
-from kokuin.service.verify_reception import FORM, MAX_CONTENT, RAW, Reception
+from kokuin.service.verify_reception import MAX_CONTENT, Reception
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -27,23 +30,11 @@ MOST_OPEN = 32
 UPLOAD_SECONDS = 120.0
 """How long a request's content may take to arrive."""
 
+_log = structlog.get_logger()
 _NO_STORE = {"Cache-Control": "no-store"}
 _SOON = {**_NO_STORE, "Retry-After": "1"}
 
 _Text = Annotated[str | None, Query()]
-_BINARY = {"type": "string", "format": "binary"}
-_CONTENT: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            **{name: {"schema": _BINARY} for name in sorted(RAW)},
-            FORM: {"schema": {"type": "object", "properties": {"token": _BINARY}, "required": ["token"]}},
-        },
-    }
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": "", "content": {MEDIA_TYPE: {}}} for status in sorted(set(STATUS.values()))
-}
 
 
 class VerifyDesk:
@@ -52,6 +43,7 @@ class VerifyDesk:
     def __init__(self, config: Config) -> None:
         """Args: the configuration in force."""
         self._pool = VerifyPool(config.verify.trust, config.verify.children)
+        self._hashing = asyncio.Lock()
         self._open = 0
 
     async def report(self, request: Request) -> bytes:
@@ -69,7 +61,7 @@ class VerifyDesk:
             raise VerifyRefusedError(VerifyCode.TOO_LARGE)
         self._open += 1
         try:
-            reception = Reception(request.query_params.multi_items())
+            reception = Reception(request.query_params.multi_items(), self._hashing)
             content_type = request.headers.get("content-type", "")
             try:
                 async with asyncio.timeout(UPLOAD_SECONDS):
@@ -88,7 +80,12 @@ class VerifyDesk:
 def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) -> None:
     """Add the route."""
 
-    @app.post(PATH, tags=["verification"], openapi_extra=_CONTENT, responses=_RESPONSES)
+    @app.post(
+        PATH,
+        tags=["verification"],
+        openapi_extra=verify_openapi.CONTENT,
+        responses=verify_openapi.responses(),
+    )
     async def verify(
         request: Request,
         at: _Text = None,
@@ -100,12 +97,15 @@ def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) 
         del at, policy, revocation, digest  # described here, read with the form's fields of the same names
         if not config.verify.open and not doorkeeper.principal(request.scope["headers"]).may(Role.OPERATE):
             return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
+        started = time.perf_counter()
         try:
             report = await desk.report(request)
         except VerifyRefusedError as error:
+            _log.info("verify.refused", code=error.code)
             return _refused(error)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
+        _log.info("verify.answer", ms=round((time.perf_counter() - started) * 1e3, 2))
         return Response(report, media_type="application/json", headers=_NO_STORE)
 
 

@@ -51,7 +51,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class _Hashing:
     """Digests of data that nobody keeps, by every algorithm: only the token knows which one it is about."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn: asyncio.Lock) -> None:
+        self._turn = turn
         self._states = {digest.name: hasher(digest.name) for digest in DIGESTS}
         self._waiting = bytearray()
         self._size = 0
@@ -72,7 +73,8 @@ class _Hashing:
 
     async def _hash(self) -> None:
         block, self._waiting = bytes(self._waiting), bytearray()
-        await asyncio.to_thread(self._update, block)
+        async with self._turn:
+            await asyncio.to_thread(self._update, block)
 
     def _update(self, block: bytes) -> None:
         for state in self._states.values():
@@ -82,12 +84,17 @@ class _Hashing:
 class Reception:
     """One request, as far as it has arrived."""
 
-    def __init__(self, query: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, query: Iterable[tuple[str, str]], hashing: asyncio.Lock) -> None:
         """Take the fields of a query string.
+
+        Args:
+            query: names and values.
+            hashing: held while a block is hashed: all uploads of a worker take one processor at most.
 
         Raises:
             VerifyRefusedError: one of them is unknown, or stands there twice.
         """
+        self._hashing = hashing
         self._texts: dict[str, str] = {}
         self._parts: list[tuple[str, bytearray]] = []
         self._data: _Hashing | None = None
@@ -133,7 +140,7 @@ class Reception:
         """Begin a part; a name that is unknown, or there twice, might have meant something else."""
         taken = {name for name, _ in self._parts if name not in SEVERAL}
         if name == DATA and self._data is None:
-            self._data = _Hashing()
+            self._data = _Hashing(self._hashing)
         elif name in {*SINGLE, *SEVERAL, *TEXTS} - taken - self._texts.keys():
             self._parts.append((name, bytearray()))
         else:

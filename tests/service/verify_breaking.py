@@ -1,0 +1,99 @@
+"""A child that judges, whose judgement is what the token says: it tries the doors, or breaks.
+
+Run as a program in the place of `kokuin.service.verify_child`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kokuin.service import verify_child
+from kokuin.service.verify_judging import Bench
+from kokuin.service.verify_question import MAX_REPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.service.verify_question import Question
+
+SECRET = "what the caller sent"
+
+
+def _attempts() -> dict[str, Callable[[], Any]]:
+    return {
+        "inet": lambda: socket.socket(socket.AF_INET),
+        "unix": lambda: socket.socket(socket.AF_UNIX),
+        "pair": socket.socketpair,
+        "netlink": lambda: socket.socket(socket.AF_NETLINK),
+        "read": lambda: Path("/etc/hostname").read_bytes(),
+        "write": lambda: Path("verify-breaking.tmp").write_bytes(b"x"),
+        "pipe": os.pipe,
+        "dup": lambda: os.dup(0),
+        "program": lambda: subprocess.run(["/bin/true"], check=True),
+    }
+
+
+def _doors() -> bytes:
+    """Try every door and say which opened."""
+    opened = []
+    for name, attempt in _attempts().items():
+        try:
+            attempt()
+        except OSError:
+            continue
+        opened.append(name)
+    return json.dumps(opened).encode()
+
+
+def _spin() -> bytes:
+    while True:
+        pass
+
+
+def _noise() -> bytes:
+    os.write(1, b"\xff" * 64)
+    return b""
+
+
+def _raise() -> bytes:
+    raise KeyError(SECRET)
+
+
+def _killed() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+ACTS: dict[bytes, Callable[[], bytes]] = {
+    b"doors": _doors,
+    b"pid": lambda: str(os.getpid()).encode(),
+    b"environment": lambda: json.dumps(dict(os.environ)).encode(),
+    b"limits": lambda: json.dumps(resource.getrlimit(resource.RLIMIT_NOFILE)).encode(),
+    b"spin": _spin,
+    b"eat": lambda: bytes(2 * verify_child.MEMORY_OCTETS),
+    b"sleep": lambda: bytes(time.sleep(3600) or 0),
+    b"exit": lambda: os._exit(3),
+    b"killed": _killed,
+    b"raise": _raise,
+    b"noise": _noise,
+    b"long": lambda: bytes(MAX_REPORT + 1),
+}
+
+
+def _judge(_: Bench, question: Question) -> bytes:
+    return ACTS[question.token]()
+
+
+if __name__ == "__main__":
+    Bench.judge = _judge  # type: ignore[method-assign]  # the fault is injected where it would happen
+    verify_child.CPU_SECONDS = 1
+    sys.exit(verify_child.main())
