@@ -18,6 +18,8 @@ COMMANDS = (
     "serve",
     "stamp",
     "verify",
+    "inspect",
+    "trust",
     "clock",
     "profile",
     "keys",

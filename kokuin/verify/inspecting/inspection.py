@@ -1,0 +1,149 @@
+"""Any octets: recognised, and shown as far as they can be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from kokuin.verify.inspecting.generic import show_octets
+from kokuin.verify.inspecting.json_forms import inspect_json
+from kokuin.verify.inspecting.kinds import SYNTAX_OF, Kind, kind_of
+from kokuin.verify.inspecting.notes import inspect_note
+from kokuin.verify.inspecting.private_keys import holds_private_key
+from kokuin.verify.inspecting.syntax import show
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, document, faults
+from kokuin.wire.ber import to_definite
+from kokuin.wire.der import read_node
+from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.pem import is_armoured, read_blocks
+from kokuin.wire.prescan import Limits, prescan
+
+SCHEMA_VERSION = 1
+MAX_OCTETS = 16 * 1024 * 1024
+"""More than this is not read."""
+FILE_LIMITS = Limits(size=MAX_OCTETS, depth=64, elements=2_000_000)
+"""Lists of revoked certificates have the most elements."""
+MOST_BLOCKS = 200
+
+_BEGIN = re.compile(rb"-----BEGIN ([^\r\n-]{1,64})-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is written in a file.
+
+    Attributes:
+        kind: what it is.
+        encoding: `DER`, `BER`, `PEM`, `JSON`, `text` or `tar`; None when it is nothing known.
+        size: octets of the file.
+        entries: its fields.
+    """
+
+    kind: Kind
+    encoding: str | None
+    size: int
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is something known, and all of it can be read."""
+        return self.kind is not Kind.UNKNOWN and not any(faults(self.entries))
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.kind.value,
+            "encoding": self.encoding,
+            "size": self.size,
+            "entries": [document(entry) for entry in self.entries],
+        }
+
+
+def inspect_octets(data: bytes) -> Inspection:
+    """Recognise octets and return what is written in them.
+
+    Args:
+        data: whatever was found; beyond `MAX_OCTETS` it is only said to be too large.
+
+    Returns:
+        An inspection of any octets; no verdict.
+    """
+    walk = Walk()
+    if is_armoured(data):
+        return _armoured(walk, data)
+    if holds_private_key(data):
+        return Inspection(Kind.PRIVATE_KEY, None, len(data), (Entry("", fault=Fault(SECRET)),))
+    note = inspect_note(walk, data)
+    if note is not None:
+        return Inspection(note[0], "text", len(data), note[1])
+    document_found = inspect_json(walk, data)
+    if document_found is not None:
+        return Inspection(document_found[0], "JSON", len(data), document_found[1])
+    kind, encoding, entries = _asn1(walk, data)
+    return Inspection(kind, encoding, len(data), entries)
+
+
+def _armoured(walk: Walk, data: bytes) -> Inspection:
+    """RFC 7468: a file of one block is what is in the block, one of more shows each."""
+    begins = list(islice(_BEGIN.finditer(data), MOST_BLOCKS + 1))
+    ends = [*(match.start() for match in begins[1:]), len(data)]
+    blocks = [
+        _block(walk, match[1].decode("latin-1"), data[match.start() : end])
+        for match, end in zip(begins[:MOST_BLOCKS], ends, strict=False)
+    ]
+    if len(blocks) == 1:
+        kind, entries = blocks[0][1:]
+        return Inspection(kind, "PEM", len(data), entries)
+    shown = [Entry(label, kind.value, children=entries) for label, kind, entries in blocks]
+    if len(begins) > MOST_BLOCKS:
+        shown.append(Entry("", fault=Fault(WireCode.TOO_MANY.value, begins[-1].start())))
+    return Inspection(Kind.PEM, "PEM", len(data), tuple(shown))
+
+
+def _block(walk: Walk, label: str, text: bytes) -> tuple[str, Kind, tuple[Entry, ...]]:
+    if "PRIVATE" in label.upper():
+        # Named by its label alone: one under a passphrase may not even be base64.
+        return label, Kind.PRIVATE_KEY, (Entry("", fault=Fault(SECRET)),)
+    try:
+        blocks = read_blocks(text, most=1)
+    except WireError as error:
+        return label, Kind.PEM, (Entry("", fault=Fault(error.code.value, error.offset)),)
+    if not blocks:
+        return label, Kind.PEM, (Entry("", fault=Fault(WireCode.BAD_ARMOUR.value, 0)),)
+    kind, _encoding, entries = _asn1(walk, blocks[0][1])
+    return label, kind, entries
+
+
+def _asn1(walk: Walk, data: bytes) -> tuple[Kind, str | None, tuple[Entry, ...]]:
+    """Return kind, encoding and entries of BER; of a damaged object what can be read of it."""
+    size = len(data)
+    trailing: tuple[Entry, ...] = ()
+    try:
+        scan = prescan(data, FILE_LIMITS)
+    except WireError as error:
+        if error.code is not WireCode.TRAILING or data[:1] != b"\x30":
+            return _damaged(walk, data, error)
+        size, trailing = error.offset, (Entry("", fault=Fault(error.code.value, error.offset)),)
+        scan = prescan(data[:size], FILE_LIMITS)
+    whole = data[:size] if scan.der else to_definite(data[:size])
+    node = read_node(whole, 0, len(whole))
+    kind, encoding = kind_of(node), "DER" if scan.der else "BER"
+    if kind is Kind.PRIVATE_KEY:
+        return kind, encoding, (Entry("", fault=Fault(SECRET)),)
+    if kind is Kind.ASN1:
+        return kind, encoding, (*show_octets(walk, data[:size]), *trailing)
+    entry = show(walk, kind.value, SYNTAX_OF[kind], node)
+    plain = entry.value is None and entry.fault is None
+    return kind, encoding, (*(entry.children if plain else (entry,)), *trailing)
+
+
+def _damaged(walk: Walk, data: bytes, error: WireError) -> tuple[Kind, str | None, tuple[Entry, ...]]:
+    """Return the tree of BER up to where it is damaged; only what begins as an object is taken for one."""
+    if data[:1] != b"\x30" or len(data) < 2:
+        return Kind.UNKNOWN, None, ()
+    shown, fault = show_octets(walk, data), Fault(error.code.value, error.offset)
+    # The walk finds what is wrong with an element; what is too much of it was found before.
+    return Kind.ASN1, "BER", shown if fault in faults(shown) else (Entry("", fault=fault), *shown)

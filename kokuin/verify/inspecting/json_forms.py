@@ -1,0 +1,85 @@
+"""JSON documents as a tree: those of this product by their kind, any other by its members."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from kokuin.verify.inspecting.kinds import Kind
+from kokuin.verify.inspecting.private_keys import holds_private_key
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, text_entry
+from kokuin.wire import strictjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kokuin.wire.strictjson import JsonValue
+
+MOST_OCTETS = 16 * 1024 * 1024
+_MOST_DEPTH = 32
+_MOST_MEMBERS = 200
+_PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv", "seed"})
+"""Members of a JSON Web Key (RFC 7518 §6) that are, or give away, its private part."""
+
+
+def inspect_json(walk: Walk, data: bytes) -> tuple[Kind, tuple[Entry, ...]] | None:
+    """Return what a JSON document holds; None when the octets do not begin as one."""
+    if data.lstrip()[:1] not in {b"{", b"["}:
+        return None
+    try:
+        value = strictjson.loads(data, max_octets=MOST_OCTETS, max_depth=_MOST_DEPTH, floats=True)
+    except strictjson.JsonError as error:
+        # Text that begins with a bracket is no JSON yet: what says so must look like its beginning.
+        return (Kind.JSON, (Entry("", fault=Fault(error.fault.value)),)) if b'"' in data[:256] else None
+    entry = show_value(walk, "", value)
+    return Kind.JSON, entry.children or (entry,)
+
+
+def show_value(walk: Walk, name: str, value: JsonValue) -> Entry:
+    """Return the entry of a JSON value; private members of keys are not shown."""
+    if not walk.enter():
+        return Entry(name, hidden=1)
+    try:
+        if isinstance(value, dict):
+            return _object(walk, name, value)
+        if isinstance(value, list):
+            return _array(walk, name, value)
+        return _scalar(name, value)
+    finally:
+        walk.leave()
+
+
+def _object(walk: Walk, name: str, members: Mapping[str, JsonValue]) -> Entry:
+    private = _PRIVATE_MEMBERS if "kty" in members else frozenset[str]()
+    shown = tuple(
+        Entry(key, fault=Fault(SECRET)) if key in private else show_value(walk, key, value)
+        for key, value in list(members.items())[:_MOST_MEMBERS]
+    )
+    return Entry(name, children=(*shown, *_hidden(len(members) - len(shown))))
+
+
+def _array(walk: Walk, name: str, items: Sequence[JsonValue]) -> Entry:
+    shown = tuple(show_value(walk, str(number), item) for number, item in enumerate(items[:_MOST_MEMBERS]))
+    return Entry(name, children=(*shown, *_hidden(len(items) - len(shown))))
+
+
+def _hidden(count: int) -> tuple[Entry, ...]:
+    return (Entry("", hidden=count),) if count else ()
+
+
+def _scalar(name: str, value: JsonValue) -> Entry:
+    if isinstance(value, str):
+        return Entry(name, fault=Fault(SECRET)) if _is_secret(value) else text_entry(name, value)
+    words = {True: "true", False: "false", None: "null"}
+    return Entry(name, words[value] if isinstance(value, bool | None) else str(value))
+
+
+def _is_secret(text: str) -> bool:
+    """Whether a string is a private key as it is, or in base64."""
+    if holds_private_key(text.encode("utf-8", "replace")):
+        return True
+    try:
+        return holds_private_key(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
