@@ -101,14 +101,11 @@ def load_trust(path: Path) -> TrustStore:
         TrustError: the named file is too large or cannot be read, or there is no certificate at all, or
             there are too many; a list cannot be read, or a file is not what the list says.
     """
+    listed = read_listed(path)
+    if listed is not None:
+        return _trusted(listed)
     if not path.is_dir():
-        octets = _read(path)
-        if octets.lstrip()[:1] == b"{":
-            return _from_list(path, octets)
-        return _split(_certificates(path, octets), path, named=True)
-    listing = path / LIST_NAME
-    if listing.exists():
-        return _from_list(listing, _read(listing))
+        return _split(read_certificates(path), path, named=True)
     found: list[Certificate] = []
     for file in certificate_files(path):
         with contextlib.suppress(TrustError):
@@ -125,6 +122,20 @@ def certificate_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
+def unlisted_files(path: Path) -> tuple[str, ...]:
+    """Return the names of a folder's certificate files that its list does not name; nobody trusts them.
+
+    Raises:
+        OSError: the folder cannot be read.
+        TrustError: the list cannot be read.
+    """
+    listing = path / LIST_NAME
+    if not listing.is_file():
+        return ()
+    named = {entry.file for entry in _entries(listing, _read(listing))}
+    return tuple(file.name for file in certificate_files(path) if file.name not in named)
+
+
 def read_certificates(path: Path) -> list[Certificate]:
     """Read the certificates of one file: PEM, DER, or a SignedData that is made of certificates alone (.p7b).
 
@@ -134,7 +145,11 @@ def read_certificates(path: Path) -> list[Certificate]:
         OSError: the file cannot be opened or read.
         TrustError: it is too large, or what it holds cannot be read.
     """
-    return _certificates(path, _read(path))
+    octets = _read(path)
+    try:
+        return certificates_of(octets)
+    except WireError as error:
+        raise TrustError(path, error.code) from error
 
 
 def certificates_of(octets: bytes) -> list[Certificate]:
@@ -160,13 +175,6 @@ def _read(path: Path) -> bytes:
     if len(octets) > MAX_FILE_OCTETS:
         raise TrustError(path, WireCode.TOO_LARGE)
     return octets
-
-
-def _certificates(path: Path, octets: bytes) -> list[Certificate]:
-    try:
-        return certificates_of(octets)
-    except WireError as error:
-        raise TrustError(path, error.code) from error
 
 
 def _certificates_in(octets: bytes) -> list[Certificate]:
@@ -199,17 +207,32 @@ def _split(found: Iterable[Certificate], path: Path, *, named: bool) -> TrustSto
     return TrustStore(tuple(anchors), tuple(helpers))
 
 
-def _from_list(path: Path, octets: bytes) -> TrustStore:
-    try:
-        entries = read_list(octets)
-    except ListError as error:
-        raise TrustError(path, error.code, error.detail) from error
+def read_listed(path: Path) -> tuple[tuple[Entry, Certificate], ...] | None:
+    """Read what a list names, with the certificates; None when there is no list.
+
+    Args:
+        path: a folder that may have a list, or a file that may be one.
+
+    Raises:
+        OSError: a file cannot be opened or read.
+        TrustError: the list cannot be read, or a file is not what it says.
+    """
+    listing = path / LIST_NAME if path.is_dir() else path
+    if listing != path and not listing.exists():
+        return None
+    octets = _read(listing)
+    if listing == path and octets.lstrip()[:1] != b"{":
+        return None
+    entries = _entries(listing, octets)
     files: dict[str, list[Certificate]] = {}
-    trusted: list[tuple[Entry, Certificate]] = []
     for entry in entries:
         if entry.file and entry.file not in files:
-            files[entry.file] = _listed_file(path.with_name(entry.file))
-        trusted.append((entry, _listed(entry, files, path)))
+            files[entry.file] = _listed_file(listing.with_name(entry.file))
+    return tuple((entry, _named_by(entry, files, listing)) for entry in entries)
+
+
+def _trusted(listed: Iterable[tuple[Entry, Certificate]]) -> TrustStore:
+    trusted = tuple(listed)
     return TrustStore(
         tuple(certificate for entry, certificate in trusted if entry.role is not Role.HELPER),
         tuple(certificate for entry, certificate in trusted if entry.role is Role.HELPER),
@@ -221,6 +244,13 @@ def _from_list(path: Path, octets: bytes) -> TrustStore:
     )
 
 
+def _entries(path: Path, octets: bytes) -> tuple[Entry, ...]:
+    try:
+        return read_list(octets)
+    except ListError as error:
+        raise TrustError(path, error.code, error.detail) from error
+
+
 def _listed_file(path: Path) -> list[Certificate]:
     try:
         return read_certificates(path)
@@ -230,7 +260,7 @@ def _listed_file(path: Path) -> list[Certificate]:
         raise TrustError(path, StoreCode.FILE_CHANGED) from error
 
 
-def _listed(entry: Entry, files: dict[str, list[Certificate]], path: Path) -> Certificate:
+def _named_by(entry: Entry, files: dict[str, list[Certificate]], path: Path) -> Certificate:
     """Return the certificate that an entry names; its hash decides, whatever else is in the file."""
     if entry.certificate:
         try:
@@ -238,6 +268,11 @@ def _listed(entry: Entry, files: dict[str, list[Certificate]], path: Path) -> Ce
         except WireError as error:
             raise TrustError(path, error.code, entry.sha256) from error
     for certificate in files[entry.file]:
-        if hashlib.sha256(certificate.der).hexdigest() == entry.sha256:
+        if fingerprint(certificate) == entry.sha256:
             return certificate
     raise TrustError(path.with_name(entry.file), StoreCode.FILE_CHANGED)
+
+
+def fingerprint(certificate: Certificate) -> str:
+    """Return the SHA-256 of a certificate's DER, hex."""
+    return hashlib.sha256(certificate.der).hexdigest()

@@ -13,8 +13,8 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,7 +22,7 @@ from kokuin.trust.report import iso_time
 from kokuin.wire.strictjson import JsonError, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kokuin.wire.strictjson import JsonValue
 
@@ -34,6 +34,7 @@ MAX_TEXT = 1_000
 """Characters of a source, a subject or a name."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _FILE = re.compile(r"[^./\\:\x00-\x1f][^/\\:\x00-\x1f]{0,254}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,6 +54,10 @@ class StoreCode(StrEnum):
     """The folder holds certificates and no list: a list would end the trust in them."""
     BUSY = "TRUST_BUSY"
     """Another process writes."""
+    ARCHIVE_UNREADABLE = "TRUST_ARCHIVE_UNREADABLE"
+    """What was to be imported is no zip archive, or a damaged one."""
+    ARCHIVE_TOO_LARGE = "TRUST_ARCHIVE_TOO_LARGE"
+    """The archive, or what it would unfold to, is larger than certificates are, or has too many files."""
 
 
 class ListError(ValueError):
@@ -87,7 +92,7 @@ class Archive:
     Attributes:
         name: of its file.
         sha256: of its octets, hex.
-        dated: the newest day that it gives for a file in it, ISO 8601.
+        dated: the newest day that it gives for a file in it, ISO 8601; empty when it gives none.
     """
 
     name: str
@@ -166,10 +171,14 @@ def _fields_of(entry: Entry) -> dict[str, object]:
         "from": None if entry.begins is None else iso_time(entry.begins),
         "until": None if entry.ends is None else iso_time(entry.ends),
         "source": entry.source,
-        "archive": archive and {"name": archive.name, "sha256": archive.sha256, "dated": archive.dated},
+        "archive": None if archive is None else _present(asdict(archive)),
         "certificate": base64.b64encode(entry.certificate).decode(),
     }
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    return _present(found)
+
+
+def _present(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _read_entry(fields: _Fields) -> Entry:
@@ -194,12 +203,12 @@ def _read_entry(fields: _Fields) -> Entry:
 
 
 def _read_archive(fields: _Fields) -> Archive:
-    archive = Archive(fields.text("name"), fields.matching("sha256", _SHA256), fields.text("dated"))
+    archive = Archive(
+        fields.text("name"),
+        fields.matching("sha256", _SHA256),
+        fields.matching("dated", _DATE) if fields.has("dated") else "",
+    )
     fields.finish()
-    try:
-        date.fromisoformat(archive.dated)
-    except ValueError:
-        fields.refuse("dated")
     return archive
 
 
@@ -228,7 +237,7 @@ class _Fields:
 
     def finish(self) -> None:
         for name in self._left:
-            self.refuse(name[:MAX_TEXT])
+            self.refuse(ascii(name[:MAX_TEXT]))
 
     def inner(self, name: str) -> _Fields:
         return _Fields(self.take(name), f"{self.place(name)}.")
@@ -241,7 +250,8 @@ class _Fields:
 
     def text(self, name: str) -> str:
         value = self.take(name)
-        if not isinstance(value, str) or len(value) > MAX_TEXT:
+        # It is shown to people, and what a stranger's list says must not steer their terminal.
+        if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
             self.refuse(name)
         return value
 
