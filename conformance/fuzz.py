@@ -1,4 +1,4 @@
-"""`make fuzz`: hostile input against issuing in one process and over HTTP, damage against the ledger.
+"""`make fuzz`: hostile input to issuing, in one process and over HTTP, to verifying, to the ledger.
 
 Prints what was measured beside what is allowed, and exits with 1 when anything
 is above it. The inputs depend on `--seed` alone; a violation names its input.
@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.fuzzing.table import FLAT_KIB, Table, at
+from conformance.fuzzing.tokens import fuzz_token_bombs, fuzz_tokens
 from kokuin.ledger import schema
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
@@ -30,71 +32,55 @@ from tests.service.running import prepare, serving
 from tests.tsa.fuzz_in_process import ANYBODY, LeafCounter, make_issuer, run_in_process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kokuin.service.issuing import Issuer
 
 CPU_MS = 50.0
 """Processor time of one answer in process, the first few apart."""
 BOMB_MS = 5.0
-FLAT_KIB = 16 * 1024
-"""How much resident memory may move without growing: allocators and caches, not the inputs."""
 ASSAULT_SECONDS = 15.0
 FIRST = 20
 """Answers that pay for imports and caches."""
-
-
-class Report:
-    """Lines of a table, and whether every one of them held."""
-
-    def __init__(self) -> None:
-        self.failed = 0
-
-    def line(self, what: str, found: str, allowed: str, *, good: bool) -> None:
-        """Print one measurement."""
-        self.failed += not good
-        print(f"{'ok  ' if good else 'FAIL'}  {what:<44} {found:<34} {allowed}", flush=True)
-
-    def violations(self, found: Sequence[str]) -> None:
-        """Print the first of what should not have happened."""
-        for violation in found[:10]:
-            print(f"      {violation}")
-        if len(found) > 10:
-            print(f"      and {len(found) - 10} more")
 
 
 def main() -> int:
     """Run what was asked for and return the exit code."""
     options = _options()
     print(f"seed {options.seed}")
-    report = Report()
+    table = Table()
     with tempfile.TemporaryDirectory(prefix="kokuin-fuzz-") as folder:
         root = Path(folder)
         if options.in_process:
             issuer = make_issuer(root / "in-process")
-            _in_process(report, issuer, options)
-            _bombs(report, issuer)
+            _in_process(table, issuer, options)
+            _bombs(table, issuer)
+        if options.tokens:
+            fuzz_tokens(table, options.tokens, options.seed, options.keep)
+            fuzz_token_bombs(table)
         if options.ledger:
-            _ledger(report, root / "ledger", options)
+            _ledger(table, root / "ledger", options)
         if options.bundles:
-            _bundles(report, root / "exported.db", options)
+            _bundles(table, root / "exported.db", options)
         if options.http:
-            _http(report, root / "http", options)
+            _http(table, root / "http", options)
         if not options.no_floods:
-            _floods(report, root / "floods", options.workers)
-    print(f"{report.failed} violated" if report.failed else "all held")
-    return min(report.failed, 1)
+            _floods(table, root / "floods", options.workers)
+    print(f"{table.failed} violated" if table.failed else "all held")
+    return min(table.failed, 1)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
+    parser.add_argument("--tokens", type=int, default=500_000, help="mutated tokens to `tsa verify`")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
     parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")
     parser.add_argument("--bundles", type=int, default=1_000, help="damaged export bundles")
     parser.add_argument("--records", type=int, default=10_000, help="of the ledger, and of the bundles")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the inputs")
     parser.add_argument("--workers", type=int, default=1, help="of `tsa serve`")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="write tokens there that did what they should not"
+    )
     parser.add_argument("--corpus", type=Path, help="folder with *.tsq of other programs, to start from too")
     parser.add_argument(
         "--no-floods", action="store_true", help="leave the endless and half-sent messages out"
@@ -102,7 +88,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _in_process(report: Report, issuer: Issuer, options: argparse.Namespace) -> None:
+def _in_process(table: Table, issuer: Issuer, options: argparse.Namespace) -> None:
     seeds = valid_requests(issuer.rules.policy)
     if options.corpus:
         seeds += foreign_requests(options.corpus)
@@ -110,27 +96,27 @@ def _in_process(report: Report, issuer: Issuer, options: argparse.Namespace) -> 
     run = run_in_process(issuer, iter(Mutator(seeds, options.seed).next, None), options.in_process)
     count = f"{options.in_process} requests in {time.monotonic() - started:.0f} s"
     outcomes = ", ".join(f"{code} {number}" for code, number in run.outcomes.most_common())
-    report.line("in process: every input answered as it should", count, "", good=not run.violations)
-    report.violations(run.violations)
+    table.line("in process: every input answered as it should", count, "", good=not run.violations)
+    table.violations(run.violations)
     print(f"      {outcomes}")
     wall, cpu = sorted(run.wall_s), sorted(run.cpu_s[FIRST:]) or [0.0]
-    times = f"p50 {_at(wall, 0.5)}, p99 {_at(wall, 0.99)}, max {_at(wall, 1)} ms"
-    report.line("in process: time of an answer", times, "", good=True)
+    times = f"p50 {at(wall, 0.5)}, p99 {at(wall, 0.99)}, max {at(wall, 1)} ms"
+    table.line("in process: time of an answer", times, "", good=True)
     slowest = cpu[-1] * 1e3
-    report.line(
+    table.line(
         "in process: longest processor time",
         f"{slowest:.2f} ms",
         f"<= {CPU_MS:.0f} ms",
         good=slowest <= CPU_MS,
     )
-    _memory(report, "in process", run.rss_kib)
+    table.memory("in process", run.rss_kib)
     leaves = f"{run.leaves} for {run.outcomes['GRANTED']} tokens"
-    report.line("in process: records", leaves, "equal", good=run.leaves == run.outcomes["GRANTED"])
+    table.line("in process: records", leaves, "equal", good=run.leaves == run.outcomes["GRANTED"])
 
 
-def _bombs(report: Report, issuer: Issuer) -> None:
+def _bombs(table: Table, issuer: Issuer) -> None:
     for name, taken in asyncio.run(_time_bombs(issuer)).items():
-        report.line(f"bomb: {name}", f"{taken:.2f} ms", f"<= {BOMB_MS:.0f} ms", good=taken <= BOMB_MS)
+        table.line(f"bomb: {name}", f"{taken:.2f} ms", f"<= {BOMB_MS:.0f} ms", good=taken <= BOMB_MS)
 
 
 async def _time_bombs(issuer: Issuer) -> dict[str, float]:
@@ -148,7 +134,7 @@ async def _time_bombs(issuer: Issuer) -> dict[str, float]:
     return medians
 
 
-def _ledger(report: Report, root: Path, options: argparse.Namespace) -> None:
+def _ledger(table: Table, root: Path, options: argparse.Namespace) -> None:
     """Damage copies of a ledger in every way: it must be found under its name, and where it is."""
     root.mkdir()
     sound = fill(root / "sound", options.records)
@@ -157,18 +143,18 @@ def _ledger(report: Report, root: Path, options: argparse.Namespace) -> None:
         verdict = check_store(reader, sound.keys, sound.log)
     taken = time.process_time() - cpu
     found = f"{verdict.size} records in {taken:.2f} s, {verdict.size / taken:,.0f}/s"
-    report.line("ledger: sound, and its check", found, "passes", good=verdict.passed)
+    table.line("ledger: sound, and its check", found, "passes", good=verdict.passed)
     wrong = [
         f"{name}: {complaint}"
         for name, complaint in store_mutations.run(sound, root / "copy", options.ledger, options.seed)
         if complaint
     ]
     count = f"{options.ledger} in {time.monotonic() - started:.0f} s"
-    report.line("ledger: damage found under its name", count, "all", good=not wrong)
-    report.violations(wrong)
+    table.line("ledger: damage found under its name", count, "all", good=not wrong)
+    table.violations(wrong)
 
 
-def _bundles(report: Report, path: Path, options: argparse.Namespace) -> None:
+def _bundles(table: Table, path: Path, options: argparse.Namespace) -> None:
     """Damage export bundles, whole and in part: each must be refused for the reason that it was damaged."""
     started, wrong = time.monotonic(), []
     schema.create(path)
@@ -177,20 +163,20 @@ def _bundles(report: Report, path: Path, options: argparse.Namespace) -> None:
         share = options.bundles // len(made) + (number < options.bundles % len(made))
         wrong += bundle_mutations.assault(bundle, options.seed + number, share)
     count = f"{options.bundles} in {time.monotonic() - started:.0f} s"
-    report.line("bundles: damage found under its name", count, "all", good=not wrong)
-    report.violations(wrong)
+    table.line("bundles: damage found under its name", count, "all", good=not wrong)
+    table.violations(wrong)
 
 
-def _http(report: Report, root: Path, options: argparse.Namespace) -> None:
+def _http(table: Table, root: Path, options: argparse.Namespace) -> None:
     with serving(prepare(root, "classical"), SETTINGS, workers=options.workers) as service:
         run = run_http(service, options.http, options.seed)
     count = f"{options.http} bodies in {run.seconds:.0f} s"
-    report.line("HTTP: answered 200, logged and recorded", count, "", good=not run.violations)
-    report.violations(run.violations)
+    table.line("HTTP: answered 200, logged and recorded", count, "", good=not run.violations)
+    table.violations(run.violations)
     wall = sorted(run.wall_s)
-    times = f"p50 {_at(wall, 0.5)}, p99 {_at(wall, 0.99)}, max {_at(wall, 1)} ms"
-    report.line("HTTP: time of an answer", times, "", good=True)
-    report.line(
+    times = f"p50 {at(wall, 0.5)}, p99 {at(wall, 0.99)}, max {at(wall, 1)} ms"
+    table.line("HTTP: time of an answer", times, "", good=True)
+    table.line(
         "HTTP: tokens and refusals",
         f"{run.granted} and {run.refused}",
         "",
@@ -198,28 +184,28 @@ def _http(report: Report, root: Path, options: argparse.Namespace) -> None:
     )
     leaves = ", ".join(f"{kind} {number}" for kind, number in sorted(run.leaves.items()))
     print(f"      leaves: {leaves}")
-    _memory(report, "HTTP", run.rss_kib)
+    table.memory("HTTP", run.rss_kib)
 
 
-def _floods(report: Report, root: Path, workers: int) -> None:
+def _floods(table: Table, root: Path, workers: int) -> None:
     with serving(prepare(root, "classical"), SETTINGS, workers=workers) as service:
         for name, pieces in floods().items():
-            _assault(report, flood(service, f"300 MB of {name}", pieces))
+            _assault(table, flood(service, f"300 MB of {name}", pieces))
         for assault in halves(service):
-            _assault(report, assault)
+            _assault(table, assault)
         found = complaints(service)
-    report.line("floods: log", f"{len(found)} complaints", "none", good=not found)
-    report.violations(found)
+    table.line("floods: log", f"{len(found)} complaints", "none", good=not found)
+    table.violations(found)
 
 
-def _assault(report: Report, found: Assault) -> None:
+def _assault(table: Table, found: Assault) -> None:
     good = (
         found.seconds <= ASSAULT_SECONDS
         and found.grown_kib <= FLAT_KIB
         and not found.failed
         and set(found.statuses) <= {408, 413, 431}
     )
-    report.line(
+    table.line(
         found.name,
         f"{found.seconds:.1f} s, {dict(found.statuses)}, {found.sent_mb:.0f} MB taken",
         f"<= {ASSAULT_SECONDS:.0f} s",
@@ -227,17 +213,6 @@ def _assault(report: Report, found: Assault) -> None:
     )
     others = f"{found.served - found.failed} of {found.served}, slowest {found.slowest_s * 1e3:.0f} ms"
     print(f"      memory +{found.grown_kib / 1024:.1f} MiB; other clients answered: {others}")
-
-
-def _memory(report: Report, what: str, rss_kib: tuple[int, int]) -> None:
-    before, after = rss_kib
-    found = f"{before / 1024:.1f} -> {after / 1024:.1f} MiB"
-    allowed = f"+{FLAT_KIB / 1024:.0f} MiB"
-    report.line(f"{what}: resident memory", found, allowed, good=after - before <= FLAT_KIB)
-
-
-def _at(ordered: Sequence[float], part: float) -> str:
-    return f"{ordered[min(int(len(ordered) * part), len(ordered) - 1)] * 1e3:.2f}" if ordered else "-"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.messages import LANGUAGES
-from kokuin.cli.verify import sentences
+from kokuin.cli.report_text import sentences
 from kokuin.trust.context import Context, RevocationMode
 from kokuin.trust.report import Indication, Report, Status, conclude
 from kokuin.verify.content import of_octets
@@ -40,6 +40,8 @@ SAMPLE = 50
 """One report in so many is also made anew, and told in every language."""
 WARM_UP = 0.1
 """Part of the inputs after which memory is taken as the level that must hold."""
+PEAK_KIB = 64 * 1024
+"""Memory that one judgement may take above what was taken before, KiB."""
 SUSPECT_S = 0.025
 """Processor time of a judgement above which its input is tried again, seconds."""
 
@@ -51,14 +53,16 @@ class TokenRun:
     Attributes:
         verdicts: reports by indication and sub-indication.
         cpu_s: processor time of each judgement, seconds: what a busy machine does not blur.
-        peak_kib: the most that one judgement took above the memory before it.
+        slowest: the most processor time of a judgement, and the input.
+        largest: the most memory that one took above what was taken before, KiB, and the input.
         rss_kib: resident memory after the warm-up and at the end.
         violations: what was wrong, and with which input.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     cpu_s: array.array[float] = field(default_factory=lambda: array.array("d"))
-    peak_kib: int = 0
+    slowest: tuple[float, bytes] = (0.0, b"")
+    largest: tuple[int, bytes] = (0, b"")
     rss_kib: tuple[int, int] = (0, 0)
     violations: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -96,12 +100,12 @@ def run_tokens(seeds: Seeds, seed: int, count: int) -> TokenRun:
     gc.freeze()  # a collection that walks what was there before would be counted as an input's cost
     try:
         for number in range(count):
-            octets, signed = inputs.next()
+            context, (octets, signed) = judges[number % len(judges)], inputs.next()
             try:
-                report = _judge(octets, judges[number % len(judges)], run)
+                report = _judge(octets, context, run)
                 examine(report)
                 if number % SAMPLE == 0:
-                    examine_closely(report, octets, judges[number % len(judges)])
+                    examine_closely(report, octets, context)
                 if report.indication is Indication.PASSED and not signed:
                     assert _statements(report) in genuine, "passed with a statement that nobody signed"
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what fuzzing looks for
@@ -126,17 +130,25 @@ def contexts(seeds: Seeds) -> tuple[Context, ...]:
 
 
 def _judge(octets: bytes, context: Context, run: TokenRun) -> Report:
-    """Judge once and measure it; a slow input is slow every time, a disturbance is not."""
+    report, cost, peak = judge_measured(octets, context)
+    run.cpu_s.append(cost)
+    run.verdicts[f"{report.indication} {report.sub_indication or ''}".rstrip()] += 1
+    run.slowest = max(run.slowest, (cost, octets))
+    run.largest = max(run.largest, (peak, octets))
+    return report
+
+
+def judge_measured(octets: bytes, context: Context) -> tuple[Report, float, int]:
+    """Judge; return the report, processor time (seconds) and the memory taken above that before (KiB)."""
     _forget_peak()
     before = _memory_kib("VmRSS")
     report, cost = _timed(octets, context)
-    run.peak_kib = max(run.peak_kib, _memory_kib("VmHWM") - before)
+    peak = _memory_kib("VmHWM") - before
     for _ in range(3 if cost > SUSPECT_S else 0):
-        forget()
+        # A slow input is slow every time when nothing remembers it; a disturbance is not.
+        _forget()
         cost = min(cost, _timed(octets, context)[1])
-    run.cpu_s.append(cost)
-    run.verdicts[f"{report.indication} {report.sub_indication or ''}".rstrip()] += 1
-    return report
+    return report, cost, peak
 
 
 def _timed(octets: bytes, context: Context) -> tuple[Report, float]:
@@ -145,7 +157,7 @@ def _timed(octets: bytes, context: Context) -> tuple[Report, float]:
     return report, time.thread_time() - started
 
 
-def forget() -> None:
+def _forget() -> None:
     """Empty every cache of the rooms that judge, so that what is judged again costs what it did."""
     for name, module in list(sys.modules.items()):
         if name.startswith(("kokuin.trust", "kokuin.wire", "kokuin.verify")):
