@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from kokuin.cli import verify_batch, verify_revocation
 from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.report_text import sentences
+from kokuin.cli.trust_reading import read_trust
+from kokuin.cli.values import utc_microseconds
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from kokuin.trust.anchors import TrustStore
     from kokuin.trust.context import Context
-    from kokuin.trust.report import Check, Report
+    from kokuin.trust.report import Report
     from kokuin.wire.tsp import TimeStampReq
 
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
-_SHOWN = frozenset(
-    {"gen_time", "accuracy_us", "imprint_algorithm", "policy", "serial", "signer", "origin", "size", "index"}
-)
+
+
+class _PrintSchema(argparse.Action):
+    """As `--version` does: prints, and ends before anything else is wanted."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from kokuin.verify.schema import report_schema
+
+        write_octets(report_schema())
+        parser.exit()
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -38,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--policy", default="baseline", metavar="NAME|FILE", help=text(lang, "verify.policy_help")
     )
+    verify_revocation.add_arguments(parser, lang)
     parser.add_argument("--proof", type=Path, metavar="FILE", help=text(lang, "verify.proof_help"))
     parser.add_argument(
         "--require-ledger", type=Path, metavar="BUNDLE", help=text(lang, "verify.ledger_help")
@@ -47,15 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     )
     parser.add_argument("--log-key", type=Path, metavar="FILE", help=text(lang, "verify.log_key_help"))
     parser.add_argument("--witness-policy", type=Path, metavar="FILE", help=text(lang, "verify.witness_help"))
+    verify_batch.add_arguments(parser, lang)
     parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
+    parser.add_argument("--schema", action=_PrintSchema, nargs=0, help=text(lang, "verify.schema_help"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge one file and print the report; return 0 passed, 1 failed, 2 indeterminate.
+    """Judge one file, or those of a folder, and print the report; return 0 passed, 1 failed, 2 indeterminate.
 
     Raises:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
+    if verify_batch.is_batch(arguments):
+        return verify_batch.run(arguments)
     from kokuin.verify.verifying import MAX_OCTETS
 
     context = replace(
@@ -83,9 +97,15 @@ def make_context(arguments: argparse.Namespace) -> Context:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
     from kokuin.cli.policy import read_policy
-    from kokuin.trust.context import Context
+    from kokuin.trust.context import Context, RevocationMode
 
-    return Context(_moment(arguments.at), _trust(arguments.trust), policy=read_policy(arguments.policy))
+    return Context(
+        _moment(arguments.at),
+        read_trust(arguments.trust, arguments.lang),
+        policy=read_policy(arguments.policy),
+        revocation=verify_revocation.read_revocation(arguments),
+        revocation_mode=RevocationMode(arguments.revocation),
+    )
 
 
 def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse.Namespace) -> Report:
@@ -123,10 +143,7 @@ def _moment(option: str | None) -> int:
     if option is None:
         return time.time_ns() // 1_000
     try:
-        moment = datetime.fromisoformat(option)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        return utc_microseconds(option)
     except (ValueError, OverflowError):
         raise CommandError("verify.bad_time", time=option) from None
 
@@ -167,73 +184,3 @@ def _check_readable(path: Path) -> None:
         path.open("rb").close()
     except OSError as error:
         raise CommandError("verify.cannot_read", path=path, reason=error.strerror or error) from None
-
-
-def _trust(path: Path | None) -> TrustStore:
-    from kokuin.trust.anchors import TrustError, TrustStore, load_trust
-
-    if path is None:
-        return TrustStore()
-    try:
-        return load_trust(path)
-    except OSError as error:
-        raise CommandError(
-            "verify.cannot_read", path=error.filename or path, reason=error.strerror or error
-        ) from None
-    except TrustError as error:
-        raise CommandError("verify.bad_trust", path=error.path, code=error.code.value) from None
-
-
-def sentences(report: Report, lang: str) -> Iterator[str]:
-    """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
-    from kokuin.trust.report import iso_time
-
-    meaning = text(lang, f"report.{_meaning(report)}")
-    yield f"{_verdict(report)}: {meaning}"
-    if report.policy is not None:
-        name, edition = report.policy.name, report.policy.edition
-        yield "  " + text(lang, "report.judged_by", name=name, edition=edition)
-    end = report.verifiable_until
-    if end is not None:
-        cause = text(lang, f"ending.{end.cause}", **end.params)
-        yield "  " + text(lang, "report.verifiable_until", time=iso_time(end.time), cause=cause)
-    for part in report.parts or (report,):
-        if report.parts:
-            yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))
-        yield from _particulars(part, lang)
-    for proof in report.proofs_of_existence:
-        yield "  " + text(lang, f"report.{proof.code}", time=iso_time(proof.time), **proof.params)
-    for limit in report.limits:
-        yield "  " + text(lang, f"report.{limit}")
-
-
-def _meaning(report: Report) -> str:
-    """Return which sentence says what the verdict means: a sub-indication may have more than one cause."""
-    from kokuin.trust.report import Status
-    from kokuin.trust.rules import LEDGER_RULES
-
-    checks = (check for part in report.parts or (report,) for check in part.checks)
-    failed = next((check.id for check in checks if check.status is Status.FAILED), None)
-    if failed in {rule.id for rule in LEDGER_RULES}:
-        return "against"
-    return report.sub_indication or report.indication
-
-
-def _verdict(report: Report) -> str:
-    return report.indication + (f" / {report.sub_indication}" if report.sub_indication else "")
-
-
-def _particulars(report: Report, lang: str) -> Iterator[str]:
-    signer = next((check.params for check in report.checks if check.id == "signer"), {})
-    for name, value in {**report.subject, "signer": signer.get("certificate")}.items():
-        if name in _SHOWN and value is not None:
-            yield "  " + text(lang, f"report.{name}", value=value)
-    for check in report.checks:
-        yield _check_sentence(check, lang)
-
-
-def _check_sentence(check: Check, lang: str) -> str:
-    line = f"  [{text(lang, f'report.{check.status}')}] {text(lang, f'check.{check.id}')}"
-    if check.reason is not None:
-        line += ": " + text(lang, f"reason.{check.reason}", **check.params)
-    return f"{line} ({check.clause})"

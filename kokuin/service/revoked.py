@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.trust.name import display, same_name
-from kokuin.trust.revocation_reader import LIST_LIMITS, PublishedList, read_revocation_list
+from kokuin.trust.revocation_reader import MAX_LIST_OCTETS, PublishedList, read_revocation_list
 from kokuin.wire.errors import WireError
 from kokuin.wire.pem import is_armoured, read_blocks
 from pqc.verifying import SignatureOutcome
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kokuin.trust.certificate import Certificate
+    from kokuin.trust.revocation import Revocation
 
 MAX_LISTS = 100
 """Lists in one file."""
@@ -46,7 +47,7 @@ def find_revoked(
             if own:
                 _check_signature(path, found, issuers)
             for item in own:
-                revocation = found.revoked.get(item.serial)
+                revocation = _find(path, found, item)
                 if revocation is not None:
                     why = "" if revocation.reason is None else f" ({revocation.reason.name})"
                     name = display(item.subject)
@@ -59,13 +60,24 @@ def find_revoked(
 def _read(path: Path) -> Iterator[PublishedList]:
     try:
         with path.open("rb") as file:
-            data = file.read(LIST_LIMITS.size + 1)
+            data = file.read(MAX_LIST_OCTETS + 1)
         blocks = read_blocks(data, MAX_LISTS) if is_armoured(data) else [("X509 CRL", data)]
         yield from (read_revocation_list(octets) for label, octets in blocks if label == "X509 CRL")
     except OSError as error:
         raise RevocationListError(f"{path}: {error.strerror}") from None
     except WireError as error:
-        raise RevocationListError(f"{path} is no revocation list that can be used: {error.code}") from None
+        raise _unusable(path, error) from None
+
+
+def _find(path: Path, found: PublishedList, certificate: Certificate) -> Revocation | None:
+    try:
+        return found.find(certificate.serial, certificate.issuer)
+    except WireError as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: WireError) -> RevocationListError:
+    return RevocationListError(f"{path} is no revocation list that can be used: {error.code}")
 
 
 def _check_signature(path: Path, found: PublishedList, issuers: Sequence[Certificate]) -> None:

@@ -24,6 +24,8 @@ from kokuin.trust.report import (
     conclude,
 )
 from kokuin.trust.request_checks import judge_request
+from kokuin.trust.revocation_sources import carried_certificates
+from kokuin.trust.revocation_status import RevocationJudge
 from kokuin.trust.rules import (
     PATH,
     PATH_ALGORITHMS,
@@ -63,16 +65,18 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     facts = read_token(octets)
     if isinstance(facts, Check):
         return make_report({}, context, (*before, facts))
-    certificates, ignored = _read_certificates(facts.signed_data.certificates)
-    checks = (*before, *_judge_statements(facts, context), *_judge_signer(facts, certificates, context))
+    certificates, ignored = _read_certificates(carried_certificates(facts))
+    verdict = _identify(facts, certificates, context)
+    signed = _judge_signer(facts, verdict, certificates, context)
+    checks = (*before, *_judge_statements(facts, context), *signed)
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
-    report = make_report(describe(facts), context, checks, limits)
+    report = make_report(describe(facts, verdict.certificate), context, checks, limits)
     return replace(report, verifiable_until=_verifiable_until(report, facts, certificates, context))
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
     """Return the certificate under which a token was signed; None when it is not at hand."""
-    certificates, _ = _read_certificates(facts.signed_data.certificates)
+    certificates, _ = _read_certificates(carried_certificates(facts))
     return _identify(facts, certificates, context).certificate
 
 
@@ -85,7 +89,8 @@ def _verifiable_until(
     def again(at: int) -> tuple[Check, ...]:
         # Whether data and request fit does not depend on the time.
         later = replace(context, at=at, proven=None, content=None, request=None)
-        return (*_judge_statements(facts, later), *_judge_signer(facts, certificates, later))
+        verdict = _identify(facts, certificates, later)
+        return (*_judge_statements(facts, later), *_judge_signer(facts, verdict, certificates, later))
 
     return find_end(report.checks, again)
 
@@ -110,7 +115,7 @@ def make_report(
         sub_indication,
         context.at,
         checks,
-        (*undone, *limits),
+        tuple(dict.fromkeys((*undone, *limits))),
         policy=context.policy,
     )
 
@@ -145,24 +150,27 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
         token_checks.judge_imprint(facts, context.content),
         *(() if context.request is None else judge_request(facts, context.request)),
         token_checks.judge_time(facts, context.at),
+        *token_checks.judge_signing_time(facts),
     )
 
 
-def _judge_signer(facts: TokenFacts, certificates: list[Certificate], context: Context) -> tuple[Check, ...]:
+def _judge_signer(
+    facts: TokenFacts, verdict: SignerVerdict, certificates: list[Certificate], context: Context
+) -> tuple[Check, ...]:
     """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time."""
     trust, constraints = context.trust, _constraints(facts, context)
-    verdict = _identify(facts, certificates, context)
     if verdict.certificate is None:
         return verdict.checks
     signer = verdict.certificate
-    path = find_path(signer, trust, certificates, context.existence)
+    revocation = RevocationJudge(context, facts, constraints)
+    path = find_path(signer, trust, certificates, context.existence, revocation.speaks_against)
     return (
         *verdict.checks,
         *_judge_signature(facts, signer, constraints),
         _judge_path(path, context),
         *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),
         *judge_unit(signer, facts.tst_info, context.existence),
-        REVOCATION.not_done(Reason.NOT_IMPLEMENTED),
+        *revocation.judge(path.path),
     )
 
 

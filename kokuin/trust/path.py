@@ -10,7 +10,7 @@ from kokuin.trust.path_rules import OUTSIDE_PERIOD, PathFault, judge_path, judge
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.trust.certificate import Certificate
@@ -76,7 +76,11 @@ class _Search:
 
 
 def find_path(
-    certificate: Certificate, trust: TrustStore, others: Sequence[Certificate], at: int
+    certificate: Certificate,
+    trust: TrustStore,
+    others: Sequence[Certificate],
+    at: int,
+    is_shunned: Callable[[CertificatePath], bool] | None = None,
 ) -> PathVerdict:
     """Look for a path from `certificate` to an anchor that is valid at a time.
 
@@ -85,14 +89,18 @@ def find_path(
         trust: anchors and helpers.
         others: further certificates of unknown origin.
         at: microseconds since 1970 UTC.
+        is_shunned: whether a path without fault is taken only where there is no other (one of its authorities
+            was revoked, say, and another certificate of the same authority was not).
     """
-    best = PathVerdict()
+    best, shunned = PathVerdict(), None
     paths = _Search(trust, others, at).paths((certificate,))
     for path, _ in zip(paths, range(MAX_PATHS), strict=False):
         uncounted = judge_period(path[-1], trust, at)
         fault = uncounted or judge_path(path, at)
         if fault is None:
-            return PathVerdict(path)
-        if best.fault is None or (best.fault.reason in OUTSIDE_PERIOD and not uncounted):
+            if is_shunned is None or not is_shunned(path):
+                return PathVerdict(path)
+            shunned = shunned or PathVerdict(path)
+        elif best.fault is None or (best.fault.reason in OUTSIDE_PERIOD and not uncounted):
             best = PathVerdict(path, fault)
-    return best
+    return shunned or best

@@ -46,6 +46,10 @@ class SubIndication(StrEnum):
     NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
     OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
     NO_POE = "NO_POE"
+    REVOKED = "REVOKED"
+    REVOKED_NO_POE = "REVOKED_NO_POE"
+    REVOKED_CA_NO_POE = "REVOKED_CA_NO_POE"
+    TRY_LATER = "TRY_LATER"
 
 
 class Limit(StrEnum):
@@ -54,6 +58,8 @@ class Limit(StrEnum):
     REVOCATION_NOT_CHECKED = "REVOCATION_NOT_CHECKED"
     CONTENT_NOT_COMPARED = "CONTENT_NOT_COMPARED"
     CERTIFICATES_IGNORED = "CERTIFICATES_IGNORED"
+    COVERAGE_NOT_COMPUTED = "COVERAGE_NOT_COMPUTED"
+    ENCLOSING_SIGNATURE_NOT_JUDGED = "ENCLOSING_SIGNATURE_NOT_JUDGED"
     LEDGER_PROOF_NOT_CHECKED = "LEDGER_PROOF_NOT_CHECKED"
     LEDGER_LIMIT_NOT_RETROACTIVE = "LEDGER_LIMIT_NOT_RETROACTIVE"
     LEDGER_LIMIT_ORDER_NOT_TIME = "LEDGER_LIMIT_ORDER_NOT_TIME"
@@ -150,11 +156,20 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class ProofOfExistence:
-    """An object existed at `time`, microseconds since 1970 UTC; `params` say by whose word."""
+    """An object existed at a time, by somebody's word.
+
+    Attributes:
+        code: by whose.
+        time: microseconds since 1970 UTC.
+        params: who that is.
+        verifiable_until: the last moment at which the proof itself holds, and what ends then; None when no
+            end is known. No part of the JSON form.
+    """
 
     code: Existence
     time: int
     params: Mapping[str, ReportValue] = field(default_factory=dict)
+    verifiable_until: End | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -229,15 +244,23 @@ def conclude(checks: tuple[Check, ...]) -> tuple[Indication, SubIndication | Non
     return Indication.PASSED, None
 
 
+_WEIGHT = (Indication.FAILED, Indication.INDETERMINATE, Indication.PASSED)
+
+
 def extend(
     report: Report,
     checks: tuple[Check, ...],
     limits: tuple[Limit, ...],
     proofs: tuple[ProofOfExistence, ...] = (),
 ) -> Report:
-    """Return the report with further checks that must hold as well."""
+    """Return the report with further checks that must hold as well as those and the parts it has."""
     whole = (*report.checks, *checks)
-    indication, sub_indication = conclude(whole)
+    # What weighs the same is named by what was there before.
+    indication, sub_indication = min(
+        (report.indication, report.sub_indication),
+        conclude(checks),
+        key=lambda found: _WEIGHT.index(found[0]),
+    )
     ends = (report.verifiable_until, *(end for check in checks for end in check.ends))
     return replace(
         report,
@@ -256,8 +279,7 @@ def join(parts: tuple[Report, ...]) -> Report:
     A failed part weighs more than an indeterminate one, as among checks.
     """
     first = parts[0]
-    order = (Indication.FAILED, Indication.INDETERMINATE, Indication.PASSED)
-    weakest = min(parts, key=lambda part: order.index(part.indication))
+    weakest = min(parts, key=lambda part: _WEIGHT.index(part.indication))
     passed = weakest.indication is Indication.PASSED
     return Report(
         first.kind,

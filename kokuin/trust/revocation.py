@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
 
 class RevocationReason(IntEnum):
-    """CRLReason (RFC 5280 §5.3.1), but for `unspecified`, which is written by leaving it out."""
+    """CRLReason (RFC 5280 §5.3.1), but for removeFromCRL, which is none.
 
+    `UNSPECIFIED` and no reason at all are two things: of a time-stamp unit the former says that its key was
+    not compromised, the latter leaves it open (RFC 3161 §4, 1).
+    """
+
+    UNSPECIFIED = 0
     KEY_COMPROMISE = 1
     CA_COMPROMISE = 2
     AFFILIATION_CHANGED = 3
@@ -33,10 +38,17 @@ class RevocationReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """When a certificate was taken back, and why (None: unspecified)."""
+    """A certificate was taken back.
+
+    Attributes:
+        at: since when (revocationDate).
+        reason: why; None: not said.
+        invalid_from: since when it may have been misused (invalidityDate, RFC 5280 §5.3.2); None: not said.
+    """
 
     at: dt.datetime
     reason: RevocationReason | None = None
+    invalid_from: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +90,15 @@ class RevocationList:
     def _entries(self) -> Iterator[bytes]:
         for serial, revocation in sorted(self.revoked.items()):
             at = encode.x509_time(microseconds(revocation.at))
-            yield encode.sequence(encode.integer(serial), at, _reason(revocation))
+            yield encode.sequence(encode.integer(serial), at, _entry_extensions(revocation))
 
 
-def _reason(revocation: Revocation) -> bytes:
-    if revocation.reason is None:
-        return b""
-    code = encode.enumerated(revocation.reason)
-    return extensions((Extension(oids.ID_CE_REASON_CODE, critical=False, value=code),))
+def _entry_extensions(revocation: Revocation) -> bytes:
+    found = []
+    if revocation.reason is not None:
+        found.append((oids.ID_CE_REASON_CODE, encode.enumerated(revocation.reason)))
+    if revocation.invalid_from is not None:
+        invalid_from = encode.generalized_time(microseconds(revocation.invalid_from))
+        found.append((oids.ID_CE_INVALIDITY_DATE, invalid_from))
+    # RFC 5280 §5.1: no entry has an empty list of extensions.
+    return extensions([Extension(oid, critical=False, value=value) for oid, value in found]) if found else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,10 @@ class SignedData:
         version: as found.
         digest_algorithms: dotted OIDs, in the order found.
         content_type: eContentType, dotted.
-        content: content of the eContent OCTET STRING; None when detached.
+        content: content octets of eContent, which is an OCTET STRING in a token; None when detached.
         certificates: X.509 certificates (DER), in the order found; other kinds are left out.
-        crls: certificate lists (DER), in the order found; other revocation formats are left out.
+        crls: certificate lists (DER), in the order found.
+        ocsp_answers: OCSPResponse (DER), in the order found; other revocation formats are left out.
         signer_infos: in the order found; how many there may be is a matter of the judge.
     """
 
@@ -93,6 +95,7 @@ class SignedData:
     content: bytes | None
     certificates: tuple[bytes, ...]
     crls: tuple[bytes, ...]
+    ocsp_answers: tuple[bytes, ...]
     signer_infos: tuple[SignerInfo, ...]
 
 
@@ -129,6 +132,7 @@ def _read_signed_data(fields: Fields) -> SignedData:
         content,
         _sequences(certificates),
         _sequences(crls),
+        _ocsp_answers(crls),
         tuple(_read_signer_info(Fields(expect(child, asn1.SEQUENCE))) for child in children(signers)),
     )
 
@@ -137,7 +141,13 @@ def _read_encapsulated(fields: Fields) -> tuple[str, bytes | None]:
     content_type = asn1.oid(fields.take_any())
     content = fields.optional(asn1.context(0))
     fields.finish()
-    return content_type, None if content is None else asn1.octet_string(only_child(content))
+    if content is None:
+        return content_type, None
+    node = only_child(content)
+    if content_type == oids.ID_CT_TST_INFO:
+        return content_type, asn1.octet_string(node)
+    # PKCS #7 has content of any type, and its digest covers the content octets alone (RFC 2315 §9.3).
+    return content_type, node.value
 
 
 def _sequences(node: Node | None) -> tuple[bytes, ...]:
@@ -145,6 +155,19 @@ def _sequences(node: Node | None) -> tuple[bytes, ...]:
     if node is None:
         return ()
     return tuple(child.octets for child in children(node) if child.tag == asn1.SEQUENCE)
+
+
+def _ocsp_answers(node: Node | None) -> tuple[bytes, ...]:
+    """OtherRevocationInfoFormat (§10.2.1, RFC 5940 §2.1); one that cannot be read is left out."""
+    found = []
+    for child in () if node is None else children(node):
+        if child.tag == asn1.context(1):
+            with contextlib.suppress(WireError):
+                fields = Fields(child)
+                kind, value = fields.take_any(), fields.take_any()
+                if asn1.oid(kind) == oids.ID_RI_OCSP_RESPONSE:
+                    found.append(value.octets)
+    return tuple(found)
 
 
 def _read_signer_info(fields: Fields) -> SignerInfo:

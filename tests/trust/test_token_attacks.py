@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def test_a_right_token_passes_and_says_what_was_not_checked() -> None:
     report = judge(order().make())
     assert verdict(report) == ("PASSED", None)
-    assert reasons(report) == {"revocation": "NOT_IMPLEMENTED"}
+    assert reasons(report) == {"revocation": "REVOCATION_NO_DATA"}
     assert [limit.value for limit in report.limits] == ["REVOCATION_NOT_CHECKED"]
 
 

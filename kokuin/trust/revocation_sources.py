@@ -1,0 +1,71 @@
+"""Revocation data and certificates that a token carries beside its signer's chain.
+
+Nobody signed most of the places where they stand, and all of it is only
+material: a list or an answer counts by its own signature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kokuin.trust.context import RevocationData
+from kokuin.trust.revocation_statement import Shelf, shelf_of
+from kokuin.wire import asn1, oids
+from kokuin.wire.der import children, expect, only_child, read_whole
+from kokuin.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kokuin.trust.token import TokenFacts
+    from kokuin.wire.cms import Attribute
+
+MAX_CARRIED = 16
+"""Lists, and as many answers, of a token that are looked at; each may cost a signature to verify."""
+
+
+def shelves_for(data: RevocationData, facts: TokenFacts) -> tuple[Shelf, ...]:
+    """Return what the verifier has and what the token carries, each where there is anything."""
+    return tuple(shelf_of(each) for each in (data, carried_revocation(facts)) if each != RevocationData())
+
+
+def carried_revocation(facts: TokenFacts) -> RevocationData:
+    """Return what a token carries of revocations; what cannot be read is left out.
+
+    In SignedData.crls (RFC 5652 §10.2.1, OCSP answers by RFC 5940 §2.1), in the unsigned attribute
+    revocation-values (RFC 5126 §6.3.4) and in the signed attribute that PDF has (ISO 32000-1 §12.8.3.3.2).
+    """
+    lists, answers = list(facts.signed_data.crls), list(facts.signed_data.ocsp_answers)
+    info = facts.signer_info
+    for attribute in (*info.unsigned_attributes, *(info.signed_attributes or ())):
+        if attribute.oid in {oids.ID_AA_ETS_REVOCATION_VALUES, oids.ADBE_REVOCATION_INFO_ARCHIVAL}:
+            for tag, octets in _values(attribute):
+                (lists if tag == asn1.context(0) else answers).append(octets)
+    return RevocationData(
+        tuple(dict.fromkeys(lists))[:MAX_CARRIED], tuple(dict.fromkeys(answers))[:MAX_CARRIED]
+    )
+
+
+def carried_certificates(facts: TokenFacts) -> tuple[bytes, ...]:
+    """Return every certificate (DER) of a token: those of SignedData, then the values of RFC 5126 §6.3.3."""
+    found = list(facts.signed_data.certificates)
+    for attribute in facts.signer_info.unsigned_attributes:
+        if attribute.oid == oids.ID_AA_ETS_CERT_VALUES:
+            try:
+                values = [read_whole(value, asn1.SEQUENCE) for value in attribute.values]
+                found += [child.octets for value in values for child in children(value)]
+            except WireError:
+                continue
+    return tuple(found)
+
+
+def _values(attribute: Attribute) -> Iterator[tuple[int, bytes]]:
+    """Yield what RevocationValues and RevocationInfoArchival hold: [0] lists, [1] answers."""
+    for value in attribute.values:
+        try:
+            for choice in children(read_whole(value, asn1.SEQUENCE)):
+                if choice.tag in {asn1.context(0), asn1.context(1)}:
+                    held = children(expect(only_child(choice), asn1.SEQUENCE))
+                    yield from ((choice.tag, each.octets) for each in held)
+        except WireError:
+            continue

@@ -1,0 +1,256 @@
+"""Whether the certificates of a path were revoked, judged for the time at which the token is proven to exist.
+
+What a revocation means for a time-stamp is a matter of its reason (RFC 3161 §4, 1 and 2): tokens from before
+it stay valid when the key was not compromised. When it was, or nobody says that it was not, whoever has the
+key can date a token back, and only another proof that the token existed before helps. For the authorities
+above the unit that is so whatever the reason (ETSI EN 319 102-1 §5.2.6, §5.5.4).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.trust.context import RevocationMode
+from kokuin.trust.fitness import judge_key
+from kokuin.trust.name import display
+from kokuin.trust.report import End, Ending, Status, SubIndication, iso_time
+from kokuin.trust.revocation import RevocationReason
+from kokuin.trust.revocation_sources import shelves_for
+from kokuin.trust.revocation_statement import Statement
+from kokuin.trust.rules import REVOCATION, Reason
+from kokuin.trust.tbs import microseconds
+
+if TYPE_CHECKING:
+    from kokuin.trust.certificate import Certificate
+    from kokuin.trust.context import Context
+    from kokuin.trust.fitness import Constraints
+    from kokuin.trust.report import Check, ReportValue
+    from kokuin.trust.revocation import Revocation
+    from kokuin.trust.revocation_statement import Heard
+    from kokuin.trust.token import TokenFacts
+
+CLOCK_SKEW = 60 * 1_000_000
+"""Microseconds by which data without a nextUpdate may be older than the time it is to tell of."""
+
+_COMPROMISED = frozenset(
+    {
+        None,
+        RevocationReason.KEY_COMPROMISE,
+        RevocationReason.CA_COMPROMISE,
+        RevocationReason.AA_COMPROMISE,
+    }
+)
+_SILENCES = (
+    Reason.REVOCATION_NO_DATA,
+    Reason.REVOCATION_OF_OTHERS,
+    Reason.REVOCATION_UNREADABLE,
+    Reason.REVOCATION_FOREIGN_SIGNER,
+    Reason.REVOCATION_UNFIT,
+    Reason.REVOCATION_UNKNOWN,
+    Reason.REVOCATION_PARTIAL,
+    Reason.REVOCATION_RESPONDER_OPEN,
+    Reason.REVOCATION_AFTER_EXPIRY,
+    Reason.REVOCATION_STALE,
+)
+"""Why nobody tells; of several, the last of these is nearest to an answer, and is named."""
+_WORST = (Status.FAILED, Status.INDETERMINATE, Status.WEAK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Nobody tells of a certificate: why, and until when what is at hand told, where that is why."""
+
+    reason: Reason
+    until: int | None = None
+
+    def check(self, certificates: list[str], mode: RevocationMode) -> Check:
+        params: dict[str, ReportValue] = {"certificates": certificates}
+        if self.until is not None:
+            params["until"] = iso_time(self.until)
+        if mode is RevocationMode.REQUIRED:
+            return REVOCATION.indeterminate(self.reason, SubIndication.TRY_LATER, **params)
+        return REVOCATION.not_done(self.reason, **params)
+
+
+class RevocationJudge:
+    """Judges the certificates of paths by the lists and answers at hand: the verifier's and the token's."""
+
+    def __init__(self, context: Context, facts: TokenFacts, constraints: Constraints) -> None:
+        self._shelves = shelves_for(context.revocation, facts)
+        self._mode = context.revocation_mode
+        self._constraints = constraints
+
+    def speaks_against(self, path: tuple[Certificate, ...]) -> bool:
+        """Whether a token on this path would not pass."""
+        return any(check.status in {Status.FAILED, Status.INDETERMINATE} for check in self.judge(path))
+
+    def judge(self, path: tuple[Certificate, ...] | None) -> tuple[Check, ...]:
+        """Judge the certificates of a path; the anchor is trusted by the verifier, whoever takes it back.
+
+        Args:
+            path: from the unit to the anchor; None when there is none.
+
+        Returns:
+            One check for each certificate below the anchor, or one for all when nobody tells of any of them
+            for the same reason.
+        """
+        if path is None:
+            return (REVOCATION.not_done(Reason.REVOCATION_NO_PATH),)
+        if len(path) == 1:
+            pinned = [display(path[0].subject)]
+            return (REVOCATION.not_done(Reason.REVOCATION_OF_ANCHOR, certificates=pinned),)
+        found: list[tuple[str, Check | _Silence]] = []
+        for certificate, issuer in itertools.pairwise(path):
+            heard = [item for shelf in self._shelves for item in shelf.hear(certificate, issuer)]
+            judge = _Judge(certificate, certificate is path[0], self._constraints, self._mode)
+            found.append((display(certificate.subject), judge.conclude(heard)))
+        first = found[0][1]
+        if isinstance(first, _Silence) and all(each == first for _, each in found):
+            return (first.check([name for name, _ in found], self._mode),)
+        return tuple(
+            each.check([name], self._mode) if isinstance(each, _Silence) else each for name, each in found
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Judges one certificate by what was heard of it."""
+
+    certificate: Certificate
+    unit: bool
+    constraints: Constraints
+    mode: RevocationMode
+
+    def conclude(self, heard: list[Heard]) -> Check | _Silence:
+        """Return the check, or why nobody tells."""
+        statements = [item for item in heard if isinstance(item, Statement) and self._is_fit(item)]
+        revoked = [
+            (statement, statement.revocation)
+            for statement in statements
+            if statement.revocation is not None and not _is_lifted(statement, statements)
+        ]
+        if revoked:
+            # Revoked weighs more than good, and what weighs most of several revocations counts.
+            return min((self._judge(*each) for each in revoked), key=_weight)
+        silences = [item for item in heard if not isinstance(item, Statement)]
+        if any(isinstance(item, Statement) and item not in statements for item in heard):
+            silences.append(Reason.REVOCATION_UNFIT)
+        current = [statement for statement in statements if statement.revocation is None]
+        telling = [statement for statement in current if self._why_silent(statement) is None]
+        if telling:
+            latest = max(telling, key=lambda statement: statement.this_update)
+            return REVOCATION.ok(**self._params(latest)).resting_on(*self._ends(latest))
+        return self._silence(silences, current)
+
+    def _is_fit(self, statement: Statement) -> bool:
+        """Whether the policy accepts the signatures: who can forge them could revoke and clear at will."""
+        return all(check.status in {Status.OK, Status.WEAK} for check in self._signing_checks(statement))
+
+    def _signing_checks(self, statement: Statement) -> list[Check]:
+        return [
+            judge_key(REVOCATION, each.verdict.key, each.verdict.digest, each.algorithm, self.constraints)
+            for each in statement.signings
+        ]
+
+    def _judge(self, statement: Statement, revocation: Revocation) -> Check:
+        since, reason = _since(revocation), revocation.reason
+        params = self._params(statement)
+        params["revoked_at"] = iso_time(since)
+        params["why"] = "absent" if reason is None else _code(reason)
+        if self.unit and reason is not RevocationReason.CERTIFICATE_HOLD:
+            if self.constraints.claimed >= since:
+                return REVOCATION.failed(Reason.REVOKED, SubIndication.REVOKED, **params)
+            if reason not in _COMPROMISED:
+                return REVOCATION.weak(Reason.REVOKED_SINCE, **params)
+        if self.constraints.proven < since:
+            end = End(since - 1, Ending.REVOCATION_BEGINS, {"certificate": display(self.certificate.subject)})
+            return REVOCATION.weak(Reason.REVOKED_SINCE_PROOF, **params).resting_on(end)
+        found, means = self._doubt(reason)
+        return REVOCATION.indeterminate(found, means, **params)
+
+    def _doubt(self, reason: RevocationReason | None) -> tuple[Reason, SubIndication]:
+        if reason is RevocationReason.CERTIFICATE_HOLD:
+            return Reason.ON_HOLD, SubIndication.TRY_LATER
+        if self.unit:
+            return Reason.REVOKED_NO_POE, SubIndication.REVOKED_NO_POE
+        return Reason.AUTHORITY_REVOKED, SubIndication.REVOKED_CA_NO_POE
+
+    def _ends(self, statement: Statement) -> tuple[End, ...]:
+        """What ends once the statement no longer tells: nothing where the verifier does without."""
+        if self.mode is not RevocationMode.REQUIRED:
+            return ()
+        named: dict[str, ReportValue] = {"certificate": display(self.certificate.subject)}
+        algorithms = (end for check in self._signing_checks(statement) for end in check.ends)
+        return (End(_told_until(statement), Ending.REVOCATION_DATA_ENDS, named), *algorithms)
+
+    def _why_silent(self, statement: Statement) -> Reason | None:
+        """Return why a statement that names no revocation does not clear the certificate; None: it does."""
+        if not statement.complete:
+            return Reason.REVOCATION_PARTIAL
+        if self.mode is RevocationMode.REQUIRED and not statement.settled:
+            return Reason.REVOCATION_RESPONDER_OPEN
+        expiry, retained = self.certificate.not_after, statement.retained_from
+        if statement.this_update > expiry and (retained is None or retained > expiry):
+            # Attack: wait for the expiry, after which lists drop what was revoked (RFC 5280 §3.3).
+            return Reason.REVOCATION_AFTER_EXPIRY
+        return None if self.constraints.proven <= _told_until(statement) else Reason.REVOCATION_STALE
+
+    def _silence(self, silences: list[Reason], current: list[Statement]) -> _Silence:
+        silences += [reason for reason in map(self._why_silent, current) if reason is not None]
+        nearest = max(silences, key=_SILENCES.index, default=Reason.REVOCATION_NO_DATA)
+        if nearest is not Reason.REVOCATION_STALE:
+            return _Silence(nearest)
+        stale = (each for each in current if self._why_silent(each) is nearest)
+        return _Silence(nearest, max(map(_ended, stale)))
+
+    def _params(self, statement: Statement) -> dict[str, ReportValue]:
+        until = statement.next_update
+        return {
+            "certificate": display(self.certificate.subject),
+            "source": statement.source.value,
+            "this_update": iso_time(statement.this_update),
+            "next_update": None if until is None else iso_time(until),
+        }
+
+
+def _weight(check: Check) -> tuple[int, str]:
+    return _WORST.index(check.status), str(check.params["revoked_at"])
+
+
+def _since(revocation: Revocation) -> int:
+    """Since when a certificate was not to be relied on, microseconds since 1970 UTC.
+
+    A key may have been stolen long before anybody took its certificate back.
+    """
+    at = microseconds(revocation.at)
+    if revocation.invalid_from is None or revocation.reason not in _COMPROMISED:
+        return at
+    return min(at, microseconds(revocation.invalid_from))
+
+
+def _is_lifted(statement: Statement, others: list[Statement]) -> bool:
+    """Whether a hold has ended: something newer that would name it does not (RFC 5280 §5.3.1)."""
+    return (
+        statement.revocation is not None
+        and statement.revocation.reason is RevocationReason.CERTIFICATE_HOLD
+        and any(
+            other.complete and other.revocation is None and other.this_update > statement.this_update
+            for other in others
+        )
+    )
+
+
+def _ended(statement: Statement) -> int:
+    return statement.this_update if statement.next_update is None else statement.next_update
+
+
+def _told_until(statement: Statement) -> int:
+    return _ended(statement) + (CLOCK_SKEW if statement.next_update is None else 0)
+
+
+def _code(reason: RevocationReason) -> str:
+    """Name of a reason as RFC 5280 §5.3.1 writes it."""
+    first, *rest = reason.name.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
