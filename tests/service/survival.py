@@ -110,7 +110,7 @@ class Service:
 
     def _ready(self) -> bool:
         if self.process.poll() is not None:
-            last = self.log.read_text(encoding="utf-8").splitlines()[-3:]
+            last = self.log.read_text(encoding="utf-8").splitlines()[-8:]
             raise SurvivalError(f"`tsa serve` ended with {self.process.returncode}: {last}")
         alive = len(self.pids(Part.WORKER)) == self.workers and len(self.pids(Part.KEEPER)) == 1
         return alive and self.readiness()[0] == 200 and self.stamp().outcome is Outcome.GRANTED
