@@ -176,6 +176,7 @@ PATH = Rule("path", "RFC 5280 §6.1")
 PATH_ALGORITHMS = Rule("path-algorithms", "ETSI EN 319 102-1 §5.2.8")
 TIME = Rule("time", "ETSI EN 319 102-1 §5.4")
 SIGNING_TIME = Rule("signing-time", "RFC 5652 §11.3")
+EXISTENCE = Rule("existence", "ETSI EN 319 102-1 §5.6.2")
 REVOCATION = Rule("revocation", "RFC 5280 §6.3")
 
 TOKEN_RULES: tuple[Rule, ...] = (
@@ -208,6 +209,7 @@ TOKEN_RULES: tuple[Rule, ...] = (
     PATH_ALGORITHMS,
     TIME,
     SIGNING_TIME,
+    EXISTENCE,
     REVOCATION,
 )
 """Every rule by which a time-stamp token is judged."""

@@ -13,11 +13,13 @@ from kokuin.trust.rules import (
     IMPRINT_ALGORITHM,
     MESSAGE_DIGEST,
     SIGNED_CONTENT_TYPE,
+    SIGNING_TIME,
     TIME,
     TST_INFO,
     VERSIONS,
     Reason,
 )
+from kokuin.trust.token_subject import read_signing_time
 from kokuin.wire import asn1, encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_OID, AlgorithmIdentifier
 from kokuin.wire.cms import IssuerAndSerial
@@ -33,9 +35,26 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check
     from kokuin.trust.token import TokenFacts
     from kokuin.wire.cms import SignerInfo
+    from kokuin.wire.tsp import TSTInfo
 
 CLOCK_SKEW = 60 * 1_000_000
 """Microseconds by which the verifier's own clock may be slow: a token just made must pass."""
+
+SIGNATURE_DIGESTS = {
+    oids.MD5_WITH_RSA: "md5",
+    oids.SHA1_WITH_RSA: "sha1",
+    oids.OIW_SHA1_WITH_RSA: "sha1",
+    oids.ECDSA_WITH_SHA1: "sha1",
+    oids.SHA224_WITH_RSA: "sha224",
+    oids.ECDSA_WITH_SHA224: "sha224",
+    oids.SHA256_WITH_RSA: "sha256",
+    oids.ECDSA_WITH_SHA256: "sha256",
+    oids.SHA384_WITH_RSA: "sha384",
+    oids.ECDSA_WITH_SHA384: "sha384",
+    oids.SHA512_WITH_RSA: "sha512",
+    oids.ECDSA_WITH_SHA512: "sha512",
+}
+"""Signature algorithms that some writers put where a digest must stand, and the digest in them."""
 
 _MAX_ACCURACY = 86_400 * 1_000_000
 
@@ -60,13 +79,16 @@ def judge_tst_info(facts: TokenFacts) -> Check:
     accuracy = info.accuracy
     if accuracy is not None and not (
         0 <= (accuracy.seconds or 0) * 1_000_000 <= _MAX_ACCURACY
-        and all(part is None or 1 <= part <= 999 for part in (accuracy.millis, accuracy.micros))
+        and all(part is None or 0 <= part <= 999 for part in (accuracy.millis, accuracy.micros))
     ):
         return TST_INFO.failed(Reason.BAD_ACCURACY, SubIndication.FORMAT_FAILURE)
     if any(extension.critical for extension in info.extensions):
         return TST_INFO.indeterminate(Reason.CRITICAL_EXTENSION, SubIndication.SIG_CONSTRAINTS_FAILURE)
     if not info.gen_time.der:
         return TST_INFO.weak(Reason.TIME_NOT_DER)
+    if accuracy is not None and 0 in (accuracy.millis, accuracy.micros):
+        # Out of 1..999, but it says what an absent field says.
+        return TST_INFO.weak(Reason.ACCURACY_ZERO)
     return TST_INFO.ok()
 
 
@@ -138,6 +160,14 @@ def judge_digest_algorithm(signer_info: SignerInfo, constraints: Constraints) ->
 def judge_imprint_algorithm(facts: TokenFacts, constraints: Constraints) -> Check:
     """The digest over the stamped data."""
     imprint = facts.tst_info.imprint
+    within = SIGNATURE_DIGESTS.get(imprint.digest_oid)
+    if within is not None:
+        return IMPRINT_ALGORITHM.indeterminate(
+            Reason.DIGEST_IS_SIGNATURE,
+            SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
+            algorithm=within,
+            found=imprint.digest_oid,
+        )
     digest = DIGEST_BY_OID.get(imprint.digest_oid)
     if digest is not None and digest.size != len(imprint.value):
         return IMPRINT_ALGORITHM.failed(
@@ -170,11 +200,28 @@ def judge_imprint(facts: TokenFacts, content: Callable[[str], bytes] | None) -> 
 def judge_time(facts: TokenFacts, at: int) -> Check:
     """A genTime after the validation time cannot have been; accuracy and a slow clock are allowed for."""
     info = facts.tst_info
-    slack = CLOCK_SKEW + (info.accuracy.microseconds if info.accuracy else 0)
-    if info.gen_time.microseconds - slack > at:
+    if info.gen_time.microseconds - _slack(info) > at:
         return TIME.indeterminate(
             Reason.IN_THE_FUTURE,
             SubIndication.TIMESTAMP_ORDER_FAILURE,
             gen_time=iso_time(info.gen_time.microseconds),
         )
     return TIME.ok()
+
+
+def judge_signing_time(facts: TokenFacts) -> tuple[Check, ...]:
+    """The signed signing-time, where there is one, is no second opinion: genTime is what the token states."""
+    if all(each.oid != oids.ID_SIGNING_TIME for each in facts.signer_info.signed_attributes or ()):
+        return ()
+    found = read_signing_time(facts.signer_info.signed_values(oids.ID_SIGNING_TIME))
+    if found is None:
+        return (SIGNING_TIME.weak(Reason.ATTRIBUTE_UNREADABLE),)
+    info = facts.tst_info
+    if abs(found - info.gen_time.microseconds) > _slack(info):
+        return (SIGNING_TIME.weak(Reason.SIGNING_TIME_DIFFERS, signing_time=iso_time(found)),)
+    return (SIGNING_TIME.ok(),)
+
+
+def _slack(info: TSTInfo) -> int:
+    """Microseconds by which two honest clocks may differ about genTime."""
+    return CLOCK_SKEW + (info.accuracy.microseconds if info.accuracy else 0)

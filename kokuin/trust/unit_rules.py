@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION
+from kokuin.trust.general_name import names_subject
 from kokuin.trust.horizon import certificate_ends
-from kokuin.trust.name import same_name
 from kokuin.trust.report import Ending, SubIndication, iso_time
 from kokuin.trust.rules import TSA_NAME, UNIT_KEY_PERIOD, UNIT_KEY_USAGE, UNIT_PURPOSE, UNIT_VALIDITY, Reason
-from kokuin.wire import asn1, oids
-from kokuin.wire.der import read_whole
+from kokuin.wire import oids
 
 if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
@@ -39,11 +38,9 @@ def judge_unit(certificate: Certificate, info: TSTInfo, at: int) -> tuple[Check,
 
 
 def _judge_name(certificate: Certificate, tsa: bytes | None) -> Check:
-    """The tsa field, when it holds a directory name, is the subject; who signed is decided elsewhere."""
-    if tsa is not None and tsa[0] == asn1.context(4):
-        node = read_whole(tsa, asn1.context(4))
-        if not same_name(node.value, certificate.subject):
-            return TSA_NAME.weak(Reason.NAME_DIFFERS)
+    """The tsa field is one of the certificate's names; who signed is decided elsewhere."""
+    if tsa is not None and not names_subject(tsa, certificate):
+        return TSA_NAME.weak(Reason.NAME_DIFFERS)
     return TSA_NAME.ok(present=tsa is not None)
 
 

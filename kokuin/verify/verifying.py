@@ -9,6 +9,7 @@ from kokuin.trust.judge import judge_token, make_report
 from kokuin.trust.report import Check, Report, SubIndication
 from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
 from kokuin.trust.token import unreadable
+from kokuin.verify.enclosed import judge_enclosing
 from kokuin.wire import asn1
 from kokuin.wire.ber import definite
 from kokuin.wire.der import Fields, read_whole
@@ -35,7 +36,7 @@ class TakenToken:
 
 
 def verify_bytes(data: bytes, context: Context) -> Report:
-    """Recognise and judge a time-stamp token or response, in BER or PEM.
+    """Recognise and judge a time-stamp token or response, or the tokens in a signature, in BER or PEM.
 
     Args:
         data: whatever was found; more than `MAX_OCTETS` is a format failure.
@@ -50,7 +51,10 @@ def verify_bytes(data: bytes, context: Context) -> Report:
     taken = take_token(data)
     if isinstance(taken, Check):
         return make_report({}, context, (taken,))
-    return judge_token(taken.octets, context, taken.before)
+    report = judge_token(taken.octets, context, taken.before)
+    if report.checks[-1].reason == Reason.WRONG_CONTENT_TYPE and not taken.before:
+        return judge_enclosing(taken.octets, context) or report
+    return report
 
 
 def take_token(data: bytes) -> TakenToken | Check:

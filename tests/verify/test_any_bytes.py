@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kokuin.cli.messages import LANGUAGES
-from kokuin.cli.verify import sentences
+from kokuin.cli.report_text import sentences
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.trust.report import Indication, Report

@@ -17,7 +17,7 @@ import kokuin
 from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES, text
 from kokuin.trust.report import Existence, Indication, Limit, Status, SubIndication
-from kokuin.trust.rules import LEDGER_RULES, TOKEN_RULES, Reason
+from kokuin.trust.rules import ENCLOSING_RULES, LEDGER_RULES, TOKEN_RULES, Reason
 from tests.trust.forge import DATA, order, pki
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_every_code_has_a_sentence(lang: str) -> None:
     sections = _sections(lang)
     for codes in (Indication, SubIndication, Status, Limit, Existence):
         assert {code.value for code in codes} <= sections["report"].keys()
-    assert {rule.id for rule in (*TOKEN_RULES, *LEDGER_RULES)} == sections["check"].keys()
+    assert {rule.id for rule in (*TOKEN_RULES, *ENCLOSING_RULES, *LEDGER_RULES)} == sections["check"].keys()
     assert {reason.value for reason in Reason} == sections["reason"].keys()
     assert text(lang, "report.PASSED")
 

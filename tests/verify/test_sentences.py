@@ -12,7 +12,7 @@ import pytest
 
 import kokuin
 from kokuin.cli.messages import LANGUAGES
-from kokuin.cli.verify import sentences
+from kokuin.cli.report_text import sentences
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.trust.fitness import Constraints, judge_key

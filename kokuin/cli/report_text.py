@@ -1,0 +1,111 @@
+"""A report in sentences: the verdict and what it means, what was judged, each check, each limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kokuin.cli.messages import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kokuin.trust.report import Check, Report, ReportValue
+
+_SHOWN = (
+    "attribute",
+    "gen_time",
+    "accuracy_us",
+    "ordering",
+    "imprint_algorithm",
+    "policy",
+    "serial",
+    "tsa",
+    "qc_statements",
+    "extensions",
+    "signing_time",
+    "unsigned_attributes",
+    "unit",
+    "unit_issuer",
+    "unit_serial",
+    "unit_not_before",
+    "unit_not_after",
+    "unit_qc_statements",
+    "origin",
+    "size",
+    "index",
+)
+"""What people are shown of a subject, in this order; JSON has all of it."""
+
+
+def sentences(report: Report, lang: str) -> Iterator[str]:
+    """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
+    from kokuin.trust.report import iso_time
+
+    meaning = text(lang, f"report.{_meaning(report)}")
+    yield f"{_verdict(report)}: {meaning}"
+    if report.policy is not None:
+        name, edition = report.policy.name, report.policy.edition
+        yield "  " + text(lang, "report.judged_by", name=name, edition=edition)
+    end = report.verifiable_until
+    if end is not None:
+        cause = text(lang, f"ending.{end.cause}", **end.params)
+        yield "  " + text(lang, "report.verifiable_until", time=iso_time(end.time), cause=cause)
+    yield from _particulars(report, lang)
+    for proof in report.proofs_of_existence:
+        yield "  " + text(lang, f"report.{proof.code}", time=iso_time(proof.time), **proof.params)
+    for limit in report.limits:
+        yield "  " + text(lang, f"report.{limit}")
+
+
+def _meaning(report: Report) -> str:
+    """Return which sentence says what the verdict means: a sub-indication may have more than one cause."""
+    from kokuin.trust.report import Status
+    from kokuin.trust.rules import LEDGER_RULES
+
+    failed = next((check.id for check in _checks(report) if check.status is Status.FAILED), None)
+    if failed in {rule.id for rule in LEDGER_RULES}:
+        return "against"
+    return report.sub_indication or report.indication
+
+
+def _checks(report: Report) -> Iterator[Check]:
+    yield from report.checks
+    for part in report.parts:
+        yield from _checks(part)
+
+
+def _verdict(report: Report) -> str:
+    return report.indication + (f" / {report.sub_indication}" if report.sub_indication else "")
+
+
+def _particulars(report: Report, lang: str) -> Iterator[str]:
+    """Say what was judged and the checks; of what has parts, the subject is theirs."""
+    for name in () if report.parts else _SHOWN:
+        value = report.subject.get(name)
+        if value not in (None, False, []):
+            yield "  " + text(lang, f"report.{name}", value=_value(value))
+    for check in report.checks:
+        yield _check_sentence(check, lang)
+    for part in report.parts:
+        yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))
+        yield from _particulars(part, lang)
+
+
+def _value(value: ReportValue) -> ReportValue:
+    """Return a value for people: object identifiers get their names."""
+    if isinstance(value, list):
+        return ", ".join(map(_named, value))
+    return _named(value) if isinstance(value, str) else value
+
+
+def _named(value: str) -> str:
+    from kokuin.verify.inspecting.oid_names import OID_NAMES
+
+    return f"{OID_NAMES[value]} ({value})" if value in OID_NAMES else value
+
+
+def _check_sentence(check: Check, lang: str) -> str:
+    line = f"  [{text(lang, f'report.{check.status}')}] {text(lang, f'check.{check.id}')}"
+    if check.reason is not None:
+        line += ": " + text(lang, f"reason.{check.reason}", **check.params)
+    return f"{line} ({check.clause})"

@@ -1,0 +1,183 @@
+"""Time-stamp tokens inside another signature: each is judged, the signature around them is not.
+
+A CAdES signature carries them as attributes (ETSI EN 319 122-1 §5), a signed program as an attribute of
+its own. The signature time-stamp covers the signature value, so whether it fits is seen here. What an
+archive time-stamp covers is a matter of the whole signature and of its form: such a token is judged by
+itself, and the report says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kokuin.trust.judge import judge_token
+from kokuin.trust.report import Check, Limit, Report, SubIndication, extend, join
+from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
+from kokuin.verify.content import of_octets
+from kokuin.wire import asn1, oids
+from kokuin.wire.algorithms import DIGEST_BY_OID
+from kokuin.wire.cms import read_signed_data
+from kokuin.wire.der import read_whole
+from kokuin.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kokuin.trust.context import Context
+    from kokuin.trust.report import ReportValue
+    from kokuin.wire.cms import SignedData, SignerInfo
+
+KIND = "cms-with-timestamps"
+MAX_TOKENS = 16
+"""Tokens in one signature that are judged; a signature that is renewed every few years has some five."""
+
+_OF_SIGNATURE = frozenset({oids.ID_AA_TIME_STAMP_TOKEN, oids.SPC_RFC3161})
+"""Unsigned attributes whose token covers the signature value."""
+
+_OF_MORE = frozenset(
+    {
+        oids.ID_AA_ETS_ESC_TIME_STAMP,
+        oids.ID_AA_ETS_CERT_CRL_TIMESTAMP,
+        oids.ID_AA_ETS_ARCHIVE_TIMESTAMP,
+        oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V2,
+        oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V3,
+    }
+)
+"""Unsigned attributes whose token covers certificates, revocation data or all of the signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Enclosed:
+    """A token, the type of its attribute, and what gives the digest of what it covers, where that is here."""
+
+    attribute: str
+    token: bytes
+    content: Callable[[str], bytes] | None
+
+
+def judge_enclosing(octets: bytes, context: Context) -> Report | None:
+    """Judge the time-stamp tokens in the attributes of a SignedData.
+
+    Args:
+        octets: SignedData over something else than TSTInfo, as `kokuin.wire.ber.definite` returned it.
+        context: by what each token is judged. Its content is the data that the enclosing signature covers;
+            its request must be answered by every token.
+
+    Returns:
+        A report with one part for each token; None when there is no token in it.
+
+    Raises:
+        WireError: as `kokuin.wire.cms.read_signed_data`.
+    """
+    signed_data = read_signed_data(octets)
+    found = list(_tokens(signed_data, context))
+    if not found:
+        return None
+    parts = tuple(_judge(each, context) for each in found[:MAX_TOKENS])
+    checks = (_judge_count(len(found)), *_judge_content(signed_data, context.content))
+    subject: dict[str, ReportValue] = {
+        "content_type": signed_data.content_type,
+        "signers": len(signed_data.signer_infos),
+        "time_stamps": [each.attribute for each in found[:MAX_TOKENS]],
+    }
+    whole = replace(join(parts), kind=KIND, subject=subject)
+    return extend(whole, checks, (Limit.ENCLOSING_SIGNATURE_NOT_JUDGED,))
+
+
+def enclosed_tokens(octets: bytes, context: Context) -> tuple[bytes, ...]:
+    """Return the tokens that `judge_enclosing` would judge; none of what is no SignedData."""
+    try:
+        found = _tokens(read_signed_data(octets), context)
+        return tuple(each.token for each in itertools.islice(found, MAX_TOKENS))
+    except WireError:
+        return ()
+
+
+def _tokens(signed_data: SignedData, context: Context) -> Iterator[_Enclosed]:
+    """Yield the tokens of all signers, signed attributes first."""
+    data = context.content if signed_data.content is None else of_octets(signed_data.content)
+    for signer in signed_data.signer_infos:
+        for attribute in signer.signed_attributes or ():
+            if attribute.oid == oids.ID_AA_ETS_CONTENT_TIMESTAMP:
+                for token in attribute.values:
+                    yield _Enclosed(attribute.oid, token, data)
+        for attribute in signer.unsigned_attributes:
+            if attribute.oid in _OF_SIGNATURE | _OF_MORE:
+                covered = of_octets(signer.signature) if attribute.oid in _OF_SIGNATURE else None
+                for token in attribute.values:
+                    yield _Enclosed(attribute.oid, token, covered)
+
+
+def _judge(enclosed: _Enclosed, context: Context) -> Report:
+    report = judge_token(enclosed.token, replace(context, content=enclosed.content))
+    if enclosed.attribute in _OF_MORE:
+        report = replace(
+            report,
+            checks=tuple(map(_not_recomputed, report.checks)),
+            limits=tuple(map(_coverage_limit, report.limits)),
+        )
+    return replace(report, subject={"attribute": enclosed.attribute, **report.subject})
+
+
+def _not_recomputed(check: Check) -> Check:
+    if check.reason == Reason.CONTENT_NOT_GIVEN:
+        return IMPRINT.not_done(Reason.COVERAGE_NOT_COMPUTED)
+    return check
+
+
+def _coverage_limit(limit: Limit) -> Limit:
+    return Limit.COVERAGE_NOT_COMPUTED if limit is Limit.CONTENT_NOT_COMPARED else limit
+
+
+def _judge_count(count: int) -> Check:
+    if count > MAX_TOKENS:
+        return ENCLOSED_TOKENS.indeterminate(
+            Reason.TOO_MANY_TOKENS, SubIndication.SIG_CONSTRAINTS_FAILURE, count=count, most=MAX_TOKENS
+        )
+    return ENCLOSED_TOKENS.ok(count=count)
+
+
+def _judge_content(signed_data: SignedData, content: Callable[[str], bytes] | None) -> tuple[Check, ...]:
+    """Hold the data at hand against what each signature says that it covers.
+
+    A time-stamp over a signature says nothing of other data, whoever presents both together.
+    """
+    if content is None:
+        return ()
+    return tuple(
+        _judge_signer_content(signer, signed_data.content, content) for signer in signed_data.signer_infos
+    )
+
+
+def _judge_signer_content(
+    signer: SignerInfo, enclosed: bytes | None, content: Callable[[str], bytes]
+) -> Check:
+    algorithm = signer.digest_algorithm.oid
+    digest = DIGEST_BY_OID.get(algorithm)
+    if digest is None:
+        return ENCLOSED_CONTENT.indeterminate(
+            Reason.DIGEST_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm
+        )
+    claimed = _message_digest(signer) if enclosed is None else digest.of(enclosed)
+    if claimed is None:
+        return ENCLOSED_CONTENT.indeterminate(Reason.ATTRIBUTE_ABSENT, SubIndication.SIGNED_DATA_NOT_FOUND)
+    found = content(digest.name)
+    if len(found) != digest.size:
+        return ENCLOSED_CONTENT.indeterminate(
+            Reason.DIGEST_LENGTH, SubIndication.SIGNED_DATA_NOT_FOUND, algorithm=digest.name
+        )
+    if found != claimed:
+        return ENCLOSED_CONTENT.failed(Reason.CONTENT_DIFFERS, SubIndication.HASH_FAILURE)
+    return ENCLOSED_CONTENT.ok(algorithm=digest.name)
+
+
+def _message_digest(signer: SignerInfo) -> bytes | None:
+    values = signer.signed_values(oids.ID_MESSAGE_DIGEST)
+    if values is None or len(values) != 1:
+        return None
+    try:
+        return read_whole(values[0], asn1.OCTET_STRING).value
+    except WireError:
+        return None
