@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kokuin.trust.anchors import TrustError, load_trust
 from kokuin.wire.errors import WireCode
-from tests.trust.forge import AUTHORITY, issue, pki
+from tests.peers import need
+from tests.trust.forge import AUTHORITY, issue, order, pki
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,26 @@ def test_a_named_file_without_certificates_is_refused(tmp_path: Path, octets: by
     with pytest.raises(TrustError) as caught:
         load_trust(file)
     assert (caught.value.path, caught.value.code) == (file, code)
+
+
+def test_a_bag_of_certificates_by_openssl_is_read(tmp_path: Path) -> None:
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(pki().root.pem + pki().authority.pem)
+    for form in ("DER", "PEM"):
+        bag = tmp_path / f"{form}.p7b"
+        words = ("crl2pkcs7", "-nocrl", "-certfile", str(chain), "-outform", form, "-out", str(bag))
+        subprocess.run([need("openssl"), *words], check=True, capture_output=True)
+        for trust in (load_trust(bag), load_trust(tmp_path)):
+            assert [anchor.der for anchor in trust.anchors] == [pki().root.der]
+            assert [helper.der for helper in trust.helpers] == [pki().authority.der]
+
+
+def test_a_signed_document_is_no_bag_of_certificates(tmp_path: Path) -> None:
+    # Who signs a token chooses what is in it, and would choose whom to trust.
+    token = tmp_path / "token.p7b"
+    token.write_bytes(order(certificates=[pki().root.der, *pki().chain]).make())
+    with pytest.raises(TrustError):
+        load_trust(token)
 
 
 def test_an_absent_file_is_an_os_error(tmp_path: Path) -> None:
