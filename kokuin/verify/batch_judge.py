@@ -18,6 +18,7 @@ from kokuin.trust.rules import FORMAT, IMPRINT, Reason
 from kokuin.trust.token import read_token
 from kokuin.verify.batch_items import read_regular
 from kokuin.verify.content import of_digest, of_file
+from kokuin.verify.enclosed import enclosed_tokens
 from kokuin.verify.verifying import MAX_OCTETS, take_token
 from kokuin.wire.errors import WireError
 from kokuin.wire.pem import is_armoured
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kokuin.trust.context import Context
-    from kokuin.trust.token import TokenFacts
     from kokuin.verify.batch_items import Item
 
 _HEAD = 512
@@ -84,11 +84,11 @@ def judge_item(item: Item, terms: Terms) -> Outcome:
     try:
         data = _read(item, terms.root)
     except OSError as error:
-        return (
-            _line(item, terms.root, None, _unreadable(error, terms.context))
-            if item.named
-            else _uncounted(item)
-        )
+        if item.named:
+            return _line(item, terms.root, None, _unreadable(error, terms.context))
+        data = None
+    if data is None:
+        return _uncounted(item)
     passed_over = _passed_over(item, data, terms)
     return passed_over or _line(item, terms.root, sha256(data).hexdigest(), _judge(item, data, terms))
 
@@ -99,7 +99,7 @@ def pass_over(item: Item, terms: Terms) -> PassedOver | None:
         data = _read(item, terms.root)
     except OSError:
         return None if item.named else _uncounted(item)
-    return _passed_over(item, data, terms)
+    return _uncounted(item) if data is None else _passed_over(item, data, terms)
 
 
 def still_holds(line: dict[str, object], item: Item, root: Path) -> bool:
@@ -116,13 +116,13 @@ def still_holds(line: dict[str, object], item: Item, root: Path) -> bool:
     return all(line.get(name) == value for name, value in now.items())
 
 
-def _read(item: Item, root: Path) -> bytes:
-    """Return a file's octets; of one that no name calls a token only the head, when it cannot be one."""
+def _read(item: Item, root: Path) -> bytes | None:
+    """Return a file's octets; None of one that no name calls a token and whose head is none's."""
     path = root / item.token
     if not item.named:
         head = read_regular(path, _HEAD)
         if not (head.startswith(b"\x30") and _SIGNED_DATA in head) and not is_armoured(head):
-            return head
+            return None
     return read_regular(path, MAX_OCTETS)
 
 
@@ -130,17 +130,24 @@ def _passed_over(item: Item, data: bytes, terms: Terms) -> PassedOver | None:
     every = terms.begins is None and terms.ends is None
     if item.named and every and not item.token.lower().endswith(".der"):
         return None
-    facts = _facts(data)
-    if facts is None:
+    times = _gen_times(data, terms.context)
+    if times is None:
         # A name that certificates have, too; a token that was damaged is none of them.
         return None if item.named and not _is_certificate(data) else _uncounted(item)
-    return None if terms.has(facts.tst_info.gen_time.microseconds) else PassedOver.OUTSIDE
+    return None if not times or any(map(terms.has, times)) else PassedOver.OUTSIDE
 
 
-def _facts(data: bytes) -> TokenFacts | None:
+def _gen_times(data: bytes, context: Context) -> list[int] | None:
+    """Return the times in a token, or in those within a signature; None where there is no token at all."""
     taken = take_token(data)
-    facts = None if isinstance(taken, Check) else read_token(taken.octets)
-    return None if isinstance(facts, Check) else facts
+    if isinstance(taken, Check):
+        return None
+    facts = read_token(taken.octets)
+    if not isinstance(facts, Check):
+        return [facts.tst_info.gen_time.microseconds]
+    enclosed = enclosed_tokens(taken.octets, context)
+    found = [facts for each in enclosed if not isinstance(facts := read_token(each), Check)]
+    return [facts.tst_info.gen_time.microseconds for facts in found] if enclosed else None
 
 
 def _is_certificate(data: bytes) -> bool:
@@ -193,25 +200,33 @@ def _name(error: OSError) -> str:
 
 
 def _line(item: Item, root: Path, digest: str | None, report: Report) -> bytes:
-    checks = [check for part in _parts(report) for check in part.checks]
+    parts = _parts(report)
+    checks = [check for part in parts for check in part.checks]
     decided = next((check for check in checks if check.status is _DECIDING.get(report.indication)), None)
     signer = next((check.params.get("certificate") for check in checks if check.id == "signer"), None)
-    end = report.verifiable_until
+    subject = next((part.subject for part in parts if "gen_time" in part.subject), {})
     found = {
         **_asked(item, root),
         "sha256": digest,
+        "kind": report.kind,
         "indication": report.indication.value,
         "sub_indication": report.sub_indication and report.sub_indication.value,
         "check": decided and decided.id,
         "reason": decided and decided.reason,
-        **{name: _short(report.subject.get(name)) for name in _SUBJECT},
+        **{name: _short(subject.get(name)) for name in _SUBJECT},
         "signer": _short(signer),
-        "verifiable_until": end
-        and {**end.to_dict(), "params": {name: _short(value) for name, value in end.params.items()}},
+        "verifiable_until": _until(report),
         "limits": [limit.value for limit in report.limits],
         "findings": _findings(checks),
     }
     return json.dumps(found, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _until(report: Report) -> dict[str, object] | None:
+    end = report.verifiable_until
+    if end is None:
+        return None
+    return {**end.to_dict(), "params": {name: _short(value) for name, value in end.params.items()}}
 
 
 def _short(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.trust.context import Context
 from kokuin.verify import batch_items, batch_run
 from kokuin.verify.batch import judge_batch
 from kokuin.verify.batch_items import Item, walk
 from kokuin.verify.batch_judge import PassedOver, judge_item
 from kokuin.verify.batch_run import AHEAD, judge_all
+from tests.trust import forge
 from tests.trust.forge import order
 from tests.verify.batches import NOW_US, authority, fill, terms
+from tests.verify.enclosing import Enclosing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +90,20 @@ def test_a_token_that_is_itself_the_data_of_a_token_is_judged(tmp_path: Path) ->
     (tmp_path / "token.tsr").write_bytes(authority().stamp(token))
     found = judged(tmp_path)
     assert verdict(found["token"]) == verdict(found["token.tsr"]) == PASSED
+
+
+def test_the_tokens_in_a_signature_are_judged_and_have_their_period(tmp_path: Path) -> None:
+    (tmp_path / "signed.p7m").write_bytes(Enclosing().make())
+    (tmp_path / "unstamped.p7m").write_bytes(Enclosing(unsigned=()).make())
+    by = dataclasses.replace(terms(tmp_path), context=Context(forge.NOW_US, forge.pki().trust))
+    found = judged(tmp_path, by)
+    line = found["signed.p7m"]
+    assert verdict(line) == PASSED
+    assert isinstance(line, dict)
+    assert (line["kind"], line["gen_time"]) == ("cms-with-timestamps", "2026-06-01T00:00:00Z")
+    assert found["unstamped.p7m"] == "other"
+    assert verdict(judged(tmp_path, dataclasses.replace(by, begins=forge.NOW_US))["signed.p7m"]) == PASSED
+    assert judged(tmp_path, dataclasses.replace(by, begins=forge.NOW_US + 1))["signed.p7m"] == "outside"
 
 
 @pytest.mark.timeout(20)
@@ -230,12 +248,12 @@ def test_a_single_chunk_starts_no_process(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_thousands_of_our_own_tokens_pass(tmp_path: Path) -> None:
-    fill(tmp_path, 2_000)
+    fill(tmp_path, 1_500)
     tally = judge_batch(walk(tmp_path), terms(tmp_path), 2)
     summary = tally.summary()
     assert summary["indication"] == "PASSED"
-    assert summary["verdicts"] == {"PASSED": 2_000, "INDETERMINATE": 0, "FAILED": 0}
-    assert summary["passed_over"] == {"outside": 0, "data": 2_000, "other": 0}
-    assert [month["tokens"] for month in summary["calendar"]] == [2_000]
+    assert summary["verdicts"] == {"PASSED": 1_500, "INDETERMINATE": 0, "FAILED": 0}
+    assert summary["passed_over"] == {"outside": 0, "data": 1_500, "other": 0}
+    assert [month["tokens"] for month in summary["calendar"]] == [1_500]
     (end,) = summary["earliest"]
-    assert (end["tokens"], end["first"]) == (2_000, "000/00000.txt.tsr")
+    assert (end["tokens"], end["first"]) == (1_500, "000/00000.txt.tsr")
