@@ -18,6 +18,7 @@ from kokuin.trust.anchors import TrustError, fingerprint, load_trust
 from kokuin.trust.trust_store import Outcome, Terms, enter
 from kokuin.trust.trust_store_list import ListError, Role, StoreCode, read_list, write_list
 from kokuin.wire.errors import WireCode
+from pqc.newfile import write_durably
 from tests.trust.forge import AUTHORITY, NOW_US, UNIT, Party, issue, pki
 
 if TYPE_CHECKING:
@@ -199,12 +200,11 @@ def test_a_death_before_the_list_is_written_leaves_the_trust_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, pki().root, Role.ANCHOR)
-    write = trust_store.write_durably
 
     def dying(path: Path, octets: bytes, mode: int) -> None:
         if path.name == "trust.json":
             raise KeyboardInterrupt
-        write(path, octets, mode)
+        write_durably(path, octets, mode)
 
     with monkeypatch.context() as context:
         context.setattr(trust_store, "write_durably", dying)
