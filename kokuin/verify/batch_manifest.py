@@ -159,39 +159,39 @@ def _object(line: str, number: int) -> Mapping[str, object]:
 
 
 def _item(fields: Mapping[str, object], number: int) -> Item:
-    token, data = (_path(fields.get(name), number) for name in ("token", "data"))
-    digest = _digest(fields.get("digest"), number)
+    token, data = (
+        _path(_text(fields, name, ManifestFault.PATH, number), number) for name in ("token", "data")
+    )
+    digest = _digest(_text(fields, "digest", ManifestFault.DIGEST, number), number)
     if token is None:
         raise ManifestError(ManifestFault.TOKEN_ABSENT, number)
     if data is not None and digest is not None:
         raise ManifestError(ManifestFault.DATA_AND_DIGEST, number)
-    return Item(token, data, digest, _expected(fields.get("expected"), number))
-
-
-def _path(value: object, number: int) -> str | None:
-    if value in {None, ""}:
-        return None
+    expected = _text(fields, "expected", ManifestFault.EXPECTED, number)
     try:
-        if isinstance(value, str) and b"\0" not in os.fsencode(value):
+        return Item(token, data, digest, Indication(expected.strip().upper()) if expected else None)
+    except ValueError:
+        raise ManifestError(ManifestFault.EXPECTED, number) from None
+
+
+def _text(fields: Mapping[str, object], name: str, fault: ManifestFault, number: int) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ManifestError(fault, number)
+    return value or None
+
+
+def _path(value: str | None, number: int) -> str | None:
+    try:
+        if value is None or b"\0" not in os.fsencode(value):
             return value
     except UnicodeEncodeError:
         pass
     raise ManifestError(ManifestFault.PATH, number)
 
 
-def _digest(value: object, number: int) -> bytes | None:
-    if value in {None, ""}:
-        return None
+def _digest(value: str | None, number: int) -> bytes | None:
     try:
-        return bytes.fromhex(str(value))
+        return None if value is None else bytes.fromhex(value)
     except ValueError:
         raise ManifestError(ManifestFault.DIGEST, number) from None
-
-
-def _expected(value: object, number: int) -> Indication | None:
-    if value in {None, ""}:
-        return None
-    try:
-        return Indication(str(value).strip().upper())
-    except ValueError:
-        raise ManifestError(ManifestFault.EXPECTED, number) from None
