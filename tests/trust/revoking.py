@@ -1,4 +1,4 @@
-"""Revocation lists and OCSP answers made to order by pyca/cryptography, right ones and forged ones."""
+"""Revocation lists by pyca/cryptography and OCSP answers by asn1crypto, right ones and forged ones."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from asn1crypto import core, ocsp  # type: ignore[import-untyped]
+from asn1crypto import x509 as peer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kokuin.trust.context import Context, RevocationData, RevocationMode
 from kokuin.trust.judge import judge_token
 from kokuin.wire.ber import definite
 from kokuin.wire.prescan import TOKEN_LIMITS
+from pqc.policies import BASELINE, load_policy
 from tests.trust.forge import DATA, DAY, NOW, NOW_US, Party, issue, key_usage, order, pki
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from kokuin.trust.anchors import TrustStore
     from kokuin.trust.report import Check, Report
+    from pqc.policies import Policy
 
 Reason = x509.ReasonFlags
 RESPONDER: tuple[tuple[x509.ExtensionType, bool], ...] = (
@@ -78,35 +82,91 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
     about: Party,
     taken: Taken | None = None,
     *,
-    status: ocsp.OCSPCertStatus | None = None,
+    status: str = "good",
     this: dt.datetime = NOW - DAY,
     until: dt.datetime | None = NOW + 7 * DAY,
+    produced: dt.datetime = NOW - DAY,
     responder: Party | None = None,
+    carried: Sequence[Party] | None = None,
     by_key: bool = False,
-    digest: hashes.HashAlgorithm | None = None,
-    signing_digest: hashes.HashAlgorithm | None = None,
+    digest: str = "sha256",
+    extensions: Sequence[tuple[str, object]] = (),
+    signing: str = "sha256_ecdsa",
 ) -> bytes:
     """Return an answer about one certificate (DER), by its issuer or another responder."""
     speaker = responder or issuer
-    encoding = ocsp.OCSPResponderEncoding.HASH if by_key else ocsp.OCSPResponderEncoding.NAME
-    found = status or (ocsp.OCSPCertStatus.REVOKED if taken else ocsp.OCSPCertStatus.GOOD)
-    builder = (
-        ocsp.OCSPResponseBuilder()
-        .add_response(
-            about.x509,
-            issuer.x509,
-            digest or hashes.SHA256(),
-            found,
-            this,
-            until,
-            taken.at if taken else None,
-            taken.reason if taken else None,
-        )
-        .responder_id(encoding, speaker.x509)
+    tbs = _of(issuer)["tbs_certificate"]
+    single = ocsp.SingleResponse(
+        {
+            "cert_id": {
+                "hash_algorithm": {"algorithm": digest},
+                "issuer_name_hash": hashlib.new(digest, tbs["subject"].dump()).digest(),
+                "issuer_key_hash": hashlib.new(digest, _key_bits(tbs)).digest(),
+                "serial_number": about.x509.serial_number,
+            },
+            "cert_status": _status(status, taken),
+            "this_update": this,
+            "next_update": until,
+            "single_extensions": [
+                {"extn_id": oid, "critical": False, "extn_value": value} for oid, value in extensions
+            ]
+            or None,
+        }
     )
-    if responder is not None:
-        builder = builder.certificates([responder.x509])
-    return builder.sign(speaker.key, signing_digest or hashes.SHA256()).public_bytes(Encoding.DER)
+    data = ocsp.ResponseData(
+        {
+            "responder_id": _responder_id(speaker, by_key=by_key),
+            "produced_at": produced,
+            "responses": [single],
+        }
+    )
+    basic = ocsp.BasicOCSPResponse(
+        {
+            "tbs_response_data": data,
+            "signature_algorithm": {"algorithm": signing},
+            "signature": _sign(speaker.key, data.dump(), signing),
+            "certs": [
+                _of(party) for party in (carried if carried is not None else [responder] if responder else [])
+            ]
+            or None,
+        }
+    )
+    body = {"response_type": "basic_ocsp_response", "response": basic}
+    octets: bytes = ocsp.OCSPResponse({"response_status": "successful", "response_bytes": body}).dump()
+    return octets
+
+
+def _sign(key: Any, message: bytes, algorithm: str) -> bytes:
+    digest, _, kind = algorithm.partition("_")
+    under: Any = {"sha256": hashes.SHA256(), "sha1": hashes.SHA1()}[digest]  # noqa: S303  # a weak one is forged
+    how = (ec.ECDSA(under),) if kind == "ecdsa" else (padding.PKCS1v15(), under)
+    signature: bytes = key.sign(message, *how)
+    return signature
+
+
+def _of(party: Party) -> Any:
+    return peer.Certificate.load(party.der)
+
+
+def _key_bits(tbs: Any) -> bytes:
+    octets: bytes = tbs["subject_public_key_info"]["public_key"].contents[1:]
+    return octets
+
+
+def _responder_id(speaker: Party, *, by_key: bool) -> Any:
+    tbs = _of(speaker)["tbs_certificate"]
+    if by_key:
+        digest = hashlib.sha1(_key_bits(tbs), usedforsecurity=False).digest()
+        return ocsp.ResponderId(name="by_key", value=digest)
+    return ocsp.ResponderId(name="by_name", value=tbs["subject"])
+
+
+def _status(status: str, taken: Taken | None) -> Any:
+    if taken is None:
+        return ocsp.CertStatus(name=status, value=core.Null())
+    reason = None if taken.reason is None else taken.reason.name
+    revoked = {"revocation_time": taken.at, "revocation_reason": reason}
+    return ocsp.CertStatus(name="revoked", value=revoked)
 
 
 def responder(issuer: Party | None = None, **changes: Any) -> Party:
@@ -127,13 +187,15 @@ def judge(  # noqa: PLR0913  # everything that a revocation is judged by
     required: bool = False,
     trust: TrustStore | None = None,
     token: bytes | None = None,
+    policy: Policy | None = None,
 ) -> Report:
     """Judge the test unit's token, which was made at NOW, by these lists and answers."""
     context = Context(
         at,
         pki().trust if trust is None else trust,
         lambda algorithm: hashlib.new(algorithm, DATA).digest(),
-        proven=proven,
+        policy or load_policy(BASELINE),
+        proven,
         revocation=RevocationData(lists, tuple(answers)),
         revocation_mode=RevocationMode.REQUIRED if required else RevocationMode.IF_AVAILABLE,
     )
