@@ -117,13 +117,12 @@ def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse
     """
     from kokuin.verify.verifying import verify_bytes
 
-    report = verify_bytes(data, context)
     if proof is None and arguments.require_ledger is None:
-        return report
+        return verify_bytes(data, context)
     # Loaded for those who ask: a token alone is judged without the ledger's code.
     from kokuin.cli.verify_ledger import judge_place
 
-    return judge_place(report, data, proof, arguments, replace(context, content=None, request=None))
+    return judge_place(data, proof, arguments, context)
 
 
 def proof_beside(token: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.cli.outcome import CommandError
@@ -10,54 +11,42 @@ from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.tlog_proof import MAX_PROOF
 from kokuin.ledger.witness_policy import WitnessPolicy, WitnessPolicyError
-from kokuin.trust.report import Check, Report, join
-from kokuin.verify.ledger_claim import Auditor, judge_claim
-from kokuin.verify.ledger_search import Sought
-from kokuin.verify.ledger_sidecar import judge_proof
-from kokuin.verify.verifying import take_token
+from kokuin.verify.ledger_claim import Auditor
+from kokuin.verify.ledger_place import LedgerEvidence, verify_with_ledger
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
     from kokuin.trust.context import Context
+    from kokuin.trust.report import Report
 
 LOG_KEYS = "log.vkey"
 """In a folder of `--trust`: the keys of the ledgers that the auditor trusts."""
 
 
-def judge_place(
-    report: Report, data: bytes, proof: Path | None, arguments: argparse.Namespace, context: Context
-) -> Report:
-    """Join the token's report with what its proof and a bundle of its ledger show.
+def judge_place(data: bytes, proof: Path | None, arguments: argparse.Namespace, context: Context) -> Report:
+    """Judge a token together with what its proof and a bundle of its ledger show.
 
     Args:
-        report: of the token.
-        data: what it was made of.
-        proof: the token's proof, when there is one.
+        data: the token.
+        proof: the file of its proof, when there is one.
         arguments: of the command.
-        context: by what time-stamps over checkpoints are judged.
+        context: by what the token is judged.
 
     Raises:
         CommandError: keys or policy cannot be used.
         OSError: a file cannot be opened or read.
     """
-    auditor = _auditor(arguments)
-    taken = take_token(data)
-    sought = None if isinstance(taken, Check) else Sought.of(taken.octets)
-    if sought is None:
-        return report  # it has failed: no ledger names what is no token
-    if proof is not None:
-        report = judge_proof(report, sought, _read(proof, MAX_PROOF), auditor, context)
+    evidence = LedgerEvidence(_auditor(arguments), None if proof is None else _read(proof, MAX_PROOF))
     if arguments.require_ledger is None:
-        return report
+        return verify_with_ledger(data, context, evidence)
     # Loaded for those who ask: a proof beside the token is judged without it.
     from kokuin.cli.ledger_opening import open_bundle
     from kokuin.verify.ledger_bundle import reader
 
     with open_bundle(arguments.require_ledger, arguments.recipient_key) as stream:
-        claim = judge_claim(sought, reader(stream), auditor, context)
-    return join((report, claim))
+        return verify_with_ledger(data, context, replace(evidence, bundle=reader(stream)))
 
 
 def _auditor(arguments: argparse.Namespace) -> Auditor | None:

@@ -15,12 +15,10 @@ from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.note_faults import NoteError
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust
 from kokuin.trust.context import Context, RevocationData, RevocationMode
-from kokuin.trust.report import Check
 from kokuin.verify.content import of_digest
 from kokuin.verify.ledger_claim import Auditor
-from kokuin.verify.ledger_search import Sought
-from kokuin.verify.ledger_sidecar import judge_proof
-from kokuin.verify.verifying import take_token, verify_bytes
+from kokuin.verify.ledger_place import LedgerEvidence, verify_with_ledger
+from kokuin.verify.verifying import verify_bytes
 from kokuin.wire.algorithms import DIGEST_BY_NAME, hasher
 from kokuin.wire.tsp import read_timestamp_request
 from pqc.policies import load_policy, shipped_policies
@@ -70,12 +68,12 @@ class Bench:
             revocation_mode=RevocationMode(question.revocation),
         )
         content, request = _content(question), _request(question)
-        report = verify_bytes(question.token, replace(context, content=content, request=request))
-        if question.proof is not None:
-            taken = take_token(question.token)
-            sought = None if isinstance(taken, Check) else Sought.of(taken.octets)
-            if sought is not None:
-                report = judge_proof(report, sought, question.proof, self.auditor, context)
+        context = replace(context, content=content, request=request)
+        if question.proof is None:
+            report = verify_bytes(question.token, context)
+        else:
+            evidence = LedgerEvidence(self.auditor, question.proof)
+            report = verify_with_ledger(question.token, context, evidence)
         return f"{report.to_json()}\n".encode()
 
 

@@ -109,7 +109,21 @@ class ReadBundle(Protocol):
         ...
 
 
-def judge_claim(sought: Sought, read: ReadBundle, auditor: Auditor | None, context: Context) -> Report:
+@dataclass(frozen=True, slots=True)
+class ClaimVerdict:
+    """What became of a claim.
+
+    Attributes:
+        report: the judgement.
+        existence: what proves since when the very token existed; of the same TSTInfo in other octets nothing
+            is proved.
+    """
+
+    report: Report
+    existence: tuple[ProofOfExistence, ...] = ()
+
+
+def judge_claim(sought: Sought, read: ReadBundle, auditor: Auditor | None, context: Context) -> ClaimVerdict:
     """Judge whether a token stands in the ledger that a bundle was made of.
 
     Args:
@@ -126,20 +140,21 @@ def judge_claim(sought: Sought, read: ReadBundle, auditor: Auditor | None, conte
         OSError: the bundle cannot be read.
     """
     if auditor is None:
-        return _report((_unusable(Reason.LEDGER_KEYS_ABSENT),), context)
+        return ClaimVerdict(_report((_unusable(Reason.LEDGER_KEYS_ABSENT),), context))
     search, vouching = TokenSearch(sought), Vouching(auditor.logs, auditor.witnesses, context)
     try:
         bundle = read(auditor, search.visit)
     except BundleRefusedError as error:
         # Whatever was found on the way: a bundle that does not check says nothing.
         check = _unusable(Reason.LEDGER_BUNDLE_UNUSABLE, code=error.code, detail=error.detail)
-        return _report((check,), context)
+        return ClaimVerdict(_report((check,), context))
     checks = (LEDGER_BUNDLE.ok(), *judge_witnesses(bundle.newest, auditor, vouching))
     if any(check.status is not Status.OK for check in checks):
-        return _report(checks, context, _subject(bundle, None))
+        return ClaimVerdict(_report(checks, context, _subject(bundle, None)))
     entry = _judge_entry(search, sought, bundle, vouching)
     proofs = existence(search.entry, (*bundle.older, bundle.newest), vouching, sought)
-    return _report((*checks, entry), context, _subject(bundle, search.entry), proofs)
+    report = _report((*checks, entry), context, _subject(bundle, search.entry), earliest_of_each(proofs))
+    return ClaimVerdict(report, proofs if proves_token(search.entry) else ())
 
 
 def judge_witnesses(checkpoint: Vouched, auditor: Auditor, vouching: Vouching) -> tuple[Check, ...]:
@@ -154,18 +169,36 @@ def judge_witnesses(checkpoint: Vouched, auditor: Auditor, vouching: Vouching) -
 def existence(
     entry: Entry | None, checkpoints: Iterable[Vouched], vouching: Vouching, sought: Sought
 ) -> tuple[ProofOfExistence, ...]:
-    """Return the earliest time by each kind of others' word at which the token stood in the ledger."""
+    """Return by what times others say that the token stood in the ledger, the earliest first.
+
+    Of witnesses the earliest alone: their word has no end that is known.
+    """
+    proofs: list[ProofOfExistence] = []
     if entry is None:
         return ()
-    earliest: dict[Existence, ProofOfExistence] = {}
     for vouched in checkpoints:
-        if vouched.signed.checkpoint.size <= entry.index:
-            continue
-        for proof in vouching.proofs(vouched, sought.facts):
-            known = earliest.setdefault(proof.code, proof)
-            if proof.time < known.time:
-                earliest[proof.code] = proof
-    return tuple(sorted(earliest.values(), key=lambda proof: proof.time))
+        if vouched.signed.checkpoint.size > entry.index:
+            proofs += vouching.proofs(vouched, sought.facts)
+    proofs.sort(key=lambda proof: proof.time)
+    witnessed = [proof for proof in proofs if proof.code is Existence.LEDGER_WITNESSED]
+    others = [proof for proof in proofs if proof.code is not Existence.LEDGER_WITNESSED]
+    return tuple(sorted((*witnessed[:1], *others), key=lambda proof: proof.time))
+
+
+def earliest_of_each(proofs: Iterable[ProofOfExistence]) -> tuple[ProofOfExistence, ...]:
+    """Return the first of each kind: what a report shows of proofs that are in order."""
+    first: dict[Existence, ProofOfExistence] = {}
+    for proof in proofs:
+        first.setdefault(proof.code, proof)
+    return tuple(first.values())
+
+
+def proves_token(entry: Entry | None) -> bool:
+    """Say whether the record is of the very token: then what proves that it existed counts for the token.
+
+    Attack: a thief signs a TSTInfo of old again with a key or an algorithm that is broken since.
+    """
+    return entry is not None and not entry.other_form
 
 
 def in_ledger(rule: Rule, entry: Entry) -> Check:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.leaf import LeafError, leaf_hash, read_leaf
 from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import read_proof
-from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend
+from kokuin.trust.report import Check, Limit, ProofOfExistence, Status, SubIndication
 from kokuin.trust.rules import LEDGER_PROOF, Reason
-from kokuin.verify.ledger_claim import LIMITS, Auditor, existence, in_ledger, judge_witnesses
+from kokuin.verify.ledger_claim import (
+    LIMITS,
+    Auditor,
+    earliest_of_each,
+    existence,
+    in_ledger,
+    judge_witnesses,
+    proves_token,
+)
 from kokuin.verify.ledger_search import Entry, Sought, entry_of
 from kokuin.verify.ledger_vouching import Vouched, Vouching
 
@@ -21,38 +30,57 @@ SUFFIX = ".tlog-proof"
 """What the name of a token's file is followed by in that of its proof."""
 
 
-def judge_proof(
-    report: Report, sought: Sought, proof: bytes, auditor: Auditor | None, context: Context
-) -> Report:
-    """Add to a token's report what its proof shows.
+@dataclass(frozen=True, slots=True)
+class ProofVerdict:
+    """What a proof adds to a token's report.
+
+    Attributes:
+        checks: that must hold as well.
+        limits: of what it shows.
+        proofs: for the report.
+        existence: what proves since when the very token existed.
+    """
+
+    checks: tuple[Check, ...]
+    limits: tuple[Limit, ...] = ()
+    proofs: tuple[ProofOfExistence, ...] = ()
+    existence: tuple[ProofOfExistence, ...] = ()
+
+
+def judge_proof(sought: Sought, proof: bytes, auditor: Auditor | None, context: Context) -> ProofVerdict:
+    """Judge what a token's proof shows.
 
     Args:
-        report: of the token.
         sought: the token.
         proof: octets of a C2SP tlog-proof whose extra data is the token's leaf.
         auditor: by whose keys; without those of the proof's log it is not checked, and the report says so.
         context: by what time-stamps are judged.
     """
     if auditor is None:
-        return _undone(report, Reason.LEDGER_KEYS_ABSENT)
+        return _undone(Reason.LEDGER_KEYS_ABSENT)
     found = _read(proof, sought)
     if found is None:
-        return _undone(report, Reason.LEDGER_LEAF_ABSENT)
+        return _undone(Reason.LEDGER_LEAF_ABSENT)
     if isinstance(found, Check):
-        return extend(report, (found,), ())
+        return ProofVerdict((found,))
     entry, vouched = found[1], _verify(found[0], auditor)
     if not isinstance(vouched, Vouched):
-        return extend(report, (vouched,), ()) if vouched else _undone(report, Reason.LEDGER_KEYS_ABSENT)
+        return ProofVerdict((vouched,)) if vouched else _undone(Reason.LEDGER_KEYS_ABSENT)
     vouching = Vouching(auditor.logs, auditor.witnesses, context)
     witnesses = judge_witnesses(vouched, auditor, vouching)
     if any(check.status is not Status.OK for check in witnesses):
-        return extend(report, witnesses, ())
+        return ProofVerdict(witnesses)
     proofs = existence(entry, (vouched,), vouching, sought)
-    return extend(report, (in_ledger(LEDGER_PROOF, entry), *witnesses), LIMITS, proofs)
+    return ProofVerdict(
+        (in_ledger(LEDGER_PROOF, entry), *witnesses),
+        LIMITS,
+        earliest_of_each(proofs),
+        proofs if proves_token(entry) else (),
+    )
 
 
-def _undone(report: Report, reason: Reason) -> Report:
-    return extend(report, (LEDGER_PROOF.not_done(reason),), (Limit.LEDGER_PROOF_NOT_CHECKED,))
+def _undone(reason: Reason) -> ProofVerdict:
+    return ProofVerdict((LEDGER_PROOF.not_done(reason),), (Limit.LEDGER_PROOF_NOT_CHECKED,))
 
 
 def _read(octets: bytes, sought: Sought) -> tuple[TlogProof, Entry] | Check | None:

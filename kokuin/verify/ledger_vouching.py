@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.log_keys import LogVerifier
     from kokuin.ledger.witness_policy import Cosigner, WitnessPolicy
     from kokuin.trust.context import Context
+    from kokuin.trust.report import ReportValue
     from kokuin.trust.token import TokenFacts
 
 MAX_STAMPS = 16
@@ -91,11 +92,10 @@ class Vouching:
             self._stamps_left -= 1
             found = self._stamped(stamp, own.public_key)
             if found is not None:
-                time, by = found
-                yield ProofOfExistence(Existence.LEDGER_STAMPED, time, {"by": by, "size": size})
+                yield found
 
-    def _stamped(self, stamp: FoundStamp, own_key: bytes) -> tuple[int, str] | None:
-        """Return the latest time that a good time-stamp of another unit speaks of, and the unit's name."""
+    def _stamped(self, stamp: FoundStamp, own_key: bytes) -> ProofOfExistence | None:
+        """Return what a good time-stamp of another unit proves: the latest time that it speaks of."""
         if len(stamp.token) > MAX_STAMP_OCTETS:
             return None
         context = replace(self._context, content=of_octets(stamp.note))
@@ -103,12 +103,13 @@ class Vouching:
             octets = definite(stamp.token, TOKEN_LIMITS)
         except WireError:
             return None
-        facts = read_token(octets)
-        if isinstance(facts, Check) or judge_token(octets, context).indication is not Indication.PASSED:
+        facts, report = read_token(octets), judge_token(octets, context)
+        if isinstance(facts, Check) or report.indication is not Indication.PASSED:
             return None
         signer = find_signer(facts, context)
         if signer is None or signer.public_key == own_key:
             return None
         accuracy = facts.tst_info.accuracy
         time = facts.tst_info.gen_time.microseconds + (0 if accuracy is None else accuracy.microseconds)
-        return time, display(signer.subject)
+        by: dict[str, ReportValue] = {"by": display(signer.subject), "size": stamp.size}
+        return ProofOfExistence(Existence.LEDGER_STAMPED, time, by, report.verifiable_until)

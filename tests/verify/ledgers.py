@@ -49,6 +49,8 @@ SECOND = 1_000_000
 COMMIT_US = 1000
 STEP_S = 20
 """A token every twenty seconds."""
+LIVES = {"brief": 20}
+"""Days for which the certificates of some units are valid."""
 
 
 @functools.cache
@@ -65,7 +67,8 @@ def unit(name: str = "unit") -> TimeStampUnit:
     """Return a unit; who calls it holds its key, as a thief does."""
     signer = SoftwareSigner(suite("ecdsa-p256-sha256"), generate_key(suite("ecdsa-p256-sha256")))
     subject = distinguished_name("Test", name)
-    issued = authority().issue_unit(signer.public_key, subject, now=NOW, days=200, key_days=100)
+    days = LIVES.get(name, 200)
+    issued = authority().issue_unit(signer.public_key, subject, now=NOW, days=days, key_days=days // 2)
     certificate = read_certificate(issued.der)
     identity = SignerIdentity(certificate.der, certificate.issuer, certificate.serial, certificate.subject)
     return TimeStampUnit(

@@ -72,7 +72,7 @@ def judged(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 
 def claim(token: bytes, bundle: bytes, auditor: Auditor = AUDITOR) -> Report:
-    return judge_claim(ledgers.sought(token), reader(io.BytesIO(bundle)), auditor, ledgers.context())
+    return judge_claim(ledgers.sought(token), reader(io.BytesIO(bundle)), auditor, ledgers.context()).report
 
 
 def why(report: Report) -> tuple[str, str | None]:

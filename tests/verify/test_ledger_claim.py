@@ -39,7 +39,7 @@ FORGED = issue(5.0, b"back-dated with the stolen key")
 def claim(
     token: bytes, read: Callable[..., BundleFacts], auditor: Auditor | None = AUDITOR, at_s: int = 3600
 ) -> Report:
-    return judge_claim(ledgers.sought(token), read, auditor, ledgers.context(at_s))
+    return judge_claim(ledgers.sought(token), read, auditor, ledgers.context(at_s)).report
 
 
 def verdict(report: Report) -> tuple[str, str | None, str | None]:
@@ -421,7 +421,7 @@ def test_an_accuracy_beyond_all_time_is_never_covered() -> None:
     sought = ledgers.sought(FORGED.token)
     for accuracy in (10**12, 10**30):
         boundless = replace(sought, accuracy=accuracy)
-        report = judge_claim(boundless, Ledger().read(range(1, 61)), AUDITOR, ledgers.context())
+        report = judge_claim(boundless, Ledger().read(range(1, 61)), AUDITOR, ledgers.context()).report
         assert verdict(report) == OPEN
 
 
