@@ -23,16 +23,17 @@ from kokuin.wire.errors import WireError
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.context import RevocationData
     from kokuin.trust.ocsp_reader import PublishedStatus
+    from kokuin.trust.report import Check
     from kokuin.trust.revocation import Revocation
     from pqc.verifying import SignatureVerdict
 
 _MAX_REMEMBERED = 1_000
-"""Certificates about which a shelf remembers what is said."""
+"""Certificates, and paths, about which a shelf remembers what is said."""
 
 
 class Source(StrEnum):
@@ -91,6 +92,7 @@ class Shelf:
         self._answers = list(_readable(read_answer, data.answers))
         self._unreadable = len(self._lists) + len(self._answers) < len(data.lists) + len(data.answers)
         self._heard: dict[tuple[bytes, bytes], tuple[Heard, ...]] = {}
+        self._judged: dict[tuple[Hashable, ...], tuple[Check, ...]] = {}
 
     def hear(self, certificate: Certificate, issuer: Certificate) -> tuple[Heard, ...]:
         """Return every statement about `certificate`, which `issuer` issued, and why others say nothing."""
@@ -101,6 +103,16 @@ class Shelf:
                 self._heard.clear()
             found = self._heard[key] = tuple(self._listen(certificate, issuer))
         return found
+
+    def recall(self, key: tuple[Hashable, ...]) -> tuple[Check, ...] | None:
+        """Return what was remembered under a key that names all it follows from, beside this shelf."""
+        return self._judged.get(key)
+
+    def remember(self, key: tuple[Hashable, ...], checks: tuple[Check, ...]) -> None:
+        """Keep what was concluded, for as long as the shelf is kept."""
+        if len(self._judged) == _MAX_REMEMBERED:
+            self._judged.clear()
+        self._judged[key] = checks
 
     def _listen(self, certificate: Certificate, issuer: Certificate) -> Iterator[Heard]:
         yield from self._lists_say(certificate, issuer)

@@ -101,6 +101,24 @@ class RevocationJudge:
         if len(path) == 1:
             pinned = [display(path[0].subject)]
             return (REVOCATION.not_done(Reason.REVOCATION_OF_ANCHOR, certificates=pinned),)
+        if not self._shelves:
+            names = [display(certificate.subject) for certificate in path[:-1]]
+            return (_Silence(Reason.REVOCATION_NO_DATA).check(names, self._mode),)
+        return self._recall(path)
+
+    def _recall(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
+        """Tokens of one unit share their path; what is said of it depends on a token where it was revoked."""
+        *others, last = self._shelves
+        by = self._constraints
+        key = (path, *others, by.policy, by.proven, self._mode)
+        found = last.recall(key)
+        if found is None:
+            found = self._judge_path(path)
+            if not any("revoked_at" in check.params for check in found):
+                last.remember(key, found)
+        return found
+
+    def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []
         for certificate, issuer in itertools.pairwise(path):
             heard = [item for shelf in self._shelves for item in shelf.hear(certificate, issuer)]
