@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +12,16 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException
 
 import kokuin
-from kokuin.service import api_page, export_api, ledger_api, log_endpoint, operator_api, proof_api, verify_api
+from kokuin.service import (
+    api_page,
+    export_api,
+    ledger_api,
+    log_endpoint,
+    operator_api,
+    proof_api,
+    verify_api,
+    verify_openapi,
+)
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.ledger_store import open_reader
@@ -44,6 +53,10 @@ class Application(FastAPI):
     stamp: StampEndpoint
     verify: VerifyDesk
 
+    def openapi(self) -> dict[str, Any]:
+        """Describe the routes; see `verify_openapi.complete`."""
+        return verify_openapi.complete(super().openapi())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; part of ASGI."""
         if scope["type"] == "http" and StampEndpoint.serves(scope["path"]):
@@ -69,7 +82,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
         title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.stamp, app.verify = stamp, VerifyDesk(config)
-    streamed = frozenset({verify_api.PATH})
+    streamed = frozenset({verify_openapi.PATH})
     app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets, streamed=streamed)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)

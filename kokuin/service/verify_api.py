@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.principal import Doorkeeper
 
-PATH = "/api/v1/verify"
 MOST_OPEN = 32
 """Requests of one worker that arrive, wait or are judged; with what each may keep they bound its memory."""
 UPLOAD_SECONDS = 120.0
@@ -81,7 +80,7 @@ def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) 
     """Add the route."""
 
     @app.post(
-        PATH,
+        verify_openapi.PATH,
         tags=["verification"],
         openapi_extra=verify_openapi.CONTENT,
         responses=verify_openapi.responses(),

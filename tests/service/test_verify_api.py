@@ -1,0 +1,328 @@
+"""`POST /api/v1/verify` as its callers meet it: the report of the command, whoever asks, whatever is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.service import verify_openapi
+from kokuin.service.verify_api import MOST_OPEN
+from kokuin.service.verify_codes import STATUS
+from kokuin.service.verify_openapi import PATH
+from kokuin.service.verify_reception import MAX_CONTENT, MAX_TOKEN
+from tests.der import tlv
+from tests.reportschema import validator
+from tests.service.asking import DATA, granted, imprint, query
+from tests.service.running import TSA, serving
+from tests.service.test_http_errors import problem
+from tests.trust.forge import order, pki
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx
+
+    from tests.service.running import Prepared, Service
+
+AT = "2027-06-01T00:00:00Z"
+OCTETS = {"content-type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def answered(single: Service) -> bytes:
+    """A response with a token over `DATA`."""
+    return single.post(query()).content
+
+
+def ask(service: Service, files: dict[str, bytes] | list[tuple[str, bytes]], **fields: str) -> httpx.Response:
+    """Send a form."""
+    return service.client.post(PATH, files=files, data=fields)
+
+
+def told(service: Service, folder: Path, token: bytes, *words: str | bytes) -> bytes:
+    """Return what `tsa verify --json` prints; octets among the words are files."""
+    named = [token, *words]
+    for number, word in enumerate(named):
+        if isinstance(word, bytes):
+            (folder / str(number)).write_bytes(word)
+            named[number] = str(folder / str(number))
+    command = [str(TSA), "verify", *map(str, named), "--trust", str(service.folder.root / "trust"), "--json"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60).stdout
+
+
+def verdict(answer: httpx.Response) -> tuple[str, str | None]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    report = answer.json()
+    validator().validate(report)
+    return report["indication"], report["sub_indication"]
+
+
+@pytest.mark.parametrize("service", ["single", "double", "rsa", "pq"], indirect=True)
+def test_the_report_is_that_of_the_command_octet_for_octet(service: Service, tmp_path: Path) -> None:
+    response = service.post(query()).content
+    token, other = granted(response).dump(), service.post(query(nonce=1)).content
+    digest = hashlib.sha256(DATA).hexdigest()
+    cases: list[tuple[dict[str, bytes], dict[str, str], list[str | bytes]]] = [
+        ({"token": response}, {}, []),
+        ({"token": token, "data": DATA}, {}, ["--data", DATA]),
+        ({"token": token, "data": b"other"}, {}, ["--data", b"other"]),
+        ({"token": token}, {"digest": digest}, ["--digest", digest]),
+        ({"token": response, "request": query()}, {}, ["--request", query()]),
+        ({"token": other, "request": query()}, {}, ["--request", query()]),
+        (
+            {"token": response, "data": DATA},
+            {"policy": "jp-cryptrec"},
+            ["--policy", "jp-cryptrec", "--data", DATA],
+        ),
+        ({"token": response}, {"revocation": "required"}, ["--revocation", "required"]),
+        ({"token": response[:-1]}, {}, []),
+        ({"token": b""}, {}, []),
+    ]
+    for number, (files, fields, words) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        answer = ask(service, files, at=AT, **fields)
+        verdict(answer)
+        assert answer.content == told(service, folder, files["token"], "--at", AT, *words)
+
+
+def test_a_token_with_its_data_passes_and_with_other_data_fails(single: Service, answered: bytes) -> None:
+    assert verdict(ask(single, {"token": answered, "data": DATA})) == ("PASSED", None)
+    assert verdict(ask(single, {"token": answered, "data": b"other"})) == ("FAILED", "HASH_FAILURE")
+    assert verdict(ask(single, {"data": DATA, "token": answered})) == ("PASSED", None)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [*sorted(verify_openapi.CONTENT["requestBody"]["content"].keys() - {"multipart/form-data"}), None],
+)
+def test_the_content_may_be_the_time_stamp_itself(
+    single: Service, answered: bytes, media_type: str | None
+) -> None:
+    headers = {} if media_type is None else {"content-type": media_type}
+    params = {"digest": hashlib.sha256(DATA).hexdigest()}
+    answer = single.client.post(PATH, content=answered, headers=headers, params=params)
+    assert verdict(answer) == ("PASSED", None)
+
+
+def test_a_proof_of_the_ledger_counts_by_the_services_own_keys(single: Service, answered: bytes) -> None:
+    token = granted(answered).dump()
+    asked = {"token": hashlib.sha256(token).hexdigest(), "wait": "true"}
+    proof = single.client.get("/api/v1/ledger/proofs/inclusion", params=asked)
+    assert proof.status_code == 200
+    answer = ask(single, {"token": token, "proof": proof.content})
+    assert verdict(answer) == ("PASSED", None)
+    assert {check["id"]: check["status"] for check in answer.json()["checks"]}["in-ledger"] == "ok"
+    other = single.post(query(nonce=1)).content
+    assert verdict(ask(single, {"token": other, "proof": proof.content}))[0] == "FAILED"
+
+
+def test_nobody_brings_trust_along(single: Service) -> None:
+    """A token of whoever asks, with the whole of its chain: trust is the operator's alone."""
+    token = order(certificates=[*pki().chain, pki().root.der]).make()
+    assert verdict(ask(single, {"token": token}, at="2026-06-01")) == (
+        "INDETERMINATE",
+        "NO_CERTIFICATE_CHAIN_FOUND",
+    )
+    problem(ask(single, {"token": token, "trust": pki().root.pem}), 422, "REQUEST_INVALID")
+    answer = single.client.post(PATH, content=token, headers=OCTETS, params={"trust": "/"})
+    problem(answer, 422, "REQUEST_INVALID")
+    assert answer.json()["field"] == "trust"
+
+
+def test_whom_the_operator_names_is_trusted(
+    folder_of: Callable[[str], Prepared], at_once: str, tmp_path: Path
+) -> None:
+    (tmp_path / "root.pem").write_bytes(pki().root.pem)
+    settings = {"TSA_VERIFY__TRUST": str(tmp_path / "root.pem"), "PYTHONPATH": at_once}
+    with serving(folder_of("classical"), settings) as service:
+        assert verdict(ask(service, {"token": order().make()}, at="2026-06-01")) == ("PASSED", None)
+        own = service.post(query()).content
+        assert verdict(ask(service, {"token": own})) == ("INDETERMINATE", "NO_CERTIFICATE_CHAIN_FOUND")
+        (tmp_path / "root.pem").write_bytes(b"no certificate")
+        answer = ask(service, {"token": own})
+        problem(answer, 503, "VERIFY_TRUST_UNREADABLE")
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_a_closed_route_wants_the_operator_key(folder_of: Callable[[str], Prepared], at_once: str) -> None:
+    settings = {"TSA_VERIFY__OPEN": "false", "PYTHONPATH": at_once}
+    with serving(folder_of("classical"), settings) as service:
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": service.operator_key}):
+            answer = service.client.post(PATH, content=b"x", headers={**OCTETS, **headers})
+            problem(answer, 401, "OPERATOR_KEY_WANTED")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        key = {**OCTETS, "authorization": f"Bearer {service.operator_key}"}
+        assert verdict(service.client.post(PATH, content=b"x", headers=key)) == ("FAILED", "FORMAT_FAILURE")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_only_post_verifies(single: Service, method: str) -> None:
+    assert single.client.request(method, PATH).status_code == 405
+
+
+def test_refusals_are_problems_with_a_code(single: Service, answered: bytes) -> None:
+    post = single.client.post
+    problem(post(PATH, content=bytes(MAX_TOKEN + 1), headers=OCTETS), 413, "HTTP_BODY_TOO_LARGE")
+    problem(post(PATH, content=b"token=x", headers={"content-type": "text/plain"}), 415, "VERIFY_MEDIA_TYPE")
+    problem(post(PATH, content=b"x", headers={"content-type": "multipart/form-data"}), 422, "REQUEST_INVALID")
+    for name, value in (("at", "yesterday"), ("digest", "xyz"), ("revocation", "no"), ("data", "x")):
+        answer = post(PATH, content=answered, headers=OCTETS, params={name: value})
+        problem(answer, 422, "REQUEST_INVALID")
+        assert answer.json()["field"] == name
+    twice = post(f"{PATH}?at=2026-06-01&at=2027-06-01", content=answered, headers=OCTETS)
+    problem(twice, 422, "REQUEST_INVALID")
+    problem(ask(single, {"token": answered}, policy="/etc/passwd"), 404, "POLICY_UNKNOWN")
+    both = single.client.post(PATH, files={"token": answered}, data={"at": AT}, params={"at": AT})
+    problem(both, 422, "REQUEST_INVALID")
+
+
+def test_a_length_beyond_all_bounds_is_refused_before_anything_is_received(single: Service) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=e\r\n"
+    for length in (MAX_CONTENT + 1, 10**18):
+        with socket.create_connection(("127.0.0.1", single.port), timeout=60) as connection:
+            connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode())
+            assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def test_data_of_many_megabytes_is_hashed_as_it_comes(single: Service) -> None:
+    """More than any other route takes, and more than a worker keeps."""
+    data = bytes(range(256)) * 4096 * 24
+    token = single.post(query(message_imprint=imprint("sha512", hashlib.sha512(data).digest()))).content
+    assert verdict(ask(single, {"token": token, "data": data})) == ("PASSED", None)
+    assert verdict(ask(single, {"token": token, "data": data + b"x"})) == ("FAILED", "HASH_FAILURE")
+
+
+def _nested(depth: int) -> bytes:
+    octets = b""
+    for _ in range(depth):
+        octets = tlv(0x30, octets)
+    return octets
+
+
+BOMBS = [
+    b"\x30\x80" * 100_000,
+    _nested(3000),
+    tlv(0x31, b"\x05\x00" * 400_000),
+    b"\x24\x80" * 200_000 + b"\x00\x00" * 200_000,
+    b"-----BEGIN PKCS7-----\n" + b"A" * 900_000,
+    b"-----BEGIN X-----\n-----END X-----\n" * 25_000,
+    tlv(0x06, b"\x81" * 1_000_000),
+    b"\x30\x84\xff\xff\xff\xff",
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_gets_a_report(single: Service, bomb: bytes) -> None:
+    answer = single.client.post(PATH, content=bomb, headers=OCTETS)
+    assert verdict(answer) == ("FAILED", "FORMAT_FAILURE")
+
+
+def test_stamping_goes_on_beside_judging_and_every_caller_is_answered(double: Service) -> None:
+    token = double.post(query()).content
+
+    def one(number: int) -> str:
+        if number % 2:
+            granted(double.post(query()).content)
+            return "PASSED"
+        answer = double.client.post(PATH, files={"token": token, "data": DATA})
+        return str(answer.json().get("indication", answer.json().get("code")))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(one, range(80))) == {"PASSED"}
+
+
+def test_as_many_as_a_worker_takes_wait_and_more_are_told_to_come_again(single: Service) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode()
+    waiting = [socket.create_connection(("127.0.0.1", single.port), timeout=60) for _ in range(MOST_OPEN)]
+    try:
+        for connection in waiting:
+            connection.sendall(head)
+        answer = None
+        while answer is None or answer.status_code == 200:
+            answer = single.client.post(PATH, content=b"x", headers=OCTETS)
+        problem(answer, 503, "VERIFY_BUSY")
+        assert answer.headers["retry-after"] == "1"
+        granted(single.post(query()).content)
+    finally:
+        for connection in waiting:
+            connection.close()
+    while (answer := single.client.post(PATH, content=b"x", headers=OCTETS)).status_code == 503:
+        pass
+    assert verdict(answer) == ("FAILED", "FORMAT_FAILURE")
+
+
+def test_a_caller_who_leaves_in_the_middle_is_no_fault(single: Service) -> None:
+    before = len(single.events())
+    with socket.create_connection(("127.0.0.1", single.port), timeout=60) as connection:
+        connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        single.client.get("/healthz")
+    assert verdict(single.client.post(PATH, content=b"x", headers=OCTETS))[0] == "FAILED"
+    assert not [event for event in single.events()[before:] if event["level"] == "error"]
+
+
+def test_no_log_holds_what_was_sent(single: Service) -> None:
+    marker = "5345435245542d4d41524b4552"
+    single.client.post(PATH, content=bytes.fromhex(marker), headers=OCTETS)
+    single.event(event="verify.answer")
+    text = single.log.read_text()
+    assert marker not in text
+    assert "SECRET-MARKER" not in text
+
+
+@pytest.fixture(scope="module")
+def described(single: Service) -> dict[str, Any]:
+    found: dict[str, Any] = single.client.get("/openapi.json").json()["paths"][PATH]["post"]
+    return found
+
+
+def test_the_description_has_every_problem_and_the_schema_of_reports(described: dict[str, Any]) -> None:
+    told = {
+        (int(status), code)
+        for status, answer in described["responses"].items()
+        for code in answer["content"].get("application/problem+json", {}).get("examples", {})
+    }
+    assert told == {(status, code.value) for code, status in STATUS.items()} | {(401, "OPERATOR_KEY_WANTED")}
+    report = described["responses"]["200"]["content"]["application/json"]
+    assert report["schema"] == validator().schema
+    validator().validate(report["example"])
+
+
+def test_the_example_is_true(single: Service, described: dict[str, Any]) -> None:
+    contents = described["requestBody"]["content"]
+    example = contents["multipart/form-data"]["example"]
+    answer = ask(single, {"token": example["token"].encode()}, at=example["at"])
+    assert answer.json() == described["responses"]["200"]["content"]["application/json"]["example"]
+    properties = contents["multipart/form-data"]["schema"]["properties"]
+    assert {name for name in properties if properties[name].get("format") != "binary"} >= {"at", "policy"}
+
+
+def test_a_worker_that_was_never_asked_loads_no_verifier(folder_of: Callable[[str], Prepared]) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "from kokuin.service.app import make_app\n"
+        "from kokuin.service.config import load_config\n"
+        "from kokuin.service.datafolder import DataFolder\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "make_app(DataFolder(folder), load_config(folder), None, None, None, None).openapi()\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('kokuin.verify.')))\n"
+    )
+    command = [sys.executable, "-c", script, str(folder_of("classical").folder.root)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert loaded == ["kokuin.verify.schema"]
+
+
+def test_the_report_is_one_line_of_json(single: Service, answered: bytes) -> None:
+    content = ask(single, {"token": answered}).content
+    assert content.endswith(b"}\n")
+    assert json.loads(content)["schema"] == 1
