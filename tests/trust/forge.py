@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -176,6 +176,7 @@ class Order:
     cms_version: int = 3
     signers: int = 1
     unsigned: Sequence[bytes] = ()
+    crls: Sequence[bytes] = ()
     flip_signature: bool = False
     reverse_sent: bool = False
     reverse_signed: bool = False
@@ -208,6 +209,7 @@ class Order:
             encode.set_of(digest),
             content,
             certificates,
+            encode.explicit(1, b"".join(self.crls)) if self.crls else b"",
             encode.tlv(0x31, signer * self.signers),
         )
         return encode.sequence(encode.oid(oids.ID_SIGNED_DATA), encode.explicit(0, signed_data))
@@ -216,7 +218,10 @@ class Order:
         key = self.signer.key
         if isinstance(key, mldsa.MLDSA65PrivateKey):
             return key.sign(message)
-        signature: bytes = key.sign(message, ec.ECDSA(self.signed_digest or hashes.SHA256()))
+        digest = self.signed_digest or hashes.SHA256()
+        if isinstance(key, rsa.RSAPrivateKey):
+            return key.sign(message, padding.PKCS1v15(), digest)
+        signature: bytes = key.sign(message, ec.ECDSA(digest))
         return signature
 
     def _tst_info(self) -> bytes:
