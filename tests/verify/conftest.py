@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.offline import offline
 from tests.reportschema import all_valid
 
 if TYPE_CHECKING:
@@ -16,3 +17,10 @@ if TYPE_CHECKING:
 def _every_report_is_of_the_published_form() -> Iterator[None]:
     with all_valid():
         yield
+
+
+@pytest.fixture(autouse=True)
+def network_attempts() -> Iterator[list[str]]:
+    """Forbid every network; give what was tried all the same."""
+    with offline() as attempts:
+        yield attempts
