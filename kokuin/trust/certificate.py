@@ -120,8 +120,13 @@ class Certificate:
 
     @property
     def is_authority(self) -> bool:
-        """Whether it may issue: cA is asserted, or the version knows no extensions (RFC 5280 §6.1.4 k)."""
+        """Whether it may issue: cA is asserted (RFC 5280 §6.1.4 k).
+
+        Old roots say it otherwise: by a version that knows no extensions, or by keyUsage alone.
+        """
         if self.basic_constraints is None:
+            if self.key_usage is not None:
+                return KEY_USAGE_KEY_CERT_SIGN in self.key_usage
             return self.version == 1 and self.self_issued
         return self.basic_constraints.authority
 

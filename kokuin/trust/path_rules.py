@@ -1,9 +1,4 @@
-"""What a certification path must satisfy at a time (RFC 5280 §6.1).
-
-Policies are processed with the any-policy set and no explicit policy required,
-so only requireExplicitPolicy could change the outcome: it is refused as an
-extension that is not processed.
-"""
+"""What a certification path must satisfy at a time (RFC 5280 §6.1)."""
 
 from __future__ import annotations
 
@@ -13,9 +8,17 @@ from typing import TYPE_CHECKING
 from kokuin.trust.certificate import KEY_USAGE_KEY_CERT_SIGN
 from kokuin.trust.name import display
 from kokuin.trust.name_constraints import ID_CE_NAME_CONSTRAINTS, permits
+from kokuin.trust.path_policies import (
+    ID_CE_CERTIFICATE_POLICIES,
+    ID_CE_INHIBIT_ANY_POLICY,
+    ID_CE_POLICY_CONSTRAINTS,
+    ID_CE_POLICY_MAPPINGS,
+    permits_policies,
+)
 from kokuin.trust.report import SubIndication
 from kokuin.trust.rules import Reason
 from kokuin.wire import oids
+from kokuin.wire.errors import WireError
 
 if TYPE_CHECKING:
     from kokuin.trust.anchors import TrustStore
@@ -32,11 +35,12 @@ _PROCESSED = frozenset(
         oids.ID_CE_BASIC_CONSTRAINTS,
         ID_CE_NAME_CONSTRAINTS,
         "2.5.29.31",  # cRLDistributionPoints
-        "2.5.29.32",  # certificatePolicies
-        "2.5.29.33",  # policyMappings
+        ID_CE_CERTIFICATE_POLICIES,
+        ID_CE_POLICY_MAPPINGS,
+        ID_CE_POLICY_CONSTRAINTS,
         oids.ID_CE_AUTHORITY_KEY_IDENTIFIER,
         oids.ID_CE_EXT_KEY_USAGE,
-        "2.5.29.54",  # inhibitAnyPolicy
+        ID_CE_INHIBIT_ANY_POLICY,
         oids.ID_PE_QC_STATEMENTS,
     }
 )
@@ -72,7 +76,7 @@ def judge_path(path: tuple[Certificate, ...], at: int) -> PathFault | None:
         fault = _judge_issuer(issuer, path[: depth + 1], at, anchor=anchor)
         if fault:
             return fault
-    return None
+    return _judge_policies(path)
 
 
 def judge_period(anchor: Certificate, trust: TrustStore, at: int) -> PathFault | None:
@@ -95,7 +99,7 @@ def _judge_issuer(
     issuer: Certificate, below: tuple[Certificate, ...], at: int, *, anchor: bool
 ) -> PathFault | None:
     """Judge one issuer by what lies below it in the path."""
-    reason = _constraint_broken(issuer, below)
+    reason = _constraint_broken(issuer, below, anchor=anchor)
     if reason is not None:
         return _fault(reason, SubIndication.CHAIN_CONSTRAINTS_FAILURE, issuer)
     if anchor:
@@ -108,8 +112,9 @@ def _judge_issuer(
     return None
 
 
-def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...]) -> Reason | None:
-    if not issuer.is_authority:
+def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...], *, anchor: bool) -> Reason | None:
+    # Of an anchor the operator knows what it is; old ones lack basicConstraints (§6.1.4 k).
+    if not issuer.is_authority or (issuer.basic_constraints is None and not anchor):
         return Reason.NO_AUTHORITY
     if issuer.key_usage is not None and KEY_USAGE_KEY_CERT_SIGN not in issuer.key_usage:
         return Reason.NO_CERT_SIGN
@@ -127,6 +132,15 @@ def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...]) -> R
     ):
         return Reason.NAME_NOT_PERMITTED
     return None
+
+
+def _judge_policies(path: tuple[Certificate, ...]) -> PathFault | None:
+    try:
+        if permits_policies(path):
+            return None
+    except WireError:
+        pass
+    return _fault(Reason.POLICY_ABSENT, SubIndication.CHAIN_CONSTRAINTS_FAILURE, path[0])
 
 
 def _unknown_extension(certificate: Certificate) -> PathFault | None:

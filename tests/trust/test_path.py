@@ -13,6 +13,7 @@ from kokuin.trust.rules import Reason
 from tests.trust.forge import AUTHORITY, DAY, NOW, NOW_US, UNIT, Party, issue, key_usage, name, pki
 
 CA = AUTHORITY[0]
+POLICY_CONSTRAINTS = x509.ObjectIdentifier("2.5.29.36")
 
 
 def search(leaf: Party, *others: Party, anchors: tuple[Party, ...] = ()) -> PathVerdict:
@@ -64,10 +65,22 @@ def test_an_authority_of_the_right_name_and_another_key_leaves_no_path() -> None
         ),
         (
             (CA, (x509.PolicyConstraints(require_explicit_policy=0, inhibit_policy_mapping=None), True)),
-            Reason.UNKNOWN_EXTENSION,
+            Reason.POLICY_ABSENT,
+        ),
+        (
+            (CA, (x509.UnrecognizedExtension(POLICY_CONSTRAINTS, b"\x04\x00"), False)),
+            Reason.POLICY_ABSENT,
         ),
     ],
-    ids=["no constraints", "not an authority", "no certificate signing", "servers only", "unknown", "policy"],
+    ids=[
+        "no constraints",
+        "not an authority",
+        "no certificate signing",
+        "servers only",
+        "unknown",
+        "a policy demanded",
+        "demands that cannot be read",
+    ],
 )
 def test_an_issuer_that_may_not_issue_breaks_the_path(
     extensions: tuple[tuple[x509.ExtensionType, bool], ...], expected: Reason
@@ -175,9 +188,79 @@ def test_a_constrained_form_that_the_unit_does_not_use_does_not_matter() -> None
     loopback = x509.IPAddress(ipaddress.ip_network("127.0.0.0/8"))
     authority = _constrained(permitted=[x509.DNSName("example.test")], excluded=[loopback])
     assert reason(search(issue("Unit", authority, UNIT), authority)) is None
-    names = x509.SubjectAlternativeName([x509.DNSName("unit.example.test")])
-    with_dns = issue("Unit", authority, (*UNIT, (names, False)))
-    assert reason(search(with_dns, authority)) is Reason.NAME_NOT_PERMITTED
+    registered = x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))
+    authority = _constrained(permitted=[registered])
+    assert reason(search(issue("Unit", authority, UNIT), authority)) is None
+    named = issue("Unit", authority, (*UNIT, (x509.SubjectAlternativeName([registered]), False)))
+    # A form that is not known here: whether it is permitted cannot be known.
+    assert reason(search(named, authority)) is Reason.NAME_NOT_PERMITTED
+
+
+NETWORK = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+NETWORK_6 = x509.IPAddress(ipaddress.ip_network("2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "within"),
+    [
+        (x509.DNSName("example.test"), x509.DNSName("EXAMPLE.test"), True),
+        (x509.DNSName("example.test"), x509.DNSName("tsa.example.test"), True),
+        (x509.DNSName("example.test"), x509.DNSName("badexample.test"), False),
+        (x509.DNSName(""), x509.DNSName("example.test"), True),
+        (x509.RFC822Name("example.test"), x509.RFC822Name("tsa@example.test"), True),
+        (x509.RFC822Name("example.test"), x509.RFC822Name("tsa@sub.example.test"), False),
+        (x509.RFC822Name(".example.test"), x509.RFC822Name("tsa@sub.example.test"), True),
+        (x509.RFC822Name(".example.test"), x509.RFC822Name("tsa@example.test"), False),
+        (x509.RFC822Name("tsa@example.test"), x509.RFC822Name("tsa@example.test"), True),
+        (x509.RFC822Name("tsa@example.test"), x509.RFC822Name("root@example.test"), False),
+        (
+            x509.UniformResourceIdentifier("tsa.example.test"),
+            x509.UniformResourceIdentifier("https://u@tsa.example.test:8443/x?y#z"),
+            True,
+        ),
+        (
+            x509.UniformResourceIdentifier(".example.test"),
+            x509.UniformResourceIdentifier("https://example.test/"),
+            False,
+        ),
+        (
+            x509.UniformResourceIdentifier(".example.test"),
+            x509.UniformResourceIdentifier("https://evil.test/.example.test"),
+            False,
+        ),
+        (NETWORK, x509.IPAddress(ipaddress.ip_address("192.0.2.7")), True),
+        (NETWORK, x509.IPAddress(ipaddress.ip_address("192.0.3.7")), False),
+        (NETWORK, x509.IPAddress(ipaddress.ip_address("2001:db8::7")), False),
+        (NETWORK_6, x509.IPAddress(ipaddress.ip_address("2001:db8::7")), True),
+    ],
+)
+def test_a_name_of_each_form_is_held_against_the_constraints(
+    base: x509.GeneralName, name: x509.GeneralName, *, within: bool
+) -> None:
+    for authority, expected in (
+        (_constrained(permitted=[base]), within),
+        (_constrained(excluded=[base]), not within),
+    ):
+        unit = issue("Unit", authority, (*UNIT, (x509.SubjectAlternativeName([name]), False)))
+        assert reason(search(unit, authority)) is (None if expected else Reason.NAME_NOT_PERMITTED)
+
+
+@pytest.mark.parametrize("base", ["example.test", ".example.test", "tsa@example.test"])
+def test_a_name_that_cannot_be_held_against_a_constraint_is_not_permitted(base: str) -> None:
+    for constraint, subject in (
+        (x509.RFC822Name(base), x509.RFC822Name("no address")),
+        (x509.UniformResourceIdentifier(base), x509.UniformResourceIdentifier("urn:example:tsa")),
+    ):
+        authority = _constrained(excluded=[constraint])
+        unit = issue("Unit", authority, (*UNIT, (x509.SubjectAlternativeName([subject]), False)))
+        assert reason(search(unit, authority)) is Reason.NAME_NOT_PERMITTED
+
+
+def test_more_names_than_anybody_compares_are_not_permitted() -> None:
+    authority = _constrained(permitted=[x509.DNSName(f"{number}.test") for number in range(400)])
+    names = [x509.DNSName("0.test")] * 400
+    unit = issue("Unit", authority, (*UNIT, (x509.SubjectAlternativeName(names), False)))
+    assert reason(search(unit, authority)) is Reason.NAME_NOT_PERMITTED
 
 
 def test_names_are_compared_without_case_and_repeated_spaces() -> None:
