@@ -199,9 +199,9 @@ def read_token(path: Path) -> Sought:
 
 def sidecar_of(token: Path) -> Path:
     """Return where `tsa verify` looks for the proof of a token's file."""
-    from kokuin.verify.ledger_sidecar import SUFFIX
+    from kokuin.verify.beside import PROOF_SUFFIX
 
-    return token.with_name(token.name + SUFFIX)
+    return token.with_name(token.name + PROOF_SUFFIX)
 
 
 def write_proof(path: Path, octets: bytes) -> None:

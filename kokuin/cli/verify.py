@@ -125,14 +125,10 @@ def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse
     return judge_place(data, proof, arguments, context)
 
 
-def proof_beside(token: Path) -> Path | None:
-    """Return the file where `tsa ledger prove` writes the token's proof, when there is one."""
-    beside = Path(f"{token}.tlog-proof")
-    return beside if beside.is_file() else None
-
-
 def _proof(arguments: argparse.Namespace) -> Path | None:
     """Return the file of the token's proof: the one that is named, else the one beside the token."""
+    from kokuin.verify.beside import proof_beside
+
     named: Path | None = arguments.proof
     return proof_beside(arguments.token) if named is None else named
 

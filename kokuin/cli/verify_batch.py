@@ -32,6 +32,8 @@ RESULTS, TABLE, SUMMARY = "results.jsonl", "results.csv", "summary.json"
 MAX_JOBS = 256
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 _DAY_US = 86_400 * 1_000_000
+_LAST = 253_402_300_799_999_999
+"""The end of the calendar."""
 _OF_ONE = ("data", "digest", "request", "proof", "require_ledger")
 _OF_MANY = ("begins", "ends", "manifest", "out", "resume", "jobs")
 _OPTION = {"begins": "from", "ends": "to"}
@@ -104,11 +106,11 @@ def _terms(arguments: argparse.Namespace) -> Terms:
     return Terms(arguments.token, make_context(arguments), begins, ends, partial(_judge_file, arguments))
 
 
-def _judge_file(arguments: argparse.Namespace, data: bytes, context: Context, path: Path) -> Report:
+def _judge_file(arguments: argparse.Namespace, data: bytes, context: Context, proof: Path | None) -> Report:
     """Judge a file as `tsa verify FILE` does; in whichever process."""
-    from kokuin.cli.verify import judge, proof_beside
+    from kokuin.cli.verify import judge
 
-    return judge(data, context, proof_beside(path), arguments)
+    return judge(data, context, proof, arguments)
 
 
 def _into_folder(
@@ -119,6 +121,8 @@ def _into_folder(
     from pqc.newfile import sync_folder, write_durably
 
     results = arguments.out / RESULTS
+    if arguments.out.resolve() == arguments.token.resolve():
+        raise CommandError("verify.batch.same_folder", path=arguments.out)
     if results.exists():
         raise CommandError("verify.batch.finished", path=arguments.out)
     if not arguments.resume:
@@ -163,6 +167,7 @@ def _open(
         name for name in wanted.keys() | journal.terms.keys() if wanted.get(name) != journal.terms.get(name)
     ]
     if other:
+        journal.close()
         raise CommandError("verify.batch.other_terms", path=arguments.out, names=", ".join(sorted(other)))
     return journal, terms
 
@@ -237,7 +242,7 @@ def _ends(option: str | None) -> int | None:
     if option is None:
         return None
     at = _moment(option, "to")
-    return at + _DAY_US - 1 if _DAY.fullmatch(option) else at
+    return min(at + _DAY_US - 1, _LAST) if _DAY.fullmatch(option) else at
 
 
 def _moment(option: str, name: str) -> int:

@@ -17,6 +17,7 @@ from kokuin.trust.report import Check, Indication, Report, Status, SubIndication
 from kokuin.trust.rules import FORMAT, IMPRINT, Reason
 from kokuin.trust.token import read_token
 from kokuin.verify.batch_items import read_regular
+from kokuin.verify.beside import proof_beside
 from kokuin.verify.content import of_digest, of_file
 from kokuin.verify.enclosed import enclosed_tokens
 from kokuin.verify.verifying import MAX_OCTETS, take_token
@@ -64,15 +65,15 @@ class Terms:
         context: what is the same for every token; nobody's data.
         begins: tokens of an earlier genTime are passed over, microseconds since 1970 UTC; None: none is.
         ends: those of a later one, likewise.
-        judge: judges the octets of the file at a path; it raises OSError when data or a proof beside the
-            token cannot be read. It can be sent to another process.
+        judge: judges a file's octets, with the file of a proof beside it; it raises OSError when data or
+            proof cannot be read. It can be sent to another process.
     """
 
     root: Path
     context: Context
     begins: int | None
     ends: int | None
-    judge: Callable[[bytes, Context, Path], Report]
+    judge: Callable[[bytes, Context, Path | None], Report]
 
     def has(self, gen_us: int) -> bool:
         """Say whether a genTime is in the period, both ends included."""
@@ -105,8 +106,8 @@ def pass_over(item: Item, terms: Terms) -> PassedOver | None:
 def still_holds(line: dict[str, object], item: Item, root: Path) -> bool:
     """Say whether a line is about this file as it is now, and about the same data.
 
-    The token's octets are compared. Data are taken for unchanged while size and time are: there may be too
-    much of them to be read again.
+    The token's octets are compared. Data and proof are taken for unchanged while size and time are: of data
+    there may be too much to be read again.
     """
     try:
         digest = sha256(read_regular(root / item.token, MAX_OCTETS)).hexdigest()
@@ -163,18 +164,18 @@ def _uncounted(item: Item) -> PassedOver:
 
 
 def _judge(item: Item, data: bytes, terms: Terms) -> Report:
-    path, context = terms.root / item.token, terms.context
+    proof, context = proof_beside(terms.root / item.token), terms.context
     if item.digest is not None:
         context = dataclasses.replace(context, content=of_digest(item.digest))
     elif item.data is not None:
         context = dataclasses.replace(context, content=_content(terms.root / item.data))
     try:
-        return terms.judge(data, context, path)
+        return terms.judge(data, context, proof)
     except OSError as error:
         unread = {"error": _name(error)}
     # What does not deserve to pass without its data fails as it would have with them.
     try:
-        report = terms.judge(data, terms.context, path)
+        report = terms.judge(data, terms.context, proof)
     except OSError as error:
         return _unreadable(error, terms.context)
     check = IMPRINT.indeterminate(Reason.CONTENT_UNREADABLE, SubIndication.SIGNED_DATA_NOT_FOUND, **unread)
@@ -243,22 +244,23 @@ def _findings(checks: list[Check]) -> list[dict[str, object]]:
 
 def _asked(item: Item, root: Path) -> dict[str, object]:
     """Return what a line says about the question: the same now and later when it is the same question."""
-    size, modified = None, None
-    if item.data is not None:
-        try:
-            found = (root / item.data).stat()
-        except OSError:
-            pass
-        else:
-            size, modified = found.st_size, iso_time(found.st_mtime_ns // 1_000)
+    proof = proof_beside(root / item.token)
     return {
         "token": item.token,
         "data": item.data,
-        "data_size": size,
-        "data_modified": modified,
+        "data_state": None if item.data is None else _state(root / item.data),
+        "proof_state": None if proof is None else _state(proof),
         "digest": item.digest and item.digest.hex(),
         "expected": item.expected and item.expected.value,
     }
+
+
+def _state(path: Path) -> dict[str, object] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return {"size": found.st_size, "modified": iso_time(found.st_mtime_ns // 1_000)}
 
 
 def _parts(report: Report) -> tuple[Report, ...]:

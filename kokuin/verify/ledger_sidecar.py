@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from kokuin.ledger.tlog_proof import TlogProof
     from kokuin.trust.context import Context
 
-SUFFIX = ".tlog-proof"
-"""What the name of a token's file is followed by in that of its proof."""
-
 
 @dataclass(frozen=True, slots=True)
 class ProofVerdict:

@@ -94,7 +94,7 @@ def fill(folder: Path, count: int, step_us: int = 1_000_000) -> list[Path]:
     return made
 
 
-def judge_alone(data: bytes, context: Context, _: Path) -> Report:
+def judge_alone(data: bytes, context: Context, _: Path | None) -> Report:
     return verify_bytes(data, context)
 
 

@@ -135,6 +135,14 @@ three,one.data,,FAILED
     }
 
 
+@pytest.mark.parametrize("name", ["/", "..", ".", "~", "x" * 5_000, "\u3042" * 300, "a/" * 3_000, "\n"])
+def test_any_path_in_a_list_gets_a_verdict(tmp_path: Path, path: Path, name: str) -> None:
+    (tmp_path / "one").write_bytes(authority().stamp(b"1"))
+    items = read(path, json.dumps({"token": name}) + "\n" + json.dumps({"token": "one", "data": name}))
+    summary = judge_batch(items, terms(tmp_path), 1).summary()
+    assert summary["verdicts"] == {"PASSED": 0, "INDETERMINATE": 1, "FAILED": 1}
+
+
 def test_a_verdict_better_than_expected_is_no_success(tmp_path: Path, path: Path) -> None:
     (tmp_path / "one").write_bytes(authority().stamp(b"1"))
     tally = judge_batch(read(path, "token,expected\none,FAILED\n"), terms(tmp_path), 1)
