@@ -5,6 +5,7 @@ Nothing here is judged. What is a claim (a qcStatement, a name, a signing time) 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def describe(facts: TokenFacts, unit: Certificate | None) -> dict[str, ReportVal
     }
 
 
+@functools.lru_cache(maxsize=128)
 def _describe_unit(unit: Certificate | None) -> dict[str, ReportValue]:
     if unit is None:
         names = ("unit", "unit_issuer", "unit_serial", "unit_not_before", "unit_not_after", "unit_sha256")
