@@ -18,6 +18,7 @@ from pqc.policies import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kokuin.trust.anchors import TrustPeriod
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.report import ReportValue
     from pqc.policies import Policy, Subject
@@ -62,6 +63,12 @@ def certificate_ends(cause: Ending, *certificates: Certificate) -> Iterator[End]
         if certificate.not_after < _NO_END:
             # RFC 5280 §4.1.2.5: the whole last second belongs to the validity.
             yield End(certificate.not_after + 999_999, cause, {"certificate": display(certificate.subject)})
+
+
+def anchor_ends(period: TrustPeriod, anchor: Certificate) -> Iterator[End]:
+    """Yield until when the verifier trusts an anchor; nothing for one that has no end."""
+    if period.ends is not None:
+        yield End(period.ends, Ending.ANCHOR_ENDS, {"certificate": display(anchor.subject)})
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kokuin.trust import token_checks
 from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
-from kokuin.trust.horizon import certificate_ends, find_end
+from kokuin.trust.horizon import anchor_ends, certificate_ends, find_end
 from kokuin.trust.name import display
 from kokuin.trust.path import PathVerdict, find_path
 from kokuin.trust.report import (
@@ -223,9 +223,11 @@ def _judge_path(verdict: PathVerdict, context: Context) -> Check:
         fault = verdict.fault
         return PATH.indeterminate(fault.reason, fault.means, certificate=fault.subject)
     if verdict.path is not None:
-        # The anchor's validity is its operator's decision, as in `judge_path`.
+        # The anchor's validity is its operator's decision, as in `judge_path`, who may give it dates.
         ends = certificate_ends(Ending.AUTHORITY_EXPIRES, *verdict.path[1:-1])
-        return PATH.ok(path=[display(each.subject) for each in verdict.path]).resting_on(*ends)
+        trusted = anchor_ends(context.trust.period_of(verdict.path[-1]), verdict.path[-1])
+        names = [display(each.subject) for each in verdict.path]
+        return PATH.ok(path=names).resting_on(*ends, *trusted)
     reason = Reason.NO_PATH if context.trust.anchors else Reason.NO_ANCHOR
     return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
 

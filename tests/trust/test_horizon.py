@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from kokuin.trust.anchors import TrustStore
-from kokuin.trust.context import Context
+from kokuin.trust.anchors import TrustPeriod, TrustStore
+from kokuin.trust.context import Context, RevocationData, RevocationMode
 from kokuin.trust.horizon import MAX_STEPS, find_end
 from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Check, End, Ending, Indication, Report, Status, SubIndication, extend, join
@@ -38,16 +40,19 @@ HASHES = ("imprint", "signature-digest", "certificate-id")
 UNIT_ENDS = int((NOW + 100 * DAY).timestamp()) * 1_000_000 + 999_999
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
     """A token, and by what it is judged."""
 
     token: bytes
     trust: TrustStore
     policy: Policy = load_policy("baseline")  # noqa: RUF009  # one shipped policy, and it cannot change
+    revocation: RevocationData = RevocationData()  # noqa: RUF009  # nothing, and it cannot change
+    revocation_mode: RevocationMode = RevocationMode.IF_AVAILABLE
 
     def judge(self, at: int = NOW_US, proven: int | None = None) -> Report:
-        return judge_token(self.token, Context(at, self.trust, of_octets(DATA), self.policy, proven))
+        given = (of_octets(DATA), self.policy, proven, self.revocation, self.revocation_mode)
+        return judge_token(self.token, Context(at, self.trust, *given))
 
     def end(self) -> End:
         """Return the end, once both of its sides were judged."""
@@ -107,6 +112,77 @@ def test_an_anchor_s_own_validity_ends_nothing() -> None:
     unit = issue("Unit", root, UNIT)
     end = Case(Order(unit, [unit.der]).make(), TrustStore((root.certificate,))).end()
     assert end.cause is Ending.UNIT_EXPIRES
+
+
+def test_an_anchor_s_last_day_by_the_verifier_s_own_list_ends_the_token() -> None:
+    root = pki().root.certificate
+    dated = TrustStore((root,), (), (TrustPeriod(root.der, None, NOW_US + 5 * DAY_US),))
+    end = replace(case(), trust=dated).end()
+    assert (end.time, end.cause) == (NOW_US + 5 * DAY_US, Ending.ANCHOR_ENDS)
+    assert end.params == {"certificate": "CN=Root, O=Test, C=JP"}
+    unit = pki().unit.certificate
+    pinned = TrustStore((unit,), (), (TrustPeriod(unit.der, None, NOW_US + 3 * DAY_US),))
+    assert replace(case(), trust=pinned).end().time == NOW_US + 3 * DAY_US
+    both = TrustStore((root, unit), (), (*dated.periods, *pinned.periods))
+    assert replace(case(), trust=both).end().time == NOW_US + 5 * DAY_US
+
+
+def revocations(
+    issuer: Party, *revoked: tuple[Party, int], next_days: int = 30, reason: str = "keyCompromise"
+) -> bytes:
+    """A list of what was revoked so many days from `NOW`."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.x509.subject)
+        .last_update(NOW - DAY)
+        .next_update(NOW + next_days * DAY)
+    )
+    for party, days in revoked:
+        entry = (
+            x509.RevokedCertificateBuilder()
+            .serial_number(party.x509.serial_number)
+            .revocation_date(NOW + days * DAY)
+            .add_extension(x509.CRLReason(x509.ReasonFlags(reason)), critical=False)
+        )
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def lists(*octets: bytes) -> RevocationData:
+    return RevocationData(octets)
+
+
+def test_where_revocation_data_is_required_its_next_update_ends_the_token() -> None:
+    unit = revocations(pki().authority, next_days=8)
+    authority = revocations(pki().root, next_days=12)
+    required = replace(case(), revocation=lists(unit, authority), revocation_mode=RevocationMode.REQUIRED)
+    end = required.end()
+    assert (end.time, end.cause) == (NOW_US + 8 * DAY_US, Ending.REVOCATION_DATA_ENDS)
+    assert end.params == {"certificate": "CN=Unit, O=Test, C=JP"}
+    newer = revocations(pki().authority, next_days=20)
+    longer = replace(required, revocation=lists(unit, authority, newer))
+    assert longer.end().time == NOW_US + 12 * DAY_US
+    without = replace(required, revocation_mode=RevocationMode.IF_AVAILABLE)
+    assert without.end().cause is Ending.UNIT_EXPIRES
+
+
+@pytest.mark.parametrize("reason", ["keyCompromise", "certificateHold"])
+def test_a_token_from_before_a_unit_s_revocation_ends_when_that_begins(reason: str) -> None:
+    taken_back = revocations(pki().authority, (pki().unit, 6), reason=reason)
+    end = replace(case(), revocation=lists(taken_back)).end()
+    assert (end.time, end.cause) == (NOW_US + 6 * DAY_US - 1, Ending.REVOCATION_BEGINS)
+
+
+def test_a_unit_that_was_superseded_ends_no_token_from_before() -> None:
+    superseded = revocations(pki().authority, (pki().unit, 6), reason="superseded")
+    assert replace(case(), revocation=lists(superseded)).end().cause is Ending.UNIT_EXPIRES
+
+
+def test_an_authority_s_revocation_ends_the_token_whatever_its_reason() -> None:
+    superseded = revocations(pki().root, (pki().authority, 6), reason="superseded")
+    end = replace(case(), revocation=lists(superseded)).end()
+    assert (end.time, end.cause) == (NOW_US + 6 * DAY_US - 1, Ending.REVOCATION_BEGINS)
+    assert end.params == {"certificate": "CN=Authority, O=Test, C=JP"}
 
 
 def test_what_has_no_end_is_said_to_have_none() -> None:
