@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.principal import Doorkeeper
 
-MOST_OPEN = 32
+MOST_OPEN = 16
 """Requests of one worker that arrive, wait or are judged; with what each may keep they bound its memory."""
 UPLOAD_SECONDS = 120.0
 """How long a request's content may take to arrive."""

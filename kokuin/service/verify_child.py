@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.service.lifeline import watch
-from kokuin.service.verify_codes import VerifyCode
+from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
 from kokuin.service.verify_question import Question, encode, read
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def _answer(bench: Bench, question: Question) -> bool:
     resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
     try:
         report = bench.judge(question)
+    except VerifyRefusedError as refused:
+        _say({"ok": False, "code": refused.code, "field": refused.field})
+        return True
     except MemoryError:
         _say({"ok": False, "code": VerifyCode.TOO_COSTLY})
         return False

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING
 from kokuin.ledger import log_keys
 from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.note_faults import NoteError
+from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust
 from kokuin.trust.context import Context, RevocationData, RevocationMode
+from kokuin.trust.revocation_files import (
+    RevocationFileError,
+    read_revocation_files,
+    take_answers,
+    take_lists,
+)
 from kokuin.verify.content import of_digest
 from kokuin.verify.ledger_claim import Auditor
 from kokuin.verify.ledger_place import LedgerEvidence, verify_with_ledger
 from kokuin.verify.verifying import verify_bytes
 from kokuin.wire.algorithms import DIGEST_BY_NAME, hasher
+from kokuin.wire.errors import WireError
 from kokuin.wire.tsp import read_timestamp_request
 from pqc.policies import load_policy, shipped_policies
 
@@ -50,21 +58,27 @@ class Bench:
         trust: whom the service's operator trusts.
         policies: the shipped ones by name.
         auditor: with the keys of the ledgers whose proofs count; None when there are none.
+        revocation: lists and answers in the trust store.
     """
 
     trust: TrustStore
     policies: Mapping[str, Policy]
     auditor: Auditor | None
+    revocation: RevocationData
 
     def judge(self, question: Question) -> bytes:
-        """Return the report (JSON), the octets that `tsa verify --json` prints."""
+        """Return the report (JSON), the octets that `tsa verify --json` prints.
+
+        Raises:
+            VerifyRefusedError: a field is not what it is called.
+        """
         at = time.time_ns() // 1_000 if question.at is None else question.at
         policy = self.policies[question.policy]
         context = Context(
             at,
             self.trust,
             policy=policy,
-            revocation=RevocationData(question.crl, question.ocsp),
+            revocation=_revocation(question).with_more(self.revocation),
             revocation_mode=RevocationMode(question.revocation),
         )
         content, request = _content(question), _request(question)
@@ -90,10 +104,11 @@ def prepare(trust: Path) -> Bench:
     try:
         store = load_trust(trust)
         keys = _log_keys(trust)
-    except (OSError, TrustError, NoteError, UnicodeDecodeError) as error:
+        revocation = read_revocation_files(trust=trust)
+    except (OSError, TrustError, NoteError, UnicodeDecodeError, RevocationFileError) as error:
         raise TrustUnreadableError from error
     policies = {name: load_policy(name) for name in shipped_policies()}
-    return Bench(store, policies, None if keys is None else Auditor(keys, None))
+    return Bench(store, policies, None if keys is None else Auditor(keys, None), revocation)
 
 
 def _log_keys(trust: Path) -> LogVerifier | None:
@@ -107,6 +122,21 @@ def _log_keys(trust: Path) -> LogVerifier | None:
 def _request(question: Question) -> TimeStampReq | None:
     # The worker could read it, as it reads those of who want a time-stamp.
     return None if question.request is None else read_timestamp_request(question.request)
+
+
+def _revocation(question: Question) -> RevocationData:
+    return RevocationData(
+        _taken("crl", question.crl, take_lists), _taken("ocsp", question.ocsp, take_answers)
+    )
+
+
+def _taken(
+    name: str, parts: tuple[bytes, ...], take: Callable[[bytes], tuple[bytes, ...]]
+) -> tuple[bytes, ...]:
+    try:
+        return tuple(dict.fromkeys(octets for part in parts for octets in take(part)))
+    except WireError:
+        raise VerifyRefusedError(VerifyCode.REQUEST_INVALID, name) from None
 
 
 def _content(question: Question) -> Callable[[str], bytes] | None:

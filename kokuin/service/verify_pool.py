@@ -68,10 +68,12 @@ class VerifyPool:
             raise VerifyRefusedError(VerifyCode.BUSY) from None
         try:
             child = await self._take()
-            report = await self._ask(child, question.encode(), JUDGE_SECONDS)
+            header, report = await self._ask(child, question.encode(), JUDGE_SECONDS)
             self._idle.append(child)
         finally:
             self._turns.release()
+        if not header["ok"]:
+            raise VerifyRefusedError(VerifyCode(header["code"]), header["field"])
         return report
 
     async def close(self) -> None:
@@ -101,7 +103,7 @@ class VerifyPool:
         await self._ask(child, encode({"trust": str(self._trust)}), START_SECONDS)
         return child
 
-    async def _ask(self, child: _Child, frame: bytes, seconds: float) -> bytes:
+    async def _ask(self, child: _Child, frame: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
         """Return what a child answers; a late one is killed: its answer would meet the next question."""
         try:
             async with asyncio.timeout(seconds):
@@ -116,11 +118,11 @@ class VerifyPool:
         except BaseException:
             await _end(child)
             raise
-        if not header["ok"]:
+        if not header["ok"] and "field" not in header:
             await _end(child)
             _log.error("verify.failed", code=header["code"], detail=header.get("detail", ""))
             raise VerifyRefusedError(VerifyCode(header["code"]))
-        return blob
+        return header, blob
 
 
 async def _exchange(process: Process, frame: bytes) -> tuple[dict[str, Any], bytes]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_TOKEN = TOKEN_LIMITS.size
 MAX_DATA = 100 << 20
-MAX_KEPT = 4 << 20
+MAX_KEPT = 8 << 20
 """Octets of all parts but the data."""
 MAX_CONTENT = MAX_DATA + MAX_KEPT + (64 << 10)
 

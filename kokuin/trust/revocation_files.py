@@ -69,15 +69,31 @@ def read_revocation_files(
     return RevocationData(_collect(_LISTS, lists, trust), _collect(_ANSWERS, answers, trust))
 
 
+def take_lists(data: bytes) -> tuple[bytes, ...]:
+    """Return the lists in octets that somebody calls some (DER, or PEM with one or more).
+
+    Raises:
+        WireError: they are too long, or hold something else.
+    """
+    return tuple(_take_whole(_LISTS, data))
+
+
+def take_answers(data: bytes) -> tuple[bytes, ...]:
+    """Return the OCSP answers in octets that somebody calls some (DER, or PEM with one or more).
+
+    Raises:
+        WireError: they are too long, or hold something else.
+    """
+    return tuple(_take_whole(_ANSWERS, data))
+
+
 def _collect(kind: _Kind, paths: Sequence[Path], trust: Path | None) -> tuple[bytes, ...]:
     found: dict[bytes, None] = {}
     for path in paths:
         if path.is_dir():
             found |= dict.fromkeys(_read_folder(kind, path, _COMMON | {kind.suffix}))
         else:
-            octets = _read_file(kind, path)
-            _check(kind, path, octets)
-            found |= dict.fromkeys(octets)
+            found |= dict.fromkeys(_read_file(kind, path, _take_whole))
     if trust is not None and trust.is_dir():
         found |= dict.fromkeys(_read_folder(kind, trust, frozenset({kind.suffix})))
     if len(found) > MAX_ELEMENTS:
@@ -91,31 +107,33 @@ def _read_folder(kind: _Kind, folder: Path, suffixes: frozenset[str]) -> list[by
         if path.suffix.lower() not in suffixes or not path.is_file():
             continue
         with contextlib.suppress(RevocationFileError):
-            octets = _read_file(kind, path)
-            if path.suffix.lower() in _COMMON:
-                _check(kind, path, octets)
-            found += octets
+            found += _read_file(kind, path, _take_whole if path.suffix.lower() in _COMMON else _take)
     return found
 
 
-def _read_file(kind: _Kind, path: Path) -> list[bytes]:
+def _read_file(kind: _Kind, path: Path, take: Callable[[_Kind, bytes], list[bytes]]) -> list[bytes]:
     with path.open("rb") as file:
         data = file.read(kind.size + 1)
+    try:
+        return take(kind, data)
+    except WireError as error:
+        raise RevocationFileError(path, error.code) from None
+
+
+def _take(kind: _Kind, data: bytes) -> list[bytes]:
+    """Take what may be damaged out of its armour."""
     if len(data) > kind.size:
-        raise RevocationFileError(path, WireCode.TOO_LARGE)
+        raise WireError(WireCode.TOO_LARGE, kind.size)
     if not is_armoured(data):
         return [data]
-    try:
-        return [octets for label, octets in read_blocks(data, MAX_ELEMENTS) if label == kind.label]
-    except WireError as error:
-        raise RevocationFileError(path, error.code) from None
+    return [octets for label, octets in read_blocks(data, MAX_ELEMENTS) if label == kind.label]
 
 
-def _check(kind: _Kind, path: Path, octets: list[bytes]) -> None:
-    try:
-        for each in octets:
-            kind.read(each)
-    except WireError as error:
-        raise RevocationFileError(path, error.code) from None
-    if not octets:
-        raise RevocationFileError(path, WireCode.UNEXPECTED)
+def _take_whole(kind: _Kind, data: bytes) -> list[bytes]:
+    """Take what is whole, one element at least."""
+    found = _take(kind, data)
+    for octets in found:
+        kind.read(octets)
+    if not found:
+        raise WireError(WireCode.UNEXPECTED, 0)
+    return found

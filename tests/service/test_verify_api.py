@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.cli.main import main
 from kokuin.service import verify_openapi
 from kokuin.service.verify_api import MOST_OPEN
 from kokuin.service.verify_codes import STATUS
@@ -20,9 +21,10 @@ from kokuin.service.verify_reception import MAX_CONTENT, MAX_TOKEN
 from tests.der import tlv
 from tests.reportschema import validator
 from tests.service.asking import DATA, granted, imprint, query
-from tests.service.running import TSA, serving
+from tests.service.running import serving
 from tests.service.test_http_errors import problem
-from tests.trust.forge import order, pki
+from tests.trust.forge import DAY, NOW, order, pki
+from tests.trust.revoking import Reason, Taken, crl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,15 +49,15 @@ def ask(service: Service, files: dict[str, bytes] | list[tuple[str, bytes]], **f
     return service.client.post(PATH, files=files, data=fields)
 
 
-def told(service: Service, folder: Path, token: bytes, *words: str | bytes) -> bytes:
+def told(service: Service, capfd: pytest.CaptureFixture[bytes], folder: Path, *words: str | bytes) -> bytes:
     """Return what `tsa verify --json` prints; octets among the words are files."""
-    named = [token, *words]
-    for number, word in enumerate(named):
+    named = []
+    for number, word in enumerate(words):
         if isinstance(word, bytes):
             (folder / str(number)).write_bytes(word)
-            named[number] = str(folder / str(number))
-    command = [str(TSA), "verify", *map(str, named), "--trust", str(service.folder.root / "trust"), "--json"]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).stdout
+        named.append(str(folder / str(number)) if isinstance(word, bytes) else word)
+    main(["verify", *named, "--trust", str(service.folder.root / "trust"), "--json"])
+    return capfd.readouterr().out
 
 
 def verdict(answer: httpx.Response) -> tuple[str, str | None]:
@@ -68,7 +70,9 @@ def verdict(answer: httpx.Response) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("service", ["single", "double", "rsa", "pq"], indirect=True)
-def test_the_report_is_that_of_the_command_octet_for_octet(service: Service, tmp_path: Path) -> None:
+def test_the_report_is_that_of_the_command_octet_for_octet(
+    service: Service, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     response = service.post(query()).content
     token, other = granted(response).dump(), service.post(query(nonce=1)).content
     digest = hashlib.sha256(DATA).hexdigest()
@@ -93,7 +97,7 @@ def test_the_report_is_that_of_the_command_octet_for_octet(service: Service, tmp
         folder.mkdir()
         answer = ask(service, files, at=AT, **fields)
         verdict(answer)
-        assert answer.content == told(service, folder, files["token"], "--at", AT, *words)
+        assert answer.content == told(service, capfdbinary, folder, files["token"], "--at", AT, *words)
 
 
 def test_a_token_with_its_data_passes_and_with_other_data_fails(single: Service, answered: bytes) -> None:
@@ -147,6 +151,9 @@ def test_whom_the_operator_names_is_trusted(
     settings = {"TSA_VERIFY__TRUST": str(tmp_path / "root.pem"), "PYTHONPATH": at_once}
     with serving(folder_of("classical"), settings) as service:
         assert verdict(ask(service, {"token": order().make()}, at="2026-06-01")) == ("PASSED", None)
+        listed = crl(pki().authority, Taken(pki().unit, NOW - DAY, Reason.key_compromise))
+        answer = ask(service, {"token": order().make(), "crl": listed}, at="2026-06-01")
+        assert verdict(answer) == ("FAILED", "REVOKED")
         own = service.post(query()).content
         assert verdict(ask(service, {"token": own})) == ("INDETERMINATE", "NO_CERTIFICATE_CHAIN_FOUND")
         (tmp_path / "root.pem").write_bytes(b"no certificate")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -36,6 +36,7 @@ from pqc.suites import suite
 from tests.service.running import PATIENCE_S
 from tests.service.verify_breaking import SECRET
 from tests.trust.forge import AUTHORITY, DATA, DAY, NOW, NOW_US, UNIT, Party, issue, order, pki
+from tests.trust.revoking import Reason, Taken, answer, both_clear, crl
 from tests.verify.token_seeds import EVERY, JUDGED_AT, make_seeds
 
 if TYPE_CHECKING:
@@ -270,6 +271,46 @@ def test_a_changed_trust_store_counts_from_the_next_question_on(trust: Path) -> 
         assert await refused(pool, token) is VerifyCode.TRUST_UNREADABLE
         root.write_bytes(pki().root.pem)
         assert await verdict(pool) == "PASSED"
+
+    with_pool(trust, act)
+
+
+REVOKED = Taken(pki().unit, NOW - DAY, Reason.key_compromise)
+
+
+def test_lists_and_answers_count_that_are_sent_and_those_of_the_trust_store(trust: Path) -> None:
+    listed, answered = crl(pki().authority, REVOKED), answer(pki().authority, pki().unit, REVOKED)
+
+    async def verdict(pool: VerifyPool, **more: Any) -> tuple[str, str | None]:
+        report = json.loads(await pool.judge(Question(order().make(), at=NOW_US, **more)))
+        return report["indication"], report["sub_indication"]
+
+    async def act(pool: VerifyPool) -> None:
+        assert await verdict(pool) == ("PASSED", None)
+        for field, label, der in (("crl", "X509 CRL", listed), ("ocsp", "OCSP RESPONSE", answered)):
+            for octets in (der, write_block(label, der)):
+                assert await verdict(pool, **{field: (octets,)}) == ("FAILED", "REVOKED")
+        assert await verdict(pool, revocation="required") == ("INDETERMINATE", "TRY_LATER")
+        assert await verdict(pool, revocation="required", crl=both_clear()) == ("PASSED", None)
+        assert await verdict(pool) == ("PASSED", None), "nothing of a question is kept for the next"
+        (trust / "unit.crl").write_bytes(listed)
+        assert await verdict(pool) == ("FAILED", "REVOKED")
+
+    with_pool(trust, act)
+
+
+@pytest.mark.parametrize("field", ["crl", "ocsp"])
+def test_a_field_that_is_not_what_it_is_called_is_named_and_costs_no_child(trust: Path, field: str) -> None:
+    other: Any = {field: (b"neither a list nor an answer",)}
+
+    async def act(pool: VerifyPool) -> None:
+        await pool.judge(Question(b""))
+        (child,) = pool._idle
+        with pytest.raises(VerifyRefusedError) as caught:
+            await pool.judge(Question(order().make(), **other))
+        assert (caught.value.code, caught.value.field) == (VerifyCode.REQUEST_INVALID, field)
+        assert pool._idle == [child]
+        assert b"FORMAT_FAILURE" in await pool.judge(Question(b""))
 
     with_pool(trust, act)
 
