@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ from tests.verify.enclosing import (
     Enclosing,
     token_over,
 )
+from tests.verify.test_any_bytes import mutate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,3 +205,13 @@ def test_the_command_judges_a_signature_and_asks_no_ledger_for_it(
     report = json.loads(capsys.readouterr().out)
     assert report["sub_indication"] == "NO_POE"
     assert report["checks"][-1]["reason"] == "LEDGER_TOKENS_ENCLOSED"
+
+
+def test_changed_signatures_get_a_verdict_and_sentences() -> None:
+    dice = random.Random(20_261_122)  # noqa: S311  # a seed, to see the same again
+    tokens = [(TST, token_over(SIGNATURE)), (ARCHIVE, token_over(b"all of it"))]
+    whole = Enclosing(unsigned=tokens, signed=[(CONTENT_TST, token_over(DOCUMENT))]).make()
+    for _ in range(400):
+        report = judge(mutate(whole, dice), data=DOCUMENT)
+        assert (report.indication == "PASSED") == (report.sub_indication is None)
+        assert all(list(sentences(report, lang)) for lang in LANGUAGES)
