@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kokuin.verify.inspecting import values
-from kokuin.verify.inspecting.opening import open_string
+from kokuin.verify.inspecting.opening import open_string, skip_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond, hidden_entries
 from kokuin.wire import asn1
 from kokuin.wire.der import Node
 from kokuin.wire.errors import WireCode, WireError
@@ -125,27 +125,20 @@ def _children(
     walk: Walk, data: bytes, at: int, end: int, *, indefinite: bool
 ) -> tuple[tuple[Entry, ...], int]:
     entries: list[Entry] = []
-    hidden = 0
     while at < end:
         if indefinite and data[at : at + 2] == _END_OF_CONTENTS:
-            return (*entries, *_hidden(hidden)), at + 2
+            return tuple(entries), at + 2
+        if len(entries) == MOST_CHILDREN or walk.entries <= 0:
+            skipped = skip_elements(data, at, end, indefinite=indefinite)
+            return (*entries, *hidden_entries(skipped.passed, skipped.error)), skipped.at
         try:
-            if len(entries) < MOST_CHILDREN and walk.entries > 0:
-                entry, at = _show(walk, data, at, end)
-                entries.append(entry)
-            else:
-                found = _header(data, at, end)
-                hidden, at = hidden + 1, end if found.indefinite else found.end
+            entry, at = _show(walk, data, at, end)
         except WireError as error:
-            entries.append(Entry("", fault=Fault(error.code.value, error.offset)))
-            return (*entries, *_hidden(hidden)), end
+            return (*entries, *hidden_entries(0, error)), end
+        entries.append(entry)
     if indefinite:
         entries.append(Entry("", fault=Fault(WireCode.TRUNCATED.value, end)))
-    return (*entries, *_hidden(hidden)), at
-
-
-def _hidden(count: int) -> tuple[Entry, ...]:
-    return (Entry("", hidden=count),) if count else ()
+    return tuple(entries), at
 
 
 def _name(tag: int) -> str:

@@ -119,25 +119,23 @@ def _block(walk: Walk, label: str, text: bytes) -> tuple[str, Kind, tuple[Entry,
 
 def _asn1(walk: Walk, data: bytes) -> tuple[Kind, str | None, tuple[Entry, ...]]:
     """Return kind, encoding and entries of BER; of a damaged object what can be read of it."""
-    size = len(data)
-    trailing: tuple[Entry, ...] = ()
     try:
         scan = prescan(data, FILE_LIMITS)
+        whole = data if scan.der else to_definite(data)
     except WireError as error:
         if error.code is not WireCode.TRAILING or data[:1] != b"\x30":
             return _damaged(walk, data, error)
-        size, trailing = error.offset, (Entry("", fault=Fault(error.code.value, error.offset)),)
-        scan = prescan(data[:size], FILE_LIMITS)
-    whole = data[:size] if scan.der else to_definite(data[:size])
+        kind, encoding, entries = _asn1(walk, data[: error.offset])
+        return kind, encoding, (*entries, Entry("", fault=Fault(error.code.value, error.offset)))
     node = read_node(whole, 0, len(whole))
     kind, encoding = kind_of(node), "DER" if scan.der else "BER"
     if kind is Kind.PRIVATE_KEY:
         return kind, encoding, (Entry("", fault=Fault(SECRET)),)
     if kind is Kind.ASN1:
-        return kind, encoding, (*show_octets(walk, data[:size]), *trailing)
+        return kind, encoding, show_octets(walk, data)
     entry = show(walk, kind.value, SYNTAX_OF[kind], node)
     plain = entry.value is None and entry.fault is None
-    return kind, encoding, (*(entry.children if plain else (entry,)), *trailing)
+    return kind, encoding, entry.children if plain else (entry,)
 
 
 def _damaged(walk: Walk, data: bytes, error: WireError) -> tuple[Kind, str | None, tuple[Entry, ...]]:

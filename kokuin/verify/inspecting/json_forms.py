@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from kokuin.verify.inspecting.kinds import Kind
-from kokuin.verify.inspecting.private_keys import holds_private_key
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, text_entry
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, hidden_entries, text_entry
 from kokuin.wire import strictjson
 
 if TYPE_CHECKING:
@@ -56,30 +53,16 @@ def _object(walk: Walk, name: str, members: Mapping[str, JsonValue]) -> Entry:
         Entry(key, fault=Fault(SECRET)) if key in private else show_value(walk, key, value)
         for key, value in list(members.items())[:_MOST_MEMBERS]
     )
-    return Entry(name, children=(*shown, *_hidden(len(members) - len(shown))))
+    return Entry(name, children=(*shown, *hidden_entries(len(members) - len(shown))))
 
 
 def _array(walk: Walk, name: str, items: Sequence[JsonValue]) -> Entry:
     shown = tuple(show_value(walk, str(number), item) for number, item in enumerate(items[:_MOST_MEMBERS]))
-    return Entry(name, children=(*shown, *_hidden(len(items) - len(shown))))
-
-
-def _hidden(count: int) -> tuple[Entry, ...]:
-    return (Entry("", hidden=count),) if count else ()
+    return Entry(name, children=(*shown, *hidden_entries(len(items) - len(shown))))
 
 
 def _scalar(name: str, value: JsonValue) -> Entry:
     if isinstance(value, str):
-        return Entry(name, fault=Fault(SECRET)) if _is_secret(value) else text_entry(name, value)
+        return text_entry(name, value)
     words = {True: "true", False: "false", None: "null"}
     return Entry(name, words[value] if isinstance(value, bool | None) else str(value))
-
-
-def _is_secret(text: str) -> bool:
-    """Whether a string is a private key as it is, or in base64."""
-    if holds_private_key(text.encode("utf-8", "replace")):
-        return True
-    try:
-        return holds_private_key(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        return False

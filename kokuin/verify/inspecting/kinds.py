@@ -10,12 +10,13 @@ from kokuin.verify.inspecting.basic_types import PUBLIC_KEY
 from kokuin.verify.inspecting.certificates import CERTIFICATE, CERTIFICATE_LIST, CERTIFICATION_REQUEST
 from kokuin.verify.inspecting.cms import CONTENT_INFO, TIME_STAMP_RESP
 from kokuin.verify.inspecting.ocsp import OCSP_RESPONSE
+from kokuin.verify.inspecting.opening import first_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
-from kokuin.verify.inspecting.syntax import Syntax, elements
 from kokuin.verify.inspecting.timestamps import TIME_STAMP_REQ, TST_INFO
 from kokuin.wire import asn1, encode, oids
 
 if TYPE_CHECKING:
+    from kokuin.verify.inspecting.syntax import Syntax
     from kokuin.wire.der import Node
 
 
@@ -67,7 +68,7 @@ def kind_of(node: Node) -> Kind:
     if is_private_key(node):
         return Kind.PRIVATE_KEY
     kind = Kind.ASN1
-    found = elements(node, 4)[0] if node.tag == asn1.SEQUENCE else []
+    found = first_elements(node, 4) if node.tag == asn1.SEQUENCE else []
     match [each.tag for each in found]:
         case [asn1.OBJECT_IDENTIFIER, 0xA0]:
             kind = _content_kind(found)
@@ -87,17 +88,17 @@ def kind_of(node: Node) -> Kind:
 
 
 def _tags(node: Node, most: int = 8) -> list[int]:
-    return [each.tag for each in elements(node, most)[0]] if node.tag & 0x20 else []
+    return [each.tag for each in first_elements(node, most)] if node.tag & 0x20 else []
 
 
 def _content_kind(found: list[Node]) -> Kind:
     """A token is SignedData over a TSTInfo (RFC 3161 §2.4.2); what else CMS has is CMS."""
     if found[0].octets != encode.oid(oids.ID_SIGNED_DATA):
         return Kind.CMS
-    body = elements(found[1], 1)[0]
+    body = first_elements(found[1], 1)
     # version, digestAlgorithms, encapContentInfo
-    fields = elements(body[0], 3)[0] if body else []
-    content = elements(fields[2], 1)[0] if len(fields) == 3 else []
+    fields = first_elements(body[0], 3) if body else []
+    content = first_elements(fields[2], 1) if len(fields) == 3 else []
     is_token = bool(content) and content[0].octets == encode.oid(oids.ID_CT_TST_INFO)
     return Kind.TOKEN if is_token else Kind.CMS
 

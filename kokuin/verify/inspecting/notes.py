@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
+from kokuin.ledger import log_keys
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.ledger.note import SUITE_OF, SignatureType, VerifierKey, read_note
@@ -13,7 +14,7 @@ from kokuin.ledger.tlog_proof import read_proof
 from kokuin.trust.report import iso_time
 from kokuin.verify.inspecting.json_forms import show_value
 from kokuin.verify.inspecting.kinds import Kind
-from kokuin.verify.inspecting.tree import Entry, Fault, Walk, octets_entry, text_entry
+from kokuin.verify.inspecting.tree import Entry, Fault, Walk, hidden_entries, octets_entry, text_entry
 
 if TYPE_CHECKING:
     from kokuin.ledger.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _PROOF = b"c2sp.org/tlog-proof@"
 _SIGNATURES = "\n\n— ".encode()
-_KEY_LINE = re.compile(rb"\A(?:#[^\n]*\n|\s*\n)*[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+\s*(?:\n|\Z)")
+_KEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+")
 _MOST_KEYS = 200
 _TIMESTAMP = 8
 _LAST_SECOND = 253_402_300_799
@@ -39,9 +40,19 @@ def inspect_note(walk: Walk, data: bytes) -> tuple[Kind, tuple[Entry, ...]] | No
         return Kind.TLOG_PROOF, _proof(walk, data)
     if _SIGNATURES in data:
         return _note(data)
-    if _KEY_LINE.match(data):
-        return Kind.LOG_KEYS, tuple(_keys(data))
+    keys = _key_lines(data)
+    if keys and _KEY.fullmatch(keys[0]):
+        shown = tuple(map(_key, keys[:_MOST_KEYS]))
+        return Kind.LOG_KEYS, (*shown, *hidden_entries(len(keys) - len(shown)))
     return None
+
+
+def _key_lines(data: bytes) -> list[str]:
+    """Return the lines of a file of verifier keys, without blank lines and comments."""
+    if len(data) > log_keys.MAX_FILE:
+        return []
+    lines = [line.strip() for line in data.decode("utf-8", "replace").split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _proof(walk: Walk, data: bytes) -> tuple[Entry, ...]:
@@ -111,14 +122,6 @@ def _signature(line: SignatureLine) -> Entry:
         children.append(Entry("timestamp", iso_time(seconds * 1_000_000)))
     children.append(octets_entry("signature", line.signature))
     return Entry("signature", line.name, children=tuple(children))
-
-
-def _keys(data: bytes) -> list[Entry]:
-    lines = [line.strip() for line in data.decode("utf-8", "replace").split("\n")]
-    keys = [line for line in lines if line and not line.startswith("#")]
-    entries = [_key(line) for line in keys[:_MOST_KEYS]]
-    hidden = len(keys) - len(entries)
-    return [*entries, Entry("", hidden=hidden)] if hidden else entries
 
 
 def _key(line: str) -> Entry:

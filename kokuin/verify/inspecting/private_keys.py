@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import base64
+import binascii
 from typing import TYPE_CHECKING
 
+from kokuin.verify.inspecting.opening import first_elements
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import read_node
 from kokuin.wire.errors import WireError
@@ -13,17 +15,21 @@ if TYPE_CHECKING:
     from kokuin.wire.der import Node
 
 _LOOKED_AT = 6
-_WORDS = re.compile(rb"PRIVATE[ +]KEY|AGE-SECRET-KEY-", re.IGNORECASE)
+_WORDS = (b"PRIVATE KEY", b"PRIVATE+KEY+", b"AGE-SECRET-KEY-")
+_STRINGS = frozenset({asn1.OCTET_STRING, asn1.BIT_STRING})
 _PASSPHRASE = ("1.2.840.113549.1.5.", "1.2.840.113549.1.12.1.")
 """Encryption under a passphrase (RFC 8018), and that of PKCS#12 (RFC 7292)."""
 _WHOLE_NUMBERS = [asn1.INTEGER] * _LOOKED_AT
 
 
 def is_private_key(node: Node) -> bool:
-    """Whether a SEQUENCE has the shape of a private key, in any of its usual forms, or of a store of them."""
-    if node.tag != asn1.SEQUENCE:
+    """Whether a SEQUENCE has the shape of a private key, in any of its usual forms, or of a store of them.
+
+    Under whatever tag: who hides a key in another structure may tag it as a field of that.
+    """
+    if not node.data[node.start] & 0x20:
         return False
-    found = _first(node, _LOOKED_AT)
+    found = first_elements(node, _LOOKED_AT)
     match [each.tag for each in found]:
         case [asn1.INTEGER, asn1.SEQUENCE, asn1.OCTET_STRING, *_]:
             return _oid(found[1]) is not None  # RFC 5958
@@ -39,12 +45,25 @@ def is_private_key(node: Node) -> bool:
 
 
 def holds_private_key(octets: bytes) -> bool:
-    """Whether octets are, or name, a private key: DER, PEM, or a line of text."""
-    if _WORDS.search(octets):
+    """Whether octets are, or name, a private key: DER, in strings within strings too, PEM, a line of text."""
+    if any(word in octets for word in _WORDS):
         return True
     try:
-        return is_private_key(read_node(octets, 0, len(octets)))
+        node = read_node(octets, 0, len(octets))
+        while node.tag in _STRINGS:
+            node = read_node(octets, node.content + (node.tag == asn1.BIT_STRING), node.end)
     except WireError:
+        return False
+    return is_private_key(node)
+
+
+def is_private_text(text: str) -> bool:
+    """Whether text is a private key as it is, or in base64."""
+    if holds_private_key(text.encode("utf-8", "replace")):
+        return True
+    try:
+        return holds_private_key(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):  # also text that is not even ASCII
         return False
 
 
@@ -53,16 +72,3 @@ def _oid(node: Node) -> str | None:
         return asn1.oid(read_node(node.data, node.content, node.end))
     except WireError:
         return None
-
-
-def _first(node: Node, most: int) -> list[Node]:
-    """Return the first elements in a SEQUENCE, as far as they can be read."""
-    found: list[Node] = []
-    at = node.content
-    try:
-        while at < node.end and len(found) < most:
-            found.append(read_node(node.data, at, node.end))
-            at = found[-1].end
-    except WireError:
-        pass
-    return found

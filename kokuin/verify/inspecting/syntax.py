@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.verify.inspecting.generic import show_element
-from kokuin.verify.inspecting.opening import open_string
-from kokuin.verify.inspecting.tree import Entry, Fault, Walk, beyond
+from kokuin.verify.inspecting.opening import open_string, skip_elements
+from kokuin.verify.inspecting.private_keys import is_private_key
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond, hidden_entries
 from kokuin.wire import asn1
 from kokuin.wire.der import Node, only_child, read_node
 from kokuin.wire.errors import WireCode, WireError
@@ -71,7 +72,7 @@ def show(walk: Walk, name: str, syntax: Syntax, node: Node) -> Entry:
     if not walk.enter():
         return beyond(name, node.start)
     try:
-        return syntax.show(walk, name, node)
+        return _typed(walk, name, syntax, node)
     except WireError as error:
         raw = show_element(walk, node)
         return Entry(name, fault=Fault(error.code.value, error.offset), children=(raw,))
@@ -82,18 +83,15 @@ def show(walk: Walk, name: str, syntax: Syntax, node: Node) -> Entry:
 def elements(node: Node, most: int) -> tuple[list[Node], int, WireError | None]:
     """Return the first elements in a constructed one, how many follow, and where reading ended."""
     found: list[Node] = []
-    more, at = 0, node.content
+    at = node.content
     try:
-        while at < node.end:
-            child = read_node(node.data, at, node.end)
-            if len(found) < most:
-                found.append(child)
-            else:
-                more += 1
-            at = child.end
+        while at < node.end and len(found) < most:
+            found.append(read_node(node.data, at, node.end))
+            at = found[-1].end
     except WireError as error:
-        return found, more, error
-    return found, more, None
+        return found, 0, error
+    skipped = skip_elements(node.data, at, node.end)
+    return found, skipped.passed, skipped.error
 
 
 def sequence(*fields: Field) -> Syntax:
@@ -117,21 +115,11 @@ def show_fields(walk: Walk, fields: tuple[Field, ...], node: Node) -> tuple[Entr
             place = found[at].start if at < len(found) else node.end
             entries.append(Entry(field.name, fault=Fault(WireCode.UNEXPECTED.value, place)))
             break
-    for number, left in enumerate(found[at:]):
-        raw = show_element(walk, left)
-        after_all = not number and len(entries) == len(fields)
-        entries.append(_with_fault(raw, WireCode.TRAILING, left.start) if after_all else raw)
-    return (*entries, *_rest(more, error))
-
-
-def _with_fault(entry: Entry, code: WireCode, at: int) -> Entry:
-    return Entry("", fault=Fault(code.value, at), children=(entry,))
-
-
-def _rest(more: int, error: WireError | None) -> tuple[Entry, ...]:
-    """Return what stands for elements that are not shown, and for a fault between elements."""
-    rest = (Entry("", hidden=more),) if more else ()
-    return rest if error is None else (*rest, Entry("", fault=Fault(error.code.value, error.offset)))
+    else:
+        if at < len(found):
+            entries.append(Entry("", fault=Fault(WireCode.TRAILING.value, found[at].start)))
+    entries += [show_element(walk, left) for left in found[at:]]
+    return (*entries, *hidden_entries(more, error))
 
 
 def list_of(item: str, syntax: Syntax, most: int = MOST_ITEMS) -> Syntax:
@@ -154,7 +142,7 @@ def show_items(
             show(walk, item, syntax, each) if field.takes(each) else _unexpected(walk, item, each)
             for each in found
         ),
-        *_rest(more, error),
+        *hidden_entries(more, error),
     )
 
 
@@ -175,6 +163,13 @@ def explicit(number: int, syntax: Syntax) -> Syntax:
 def _of_type(walk: Walk, name: str, syntax: Syntax, node: Node) -> Entry:
     if syntax.tags and node.tag not in syntax.tags:
         raise WireError(WireCode.UNEXPECTED, node.start)
+    return _typed(walk, name, syntax, node)
+
+
+def _typed(walk: Walk, name: str, syntax: Syntax, node: Node) -> Entry:
+    # Attack: a key where a statement should be, whose fields would be shown one by one.
+    if is_private_key(node):
+        return Entry(name, fault=Fault(SECRET, node.start))
     return syntax.show(walk, name, node)
 
 

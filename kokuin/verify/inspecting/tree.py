@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kokuin.verify.inspecting.private_keys import holds_private_key, is_private_text
 from kokuin.wire.errors import WireCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kokuin.wire.errors import WireError
 
 MAX_ENTRIES = 5_000
 """Entries of one tree: more is counted, not shown."""
@@ -96,14 +99,24 @@ def beyond(name: str, at: int) -> Entry:
     return Entry(name, fault=Fault(WireCode.TOO_MANY.value, at))
 
 
-def octets_entry(name: str, octets: bytes, note: str | None = None) -> Entry:
-    """Return octets in hex, the first `MAX_OCTETS` of them."""
+def hidden_entries(count: int, error: WireError | None = None) -> tuple[Entry, ...]:
+    """Return what stands for children that are not shown, and for a fault behind them."""
+    found = (Entry("", hidden=count),) if count else ()
+    return found if error is None else (*found, Entry("", fault=Fault(error.code.value, error.offset)))
+
+
+def octets_entry(name: str, octets: bytes, note: str | None = None, at: int | None = None) -> Entry:
+    """Return octets in hex, the first `MAX_OCTETS` of them; a private key is not shown."""
+    if holds_private_key(octets):
+        return Entry(name, fault=Fault(SECRET, at))
     return Entry(name, octets[:MAX_OCTETS].hex() + "…" * (len(octets) > MAX_OCTETS), note, len(octets))
 
 
-def text_entry(name: str, text: str, note: str | None = None) -> Entry:
-    """Return text, its first `MAX_TEXT` characters."""
-    return Entry(name, text[:MAX_TEXT] + "…" * (len(text) > MAX_TEXT), note)
+def text_entry(name: str, text: str, at: int | None = None) -> Entry:
+    """Return text, its first `MAX_TEXT` characters; a private key, in base64 too, is not shown."""
+    if is_private_text(text):
+        return Entry(name, fault=Fault(SECRET, at))
+    return Entry(name, text[:MAX_TEXT] + "…" * (len(text) > MAX_TEXT))
 
 
 def faults(entries: tuple[Entry, ...]) -> Iterator[Fault]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from kokuin.trust.name import attribute_types, display
 from kokuin.trust.report import iso_time
 from kokuin.verify.inspecting.oid_names import OID_NAMES
-from kokuin.verify.inspecting.private_keys import holds_private_key
-from kokuin.verify.inspecting.tree import MAX_OCTETS, SECRET, Entry, Fault, octets_entry, text_entry
+from kokuin.verify.inspecting.tree import MAX_OCTETS, Entry, octets_entry, text_entry
 from kokuin.wire import asn1
 from kokuin.wire.errors import WireCode, WireError
 
@@ -69,19 +68,14 @@ def oid(name: str, node: Node) -> Entry:
 
 
 def octets(name: str, node: Node) -> Entry:
-    """Octets in hex; a private key is not shown."""
-    value = node.value
-    if holds_private_key(value):
-        return Entry(name, size=len(value), fault=Fault(SECRET, node.start))
-    return octets_entry(name, value)
+    """Octets in hex."""
+    return octets_entry(name, node.value, at=node.start)
 
 
 def bits(name: str, node: Node) -> Entry:
     """BIT STRING as octets."""
     value, unused = asn1.bit_string(node, node.tag)
-    if holds_private_key(value):
-        return Entry(name, size=len(value), fault=Fault(SECRET, node.start))
-    return octets_entry(name, value, f"{unused} unused bits" if unused else None)
+    return octets_entry(name, value, f"{unused} unused bits" if unused else None, node.start)
 
 
 def named_bits(meanings: Mapping[int, str]) -> Callable[[str, Node], Entry]:
@@ -96,9 +90,7 @@ def named_bits(meanings: Mapping[int, str]) -> Callable[[str, Node], Entry]:
 
 def text(name: str, node: Node) -> Entry:
     """Any string type."""
-    if holds_private_key(node.value):
-        return Entry(name, size=len(node.value), fault=Fault(SECRET, node.start))
-    return text_entry(name, asn1.text(node))
+    return text_entry(name, asn1.text(node), node.start)
 
 
 def moment(name: str, node: Node) -> Entry:
