@@ -104,7 +104,11 @@ class SingleResponse:
         if self.next_update is not None:
             until = encode.explicit(0, _time(self.next_update))
         return encode.sequence(
-            self.certificate.encode(), _status(self.status), _time(self.this_update), until
+            self.certificate.encode(),
+            _status(self.status),
+            _time(self.this_update),
+            until,
+            _single_extensions(self.status),
         )
 
 
@@ -174,6 +178,16 @@ def _status(status: CertStatus) -> bytes:
     if status.reason is not None:
         reason = encode.explicit(0, encode.enumerated(status.reason))
     return encode.explicit(1, _time(status.at) + reason)
+
+
+def _single_extensions(status: CertStatus) -> bytes:
+    """RFC 6960 §4.4.5: what a list says in an entry's extension, and RevokedInfo has no field for."""
+    if isinstance(status, Plain) or status.invalid_from is None:
+        return b""
+    value = _time(status.invalid_from)
+    return encode.explicit(
+        1, extensions((Extension(oids.ID_CE_INVALIDITY_DATE, critical=False, value=value),))
+    )
 
 
 def _nonce(nonce: bytes | None) -> bytes:

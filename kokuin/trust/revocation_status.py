@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 CLOCK_SKEW = 60 * 1_000_000
 """Microseconds by which data without a nextUpdate may be older than the time it is to tell of."""
 
+_LAST_US = 253_402_300_799_999_999
+"""The last moment that can be written down."""
 _COMPROMISED = frozenset(
     {
         None,
@@ -201,7 +203,8 @@ class _Judge:
             return ()
         named: dict[str, ReportValue] = {"certificate": display(self.certificate.subject)}
         algorithms = (end for check in self._signing_checks(statement) for end in check.ends)
-        return (End(_told_until(statement), Ending.REVOCATION_DATA_ENDS, named), *algorithms)
+        told = End(min(_told_until(statement), _LAST_US), Ending.REVOCATION_DATA_ENDS, named)
+        return (told, *algorithms)
 
     def _why_silent(self, statement: Statement) -> Reason | None:
         """Return why a statement that names no revocation does not clear the certificate; None: it does."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from kokuin.trust.ocsp import (
     ResponderError,
     SingleResponse,
 )
+from kokuin.trust.ocsp_reader import read_answer
 from kokuin.trust.revocation import Revocation, RevocationReason
 from kokuin.trust.tbs import Issued
 from pqc.signing import SoftwareSigner
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 HOUR = dt.timedelta(hours=1)
 P256 = "ecdsa-p256-sha256"
 REVOKED = Revocation(NOW - 24 * HOUR, RevocationReason.KEY_COMPROMISE)
-STATUSES: tuple[CertStatus, ...] = (Plain.GOOD, Plain.UNKNOWN, REVOKED, Revocation(NOW - 2 * HOUR))
+STOLEN = Revocation(NOW, RevocationReason.KEY_COMPROMISE, NOW - 3 * HOUR)
+STATUSES: tuple[CertStatus, ...] = (Plain.GOOD, Plain.UNKNOWN, REVOKED, Revocation(NOW - 2 * HOUR), STOLEN)
 
 
 def single(suite_id: str, status: CertStatus, digest: str = "sha256") -> SingleResponse:
@@ -52,6 +55,14 @@ def single(suite_id: str, status: CertStatus, digest: str = "sha256") -> SingleR
 def own_answer(suite_id: str, status: CertStatus, nonce: bytes | None = None) -> bytes:
     responder = pki(suite_id).authority.ocsp_responder()
     return responder.respond([single(suite_id, status)], produced_at=NOW, nonce=nonce)
+
+
+@functools.cache
+def full(suite_id: str) -> bytes:
+    """Return an answer with every status and a nonce; some suites take a second to sign one."""
+    statuses = [single(suite_id, status) for status in STATUSES]
+    responder = pki(suite_id).authority.ocsp_responder()
+    return responder.respond(statuses, produced_at=NOW, nonce=b"n" * 32)
 
 
 def delegated(suite_id: str) -> tuple[OcspResponder, Certificate]:
@@ -82,10 +93,7 @@ def test_an_answer_of_every_suite_is_signed_by_its_authority(suite_id: str) -> N
 @pytest.mark.parametrize("suite_id", EVERY)
 def test_an_independent_reader_finds_every_field(suite_id: str) -> None:
     each = pki(suite_id)
-    responder = each.authority.ocsp_responder()
-    answer = responder.respond(
-        [single(suite_id, status) for status in STATUSES], produced_at=NOW, nonce=b"n" * 32
-    )
+    answer = full(suite_id)
     found = peer_ocsp.OCSPResponse.load(answer, strict=True)
     assert found["response_status"].native == "successful"
     response = found.basic_ocsp_response
@@ -109,7 +117,26 @@ def test_an_independent_reader_finds_every_field(suite_id: str) -> None:
         ("unknown", "unknown"),
         ("revoked", {"revocation_time": REVOKED.at, "revocation_reason": "key_compromise"}),
         ("revoked", {"revocation_time": NOW - 2 * HOUR, "revocation_reason": None}),
+        ("revoked", {"revocation_time": NOW, "revocation_reason": "key_compromise"}),
     ]
+    (*before, last) = (item["single_extensions"].native for item in data["responses"])
+    assert before == [None] * 4
+    assert [(each["extn_id"], each["extn_value"]) for each in last] == [("invalidity_date", NOW - 3 * HOUR)]
+
+
+@pytest.mark.parametrize("suite_id", EVERY)
+def test_our_own_reader_finds_every_status(suite_id: str) -> None:
+    each = pki(suite_id)
+    authority, unit = each.authority.certificate, each.unit_certificate
+    answer = full(suite_id)
+    for octets in (answer, basic(answer)):
+        found = read_answer(octets)
+        assert found.signed_by(authority.public_key).outcome is SignatureOutcome.VALID
+        assert found.names(authority)
+        assert not found.names(unit)
+        assert tuple(item.status for item in found.statuses) == STATUSES
+        assert all(item.is_about(unit, authority) for item in found.statuses)
+        assert not any(item.is_about(authority, authority) for item in found.statuses)
 
 
 def _sha256(octets: bytes) -> bytes:
