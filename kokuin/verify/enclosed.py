@@ -8,11 +8,14 @@ itself, and the report says so.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kokuin.trust.judge import judge_token
+from kokuin.trust.certificate import read_certificate
+from kokuin.trust.context import RevocationData
+from kokuin.trust.judge import MAX_CERTIFICATES, judge_token
 from kokuin.trust.report import Check, Limit, Report, SubIndication, extend, join
 from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
 from kokuin.verify.content import of_octets
@@ -25,6 +28,7 @@ from kokuin.wire.errors import WireError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kokuin.trust.certificate import Certificate
     from kokuin.trust.context import Context
     from kokuin.trust.report import ReportValue
     from kokuin.wire.cms import SignedData, SignerInfo
@@ -75,7 +79,8 @@ def judge_enclosing(octets: bytes, context: Context) -> Report | None:
     found = list(_tokens(signed_data, context))
     if not found:
         return None
-    parts = tuple(_judge(each, context) for each in found[:MAX_TOKENS])
+    within = _with_carried(signed_data, context)
+    parts = tuple(_judge(each, within) for each in found[:MAX_TOKENS])
     checks = (_judge_count(len(found)), *_judge_content(signed_data, context.content))
     subject: dict[str, ReportValue] = {
         "content_type": signed_data.content_type,
@@ -93,6 +98,19 @@ def enclosed_tokens(octets: bytes, context: Context) -> tuple[bytes, ...]:
         return tuple(each.token for each in itertools.islice(found, MAX_TOKENS))
     except WireError:
         return ()
+
+
+def _with_carried(signed_data: SignedData, context: Context) -> Context:
+    """Add what the signature carries: a unit's certificate is in no token unless it was asked for."""
+    certificates: list[Certificate] = []
+    for der in signed_data.certificates[:MAX_CERTIFICATES]:
+        with contextlib.suppress(WireError):
+            certificates.append(read_certificate(der))
+    return replace(
+        context,
+        trust=replace(context.trust, helpers=(*context.trust.helpers, *certificates)),
+        revocation=context.revocation.with_more(RevocationData(signed_data.crls, signed_data.ocsp_answers)),
+    )
 
 
 def _tokens(signed_data: SignedData, context: Context) -> Iterator[_Enclosed]:

@@ -33,6 +33,7 @@ class Enclosing:
     content_type: str = oids.ID_DATA
     digest_of: bytes = DOCUMENT
     signers: int = 1
+    certificates: Sequence[bytes] = ()
 
     def make(self) -> bytes:
         """Return the ContentInfo."""
@@ -60,6 +61,7 @@ class Enclosing:
                 encode.oid(self.content_type),
                 b"" if self.content is None else encode.explicit(0, self.content),
             ),
+            encode.explicit(0, b"".join(self.certificates)) if self.certificates else b"",
             encode.tlv(0x31, signer * self.signers),
         )
         return encode.sequence(encode.oid(oids.ID_SIGNED_DATA), encode.explicit(0, signed_data))

@@ -12,6 +12,7 @@ import pytest
 from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES
 from kokuin.cli.report_text import sentences
+from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.verify.content import of_octets
 from kokuin.verify.enclosed import KIND, MAX_TOKENS
@@ -142,6 +143,15 @@ def test_content_of_another_type_than_octet_string_as_in_signed_programs() -> No
         unsigned=[(oids.SPC_RFC3161, token_over(SIGNATURE))],
     )
     assert verdict(judge(signature, data=encode.octet_string(DOCUMENT))) == ("PASSED", None)
+
+
+def test_the_unit_s_certificate_may_be_among_those_of_the_signature_and_is_trusted_for_nothing() -> None:
+    bare = [(TST, token_over(SIGNATURE, certificates=()))]
+    assert verdict(judge(Enclosing(unsigned=bare))) == ("INDETERMINATE", "NO_SIGNING_CERTIFICATE_FOUND")
+    carried = [encode.sequence(encode.NULL), *pki().chain, pki().root.der]
+    assert verdict(judge(Enclosing(unsigned=bare, certificates=carried))) == ("PASSED", None)
+    report = judge(Enclosing(unsigned=bare, certificates=carried), trust=TrustStore())
+    assert verdict(report) == ("INDETERMINATE", "NO_CERTIFICATE_CHAIN_FOUND")
 
 
 def test_a_broken_token_is_not_saved_by_a_good_one_within_it() -> None:
