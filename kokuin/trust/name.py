@@ -103,14 +103,17 @@ def _fold(value: Node) -> str | bytes:
     return " ".join(asn1.text(value).casefold().split()) if value.tag in _STRINGS else value.octets
 
 
+def name_key(name: bytes) -> CanonicalName | bytes:
+    """Return what is equal for equal Names (DER), to look them up by; one that cannot be read is itself."""
+    try:
+        return canonical(name)
+    except WireError:
+        return name
+
+
 def same_name(one: bytes, other: bytes) -> bool:
     """Whether two Names (DER) are equal; one that cannot be read equals only its own octets."""
-    if one == other:
-        return True
-    try:
-        return canonical(one) == canonical(other)
-    except WireError:
-        return False
+    return one == other or name_key(one) == name_key(other)
 
 
 @functools.lru_cache(maxsize=512)

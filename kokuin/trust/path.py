@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from kokuin.trust.name import same_name
+from kokuin.trust.name import CanonicalName, name_key, same_name
 from kokuin.trust.path_rules import OUTSIDE_PERIOD, PathFault, judge_path, judge_period
 from pqc.verifying import SignatureOutcome
 
@@ -37,31 +38,57 @@ class PathVerdict:
     fault: PathFault | None = None
 
 
+_ByName: TypeAlias = "dict[CanonicalName | bytes, tuple[Certificate, ...]]"
+
+
+@functools.lru_cache(maxsize=8)
+def _index(certificates: tuple[Certificate, ...]) -> _ByName:
+    """A store has hundreds of certificates, and a path asks for one name at a time."""
+    found: _ByName = {}
+    for certificate in certificates:
+        key = name_key(certificate.subject)
+        found[key] = (*found.get(key, ()), certificate)
+    return found
+
+
 class _Search:
-    """One search, depth first, anchors first."""
+    """One search, depth first: those whom the certificate names by key first, anchors before others."""
 
     def __init__(self, trust: TrustStore, others: Sequence[Certificate], at: int) -> None:
-        self._anchors = {anchor.der: judge_period(anchor, trust, at) for anchor in trust.anchors}
-        self._issuers = (*trust.anchors, *others, *trust.helpers)
+        self._trust = trust
+        self._stored = _index(trust.anchors), _index(trust.helpers)
+        self._others = others
+        self._at = at
         self._signatures = 0
 
     def paths(self, path: CertificatePath) -> Iterator[CertificatePath]:
         """Yield the complete paths that begin with `path`."""
         last = path[-1]
-        if last.der in self._anchors:
+        if self._is_anchor(last):
             yield path
-            if self._anchors[last.der] is None:
+            if judge_period(last, self._trust, self._at) is None:
                 return
         if len(path) == MAX_LENGTH:
             return
-        for issuer in self._issuers:
+        for issuer in self._named(last):
             if self._may_issue(issuer, path) and self._issued(last, issuer):
                 yield from self.paths((*path, issuer))
 
+    def _is_anchor(self, certificate: Certificate) -> bool:
+        named = self._stored[0].get(name_key(certificate.subject), ())
+        return any(anchor.der == certificate.der for anchor in named)
+
+    def _named(self, last: Certificate) -> list[Certificate]:
+        """Return the certificates of the issuer's name, those of another key than is named at the end.
+
+        An identifier that differs excludes nobody: the signature decides (RFC 4158 §3.5.12).
+        """
+        key = name_key(last.issuer)
+        anchors, helpers = (stored.get(key, ()) for stored in self._stored)
+        others = (other for other in self._others if same_name(other.subject, last.issuer))
+        return sorted((*anchors, *others, *helpers), key=lambda issuer: _other_key(last, issuer))
+
     def _may_issue(self, issuer: Certificate, path: CertificatePath) -> bool:
-        last = path[-1]
-        if not same_name(issuer.subject, last.issuer):
-            return False
         # The same key under the same name twice makes a path longer and never better.
         return all(
             issuer.public_key != done.public_key or not same_name(issuer.subject, done.subject)
@@ -73,6 +100,12 @@ class _Search:
             return False
         self._signatures += 1
         return last.signed_by(issuer.public_key).outcome is SignatureOutcome.VALID
+
+
+def _other_key(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether the identifiers say that another key than the issuer's made the signature."""
+    named, own = certificate.authority_key_id, issuer.subject_key_id
+    return named is not None and own is not None and named != own
 
 
 def find_path(

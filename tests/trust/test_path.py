@@ -156,6 +156,29 @@ def test_the_number_of_signatures_in_a_search_is_bounded() -> None:
     assert search(pki().unit, *decoys[:9], pki().authority).path is not None
 
 
+def test_certificates_of_other_keys_do_not_hide_the_authority_that_is_named_by_key() -> None:
+    def identified(party: Party) -> tuple[x509.ExtensionType, bool]:
+        return x509.SubjectKeyIdentifier.from_public_key(party.key.public_key()), False
+
+    plain = issue("Authority", pki().root, AUTHORITY)
+    authority = issue("Authority", pki().root, (*AUTHORITY, identified(plain)), key=plain.key)
+    named = x509.AuthorityKeyIdentifier.from_issuer_public_key(plain.key.public_key())
+    unit = issue("Unit", authority, (*UNIT, (named, False)))
+    decoys = [issue("Authority", pki().root, (*AUTHORITY, identified(pki().root)))] * MAX_SIGNATURES
+    assert search(unit, *decoys, authority).path is not None
+    # An identifier that is wrong excludes nobody.
+    wrong = issue("Authority", pki().root, (*AUTHORITY, identified(pki().root)), key=plain.key)
+    assert search(unit, wrong).path is not None
+
+
+def test_a_store_of_many_certificates_is_asked_for_the_ones_of_a_name() -> None:
+    crowd = tuple(issue(f"Root {number}", None, AUTHORITY, key=pki().root.key) for number in range(300))
+    trust = TrustStore((*(each.certificate for each in crowd), pki().root.certificate))
+    verdict = find_path(pki().unit.certificate, trust, [pki().authority.certificate], NOW_US)
+    assert verdict.path is not None
+    assert verdict.path[-1].der == pki().root.der
+
+
 def _constrained(
     *, permitted: list[x509.GeneralName] | None = None, excluded: list[x509.GeneralName] | None = None
 ) -> Party:
