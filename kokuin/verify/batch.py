@@ -64,6 +64,8 @@ def judge_batch(
         if journal is not None:
             journal.sync()
         show(len(outcomes))
+    if journal is not None:
+        journal.sync(now=True)
     return tally
 
 

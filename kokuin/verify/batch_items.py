@@ -6,11 +6,11 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from kokuin.trust.report import Indication
 
@@ -75,7 +75,7 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
         waiting += (_join(folder, name) for name in reversed(folders))
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: str, most: int) -> bytes:
     """Return a file's octets, of one that is too large one more than `most`.
 
     Raises:
@@ -83,9 +83,11 @@ def read_regular(path: Path, most: int) -> bytes:
     """
     descriptor = os.open(path, _FLAGS)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
-        return file.read(most + 1)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+        # Not `most` outright: memory is taken for what is asked for.
+        return file.read(min(found.st_size, most) + 1)
 
 
 def _list(root: Path, folder: str) -> tuple[list[str], list[str]]:
@@ -109,8 +111,8 @@ def _pair(folder: str, names: list[str]) -> Iterator[Item]:
 
 def _stem(name: str) -> str | None:
     """Return what a token of this name was made for; None when it is no token's name."""
-    suffix = PurePosixPath(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in TOKEN_SUFFIXES else None
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122  # a third of the time of a `Path`, for every file
+    return stem if suffix.lower() in TOKEN_SUFFIXES else None
 
 
 def _join(folder: str, name: str) -> str:

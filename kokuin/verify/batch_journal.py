@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ FORMAT = 1
 """`batch` in the first line; it rises when a line changes its meaning."""
 MAX_LINE = 1 << 20
 """Octets of a line that is read; a longer one is taken for the end of what can be used."""
+SYNC_SECONDS = 1.0
 
 _FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0)
 
@@ -41,6 +43,7 @@ class Journal:
     def __init__(self, file: BinaryIO, terms: Mapping[str, object]) -> None:
         self._file = file
         self.front = file.tell()
+        self._synced = time.monotonic()
         self.terms = terms
 
     @classmethod
@@ -54,7 +57,7 @@ class Journal:
         file = _open(path, _FLAGS | os.O_CREAT | os.O_EXCL)
         file.write(_octets({"batch": FORMAT, "terms": terms}))
         journal = cls(file, terms)
-        journal.sync()
+        journal.sync(now=True)
         return journal
 
     @classmethod
@@ -88,10 +91,15 @@ class Journal:
         """Write a line."""
         self._file.write(line)
 
-    def sync(self) -> None:
-        """Return when what was written is on the disk."""
+    def sync(self, *, now: bool = False) -> None:
+        """Let the system have what was written, and the disk when `now` or when it last did a second ago.
+
+        A killed process loses nothing that the system has; a loss of power costs some judgements, no more.
+        """
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if now or time.monotonic() - self._synced > SYNC_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
