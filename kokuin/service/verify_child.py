@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MEMORY_OCTETS = 512 << 20
 """Of address space: an empty child has 120 MiB, a judgement wants 64 MiB at most."""
+RETIRED_OCTETS = 160 << 20
+"""Resident: one that remembers so much from earlier questions ends, so that none pays for another's."""
 CPU_SECONDS = 5
 """For one question."""
 NICENESS = 10
@@ -34,10 +36,11 @@ def main() -> None:
     bench = _prepare()
     if bench is None:
         return
-    shut_doors()
+    memory = os.open("/proc/self/statm", os.O_RDONLY)
+    shut_doors(memory)
     _say({"ok": True})
     while (frame := read(sys.stdin.buffer)) is not None:
-        if not _answer(bench, Question.decode(*frame)):
+        if not _answer(bench, Question.decode(*frame), memory):
             return
 
 
@@ -57,20 +60,25 @@ def _prepare() -> Bench | None:
     return None
 
 
-def shut_doors() -> None:
-    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again."""
+def shut_doors(last: int) -> None:
+    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again.
+
+    Args:
+        last: the last descriptor that stays open.
+    """
+    os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     for limit, most in (
         (resource.RLIMIT_AS, MEMORY_OCTETS),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        # The three standard streams are open, and no number is left for a fourth: no file and no socket.
-        (resource.RLIMIT_NOFILE, 3),
+        # All numbers up to the last are taken, and none is left for another file or a socket.
+        (resource.RLIMIT_NOFILE, last + 1),
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(limit, (most, most))
 
 
-def _answer(bench: Bench, question: Question) -> bool:
+def _answer(bench: Bench, question: Question, memory: int) -> bool:
     """Answer one question; False when this process had better not see another."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
@@ -79,16 +87,21 @@ def _answer(bench: Bench, question: Question) -> bool:
     try:
         report = bench.judge(question)
     except VerifyRefusedError as refused:
-        _say({"ok": False, "code": refused.code, "field": refused.field})
-        return True
+        return _conclude({"ok": False, "code": refused.code, "field": refused.field}, b"", memory)
     except MemoryError:
         _say({"ok": False, "code": VerifyCode.TOO_COSTLY})
         return False
     except Exception as error:  # noqa: BLE001  # whatever it is, the worker is told, and the log tells a person
         _say({"ok": False, "code": VerifyCode.FAILED, "detail": _place(error)})
         return False
-    _say({"ok": True}, report)
-    return True
+    return _conclude({"ok": True}, report, memory)
+
+
+def _conclude(header: dict[str, Any], report: bytes, memory: int) -> bool:
+    pages = int(os.pread(memory, 64, 0).split()[1])
+    goes_on = pages * resource.getpagesize() < RETIRED_OCTETS
+    _say({**header, "last": not goes_on}, report)
+    return goes_on
 
 
 def _place(error: Exception) -> str:

@@ -69,7 +69,10 @@ class VerifyPool:
         try:
             child = await self._take()
             header, report = await self._ask(child, question.encode(), JUDGE_SECONDS)
-            self._idle.append(child)
+            if header["last"]:
+                await _end(child)
+            else:
+                self._idle.append(child)
         finally:
             self._turns.release()
         if not header["ok"]:
@@ -120,7 +123,8 @@ class VerifyPool:
             raise
         if not header["ok"] and "field" not in header:
             await _end(child)
-            _log.error("verify.failed", code=header["code"], detail=header.get("detail", ""))
+            tell = _log.error if header["code"] == VerifyCode.FAILED else _log.warning
+            tell("verify.failed", code=header["code"], detail=header.get("detail", ""))
             raise VerifyRefusedError(VerifyCode(header["code"]))
         return header, blob
 
@@ -144,8 +148,10 @@ async def _exchange(process: Process, frame: bytes) -> tuple[dict[str, Any], byt
 
 def _cause(process: Process) -> VerifyCode:
     """Say why a child ended of itself."""
-    _log.error("verify.child.ended", code=process.returncode)
-    return VerifyCode.TOO_COSTLY if process.returncode == -signal.SIGXCPU else VerifyCode.FAILED
+    code = VerifyCode.TOO_COSTLY if process.returncode == -signal.SIGXCPU else VerifyCode.FAILED
+    tell = _log.error if code is VerifyCode.FAILED else _log.warning
+    tell("verify.child.ended", code=code, status=process.returncode)
+    return code
 
 
 async def _end(child: _Child) -> None:

@@ -11,14 +11,14 @@ from kokuin.service.verify_multipart import MultipartError, MultipartReader, Pie
 from kokuin.service.verify_question import Question
 from kokuin.wire.algorithms import DIGESTS, hasher
 from kokuin.wire.errors import WireError
-from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_timestamp_request
 from pqc.policies import BASELINE, shipped_policies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
-MAX_TOKEN = TOKEN_LIMITS.size
+MAX_TOKEN = 1 << 20
+"""Octets; real ones have some thousand, and `tsa verify` takes larger ones."""
 MAX_DATA = 100 << 20
 MAX_KEPT = 8 << 20
 """Octets of all parts but the data."""
@@ -110,6 +110,7 @@ class Reception:
         Raises:
             VerifyRefusedError: it is too long, of an unknown type, no form, or holds a field that cannot be.
         """
+        content = _bounded(content)
         try:
             word, found = parameters(content_type or "application/octet-stream")
         except MultipartError:
@@ -186,6 +187,16 @@ class Reception:
 
     def _several(self, wanted: str) -> tuple[bytes, ...]:
         return tuple(bytes(octets) for name, octets in self._parts if name == wanted)
+
+
+async def _bounded(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Also what follows the last part, and belongs to nobody, has an end."""
+    size = 0
+    async for octets in content:
+        size += len(octets)
+        if size > MAX_CONTENT:
+            raise VerifyRefusedError(VerifyCode.TOO_LARGE)
+        yield octets
 
 
 async def _pieces(reader: MultipartReader, content: AsyncIterable[bytes]) -> AsyncIterator[Piece]:

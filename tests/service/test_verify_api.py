@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +28,7 @@ from tests.trust.forge import DAY, NOW, order, pki
 from tests.trust.revoking import Reason, Taken, crl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -200,6 +200,47 @@ def test_a_length_beyond_all_bounds_is_refused_before_anything_is_received(singl
         with socket.create_connection(("127.0.0.1", single.port), timeout=60) as connection:
             connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode())
             assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_content_that_does_not_say_how_long_it_is_has_the_same_bounds(single: Service) -> None:
+    def pieces(size: int) -> Iterator[bytes]:
+        for _ in range(size // 1000):
+            yield bytes(1000)
+
+    answer = single.client.post(PATH, content=pieces(500_000), headers=OCTETS)
+    assert verdict(answer) == ("FAILED", "FORMAT_FAILURE")
+    problem(single.client.post(PATH, content=pieces(2_000_000), headers=OCTETS), 413, "HTTP_BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("service", ["single", "double"], indirect=True)
+def test_a_child_of_a_service_holds_none_of_its_files_and_sockets(service: Service) -> None:
+    """The listening socket, the ledger and the links between processes stay where they are."""
+    for _ in range(4):
+        assert verdict(service.client.post(PATH, content=b"x", headers=OCTETS))[0] == "FAILED"
+    children = [
+        path.parent
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"kokuin.service.verify_child" in _read(path) and _descends(path.parent, service.process.pid)
+    ]
+    assert children
+    for child in children:
+        assert {path.name for path in (child / "fd").iterdir()} == {"0", "1", "2", "3"}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # it has ended
+
+
+def _descends(process: Path, ancestor: int) -> bool:
+    while process.name not in {"0", "1"}:
+        if int(process.name) == ancestor:
+            return True
+        stat = _read(process / "stat").rpartition(b")")[2].split()
+        process = process.with_name(stat[1].decode() if stat else "0")
+    return False
 
 
 def test_data_of_many_megabytes_is_hashed_as_it_comes(single: Service) -> None:

@@ -146,7 +146,7 @@ def _token_of_a_unit_with_odd_names() -> bytes:
 def test_a_child_can_open_no_socket_no_file_and_no_program(trust: Path) -> None:
     async def act(pool: VerifyPool) -> None:
         assert json.loads(await pool.judge(Question(b"doors"))) == []
-        assert json.loads(await pool.judge(Question(b"limits"))) == [3, 3]
+        assert json.loads(await pool.judge(Question(b"limits"))) == [4, 4]
 
     with_pool(trust, act)
 
@@ -209,6 +209,16 @@ def test_a_child_that_died_between_two_questions_is_replaced(trust: Path) -> Non
         first = await pid(pool)
         os.kill(first, signal.SIGKILL)
         await pool._idle[0].process.wait()
+        assert await pid(pool) != first
+
+    with_pool(trust, act)
+
+
+@pytest.mark.usefixtures("_breaking")
+def test_what_one_question_leaves_behind_is_not_paid_by_the_next(trust: Path) -> None:
+    async def act(pool: VerifyPool) -> None:
+        first = await pid(pool)
+        assert await pool.judge(Question(b"grow")) == b""
         assert await pid(pool) != first
 
     with_pool(trust, act)

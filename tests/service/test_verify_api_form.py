@@ -197,8 +197,14 @@ def test_what_is_no_form_is_refused(content: bytes) -> None:
     assert fault(content) == ("REQUEST_INVALID", "")
 
 
-def test_what_follows_the_last_delimiter_means_nothing() -> None:
-    assert read([form(part("token", b"x")) + part("data", b"y") * 1000]) == [("token", b"x")]
+def test_what_follows_the_last_delimiter_means_nothing_and_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = form(part("token", b"x")) + part("data", b"y") * 1000
+    assert read([whole]) == [("token", b"x")]
+    assert received(whole).digests is None
+    monkeypatch.setattr(verify_reception, "MAX_CONTENT", 10_000)
+    assert fault(whole) == ("HTTP_BODY_TOO_LARGE", "")
 
 
 @pytest.mark.parametrize("boundary", ["", "a" * 71, "edge ", "ed\r\nge", "edgeé", "ed{ge"])

@@ -77,6 +77,15 @@ def _killed() -> bytes:
     return b""
 
 
+_kept: list[bytes] = []
+
+
+def _grow() -> bytes:
+    """Remember more than one question may leave behind."""
+    _kept.append(b"x" * verify_child.RETIRED_OCTETS)
+    return b""
+
+
 ACTS: dict[bytes, Callable[[], bytes]] = {
     b"doors": _doors,
     b"pid": lambda: str(os.getpid()).encode(),
@@ -89,6 +98,7 @@ ACTS: dict[bytes, Callable[[], bytes]] = {
     b"killed": _killed,
     b"raise": _raise,
     b"noise": _noise,
+    b"grow": _grow,
     b"long": lambda: bytes(MAX_REPORT + 1),
 }
 
