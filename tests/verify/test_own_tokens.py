@@ -27,6 +27,7 @@ from tsa.template import SignerIdentity
 from tsa.unit import KeyPeriod, TimeStampUnit
 
 if TYPE_CHECKING:
+    from kokuin.trust.certificate import Certificate
     from pqc.signing import PrivateKey
     from pqc.suites import Suite
 
@@ -43,13 +44,20 @@ def key_of(suite_id: str) -> PrivateKey:
     return generate_key(suite(suite_id))
 
 
-def token_of(chosen: Suite, key: PrivateKey, *, certificates: bool) -> tuple[bytes, TrustStore]:
-    """A token over `DATA` by a unit of the suite, and whom to trust: root and unit share the key."""
-    signer = SoftwareSigner(chosen, key)
+@functools.cache
+def certificates_of(suite_id: str, key: PrivateKey) -> tuple[Certificate, Certificate]:
+    """Unit and root; a signature with SLH-DSA takes as long as a dozen of other tests."""
+    signer = SoftwareSigner(suite(suite_id), key)
     root_name, unit_name = (distinguished_name("Test", each) for each in ("root", "unit"))
     authority = CertificateAuthority.root(signer, root_name, now=NOW, days=300, path_length=0)
     issued = authority.issue_unit(signer.public_key, unit_name, now=NOW, days=200, key_days=100)
-    unit_certificate, root = read_certificate(issued.der), authority.certificate
+    return read_certificate(issued.der), authority.certificate
+
+
+def token_of(chosen: Suite, key: PrivateKey, *, certificates: bool) -> tuple[bytes, TrustStore]:
+    """A token over `DATA` by a unit of the suite, and whom to trust: root and unit share the key."""
+    signer = SoftwareSigner(chosen, key)
+    unit_certificate, root = certificates_of(chosen.id, key)
     identity = SignerIdentity(
         unit_certificate.der, unit_certificate.issuer, unit_certificate.serial, unit_certificate.subject
     )
