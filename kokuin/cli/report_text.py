@@ -105,7 +105,17 @@ def _named(value: str) -> str:
 
 
 def _check_sentence(check: Check, lang: str) -> str:
-    line = f"  [{text(lang, f'report.{check.status}')}] {text(lang, f'check.{check.id}')}"
+    line = f"  [{text(lang, f'report.{check.status}')}] {_label(check, lang)}"
     if check.reason is not None:
         line += ": " + text(lang, f"reason.{check.reason}", **check.params)
     return f"{line} ({check.clause})"
+
+
+def _label(check: Check, lang: str) -> str:
+    """Name what was looked at; of revocations also whose, since there is a check for each certificate."""
+    label = text(lang, f"check.{check.id}")
+    named = check.params.get("certificates", check.params.get("certificate"))
+    if check.id != "revocation" or named is None:
+        return label
+    of = "; ".join(named) if isinstance(named, list) else named
+    return text(lang, "report.of", what=label, whose=of)

@@ -68,7 +68,7 @@ class _Silence:
     until: int | None = None
 
     def check(self, certificates: list[str], mode: RevocationMode) -> Check:
-        params: dict[str, ReportValue] = {"certificates": certificates}
+        params: dict[str, ReportValue] = _named(certificates)
         if self.until is not None:
             params["until"] = iso_time(self.until)
         if mode is RevocationMode.REQUIRED:
@@ -101,8 +101,8 @@ class RevocationJudge:
         if path is None:
             return (REVOCATION.not_done(Reason.REVOCATION_NO_PATH),)
         if len(path) == 1:
-            pinned = [display(path[0].subject)]
-            return (REVOCATION.not_done(Reason.REVOCATION_OF_ANCHOR, certificates=pinned),)
+            pinned = display(path[0].subject)
+            return (REVOCATION.not_done(Reason.REVOCATION_OF_ANCHOR, certificate=pinned),)
         if not self._shelves:
             names = [display(certificate.subject) for certificate in path[:-1]]
             return (_Silence(Reason.REVOCATION_NO_DATA).check(names, self._mode),)
@@ -234,6 +234,11 @@ class _Judge:
             "this_update": iso_time(statement.this_update),
             "next_update": None if until is None else iso_time(until),
         }
+
+
+def _named(certificates: list[str]) -> dict[str, ReportValue]:
+    """Parameters of a check: the certificate that it is about, or all of them where it stands for more."""
+    return {"certificates": certificates} if len(certificates) > 1 else {"certificate": certificates[0]}
 
 
 def _weight(check: Check) -> tuple[int, str]:

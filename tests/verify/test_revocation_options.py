@@ -41,7 +41,7 @@ def test_a_list_that_is_named_revokes_the_unit(
         assert tsa("--crl", name) == 1
         said = capsys.readouterr().out
         assert said.startswith("FAILED / REVOKED: ")
-        assert "CN=Unit" in said
+        assert "[FAILED] Revocation status of CN=Unit, O=Test, C=JP: revoked at" in said
         assert "2026-05-31T00:00:00Z" in said
         assert "keyCompromise" in said
 
