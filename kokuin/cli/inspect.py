@@ -42,8 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(path: Path) -> Inspection:
+    from kokuin.verify.inspecting.ber_forms import MAX_OCTETS
     from kokuin.verify.inspecting.bundles import inspect_bundle
-    from kokuin.verify.inspecting.inspection import MAX_OCTETS, inspect_octets
+    from kokuin.verify.inspecting.inspection import inspect_octets
 
     with path.open("rb") as file:
         if file.seekable():

@@ -25,13 +25,14 @@ from hypothesis import strategies as st
 
 from kokuin.cli.inspect import sentences
 from kokuin.cli.messages import LANGUAGES
-from kokuin.verify.inspecting.inspection import MAX_OCTETS, inspect_octets
+from kokuin.verify.inspecting.ber_forms import MAX_OCTETS
+from kokuin.verify.inspecting.inspection import inspect_octets
 from kokuin.verify.inspecting.tree import MAX_DEPTH, MAX_ENTRIES, SECRET, Entry, document, faults
 from kokuin.wire import encode, oids
 from tests import peers
 from tests.ledger.notes import C2SP
 from tests.mutators import Mutator, parse
-from tests.trust.forge import attribute, order, pki
+from tests.trust.forge import attribute, issue, order, pki
 from tests.verify.inspections import inspected, under, value, walk
 
 if TYPE_CHECKING:
@@ -216,6 +217,8 @@ def test_a_signer_key_of_a_note_is_not_shown() -> None:
 
 
 def test_public_things_are_not_taken_for_private_keys() -> None:
+    named = issue("The PRIVATE KEY Company", None, ()).der
+    assert "PRIVATE KEY" in (value(inspected(named, "certificate"), "subject") or "")
     key = pki().unit.key.public_key()
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     for octets in (spki, pki().unit.der, SEEDS[0], encode.sequence(encode.integer(1), encode.integer(2))):
@@ -349,6 +352,22 @@ def test_a_token_in_the_indefinite_form_is_shown_as_the_token_that_it_is() -> No
     assert [document(each) for each in found.entries] == [
         document(each) for each in inspected(SEEDS[0], "timestamp-token").entries
     ]
+
+
+def test_objects_in_base64_within_json_are_shown_as_what_they_are() -> None:
+    facts = {
+        "kind": "facts",
+        "schema": 1,
+        "subject": base64.b64encode(SEEDS[0]).decode(),
+        "trust": {"anchors": [{"certificate": base64.b64encode(pki().root.der).decode(), "until": None}]},
+        "policy": {"name": "MD5", "toml": "a = 1\n"},
+    }
+    found = inspected(json.dumps(facts).encode(), "facts")
+    (subject,) = under(found, "subject")[:1]
+    assert (subject.value, subject.size) == ("timestamp-token", len(SEEDS[0]))
+    assert value(found, "eContent", "serialNumber") == "4711"
+    assert value(found, "anchors", "0", "certificate") == "certificate"
+    assert (value(found, "until"), value(found, "policy", "name")) == ("null", "MD5")
 
 
 @pytest.mark.parametrize("data", [b"", b"0", b"%PDF-1.7", b"words\n", b"\x00" * 40, "時刻".encode("cp932")])

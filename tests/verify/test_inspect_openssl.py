@@ -23,7 +23,10 @@ from kokuin.verify.inspecting.tree import Walk
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.tsp import Extension
+from pqc.suites import SUITES
 from tests import peers
+from tests.trust import authorities
+from tests.trust.authorities import EVERY
 from tests.trust.forge import DATA, DAY, NOW, POLICY, UNIT, Party, issue, key_usage, name, order, pki
 from tests.verify.inspections import inspected, under, value
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
     from kokuin.verify.inspecting.tree import Entry
 
+FAST = tuple({SUITES[each].family: each for each in reversed(EVERY)}.values())
+"""A suite of each family, of SLH-DSA one that signs soon."""
 RICH: tuple[tuple[x509.ExtensionType, bool], ...] = (
     *UNIT,
     (x509.BasicConstraints(ca=False, path_length=None), True),
@@ -376,6 +381,17 @@ def test_a_public_key_is_named() -> None:
     key = ec.generate_private_key(ec.SECP521R1()).public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert inspected(pem, "public-key").entries[0].value == "P-521"
+
+
+@pytest.mark.parametrize("suite", FAST)
+def test_certificates_of_every_family_of_suites_are_shown_with_their_key_and_algorithm(suite: str) -> None:
+    found = inspected(authorities.pki(suite).unit.der, "certificate")
+    assert found.entries[1].name == "tbsCertificate"
+    (key,) = under(found, "subjectPublicKeyInfo")
+    assert key.value == SUITES[suite].key
+    (algorithm,) = [entry for entry in found.entries if entry.name == "signatureAlgorithm"]
+    assert algorithm.value == SUITES[suite].algorithm.oid
+    assert algorithm.note
 
 
 def test_a_signed_message_that_is_no_token_is_cms(tmp_path: Path) -> None:

@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from kokuin.verify.inspecting.generic import show_octets
+from kokuin.verify.inspecting.ber_forms import inspect_ber
 from kokuin.verify.inspecting.json_forms import inspect_json
-from kokuin.verify.inspecting.kinds import SYNTAX_OF, Kind, kind_of
+from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.inspecting.notes import inspect_note
-from kokuin.verify.inspecting.private_keys import holds_private_key
-from kokuin.verify.inspecting.syntax import show
 from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, document, faults
-from kokuin.wire.ber import to_definite
-from kokuin.wire.der import read_node
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks
-from kokuin.wire.prescan import Limits, prescan
 
 SCHEMA_VERSION = 1
-MAX_OCTETS = 16 * 1024 * 1024
-"""More than this is not read."""
-FILE_LIMITS = Limits(size=MAX_OCTETS, depth=64, elements=2_000_000)
-"""Lists of revoked certificates have the most elements."""
 MOST_BLOCKS = 200
 
+_SECRET_WORDS = (b"PRIVATE+KEY+", b"AGE-SECRET-KEY-")
+"""What lines begin with that hold the key of a note's signer, or of a program that encrypts files."""
 _BEGIN = re.compile(rb"-----BEGIN ([^\r\n-]{1,64})-----")
 
 
@@ -66,7 +59,7 @@ def inspect_octets(data: bytes) -> Inspection:
     """Recognise octets and return what is written in them.
 
     Args:
-        data: whatever was found; beyond `MAX_OCTETS` it is only said to be too large.
+        data: whatever was found; beyond `kokuin.verify.inspecting.ber_forms.MAX_OCTETS` it is too large.
 
     Returns:
         An inspection of any octets; no verdict.
@@ -74,7 +67,7 @@ def inspect_octets(data: bytes) -> Inspection:
     walk = Walk()
     if is_armoured(data):
         return _armoured(walk, data)
-    if holds_private_key(data):
+    if data.lstrip().startswith(_SECRET_WORDS):
         return Inspection(Kind.PRIVATE_KEY, None, len(data), (Entry("", fault=Fault(SECRET)),))
     note = inspect_note(walk, data)
     if note is not None:
@@ -82,7 +75,7 @@ def inspect_octets(data: bytes) -> Inspection:
     document_found = inspect_json(walk, data)
     if document_found is not None:
         return Inspection(document_found[0], "JSON", len(data), document_found[1])
-    kind, encoding, entries = _asn1(walk, data)
+    kind, encoding, entries = inspect_ber(walk, data)
     return Inspection(kind, encoding, len(data), entries)
 
 
@@ -113,35 +106,5 @@ def _block(walk: Walk, label: str, text: bytes) -> tuple[str, Kind, tuple[Entry,
         return label, Kind.PEM, (Entry("", fault=Fault(error.code.value, error.offset)),)
     if not blocks:
         return label, Kind.PEM, (Entry("", fault=Fault(WireCode.BAD_ARMOUR.value, 0)),)
-    kind, _encoding, entries = _asn1(walk, blocks[0][1])
+    kind, _encoding, entries = inspect_ber(walk, blocks[0][1])
     return label, kind, entries
-
-
-def _asn1(walk: Walk, data: bytes) -> tuple[Kind, str | None, tuple[Entry, ...]]:
-    """Return kind, encoding and entries of BER; of a damaged object what can be read of it."""
-    try:
-        scan = prescan(data, FILE_LIMITS)
-        whole = data if scan.der else to_definite(data)
-    except WireError as error:
-        if error.code is not WireCode.TRAILING or data[:1] != b"\x30":
-            return _damaged(walk, data, error)
-        kind, encoding, entries = _asn1(walk, data[: error.offset])
-        return kind, encoding, (*entries, Entry("", fault=Fault(error.code.value, error.offset)))
-    node = read_node(whole, 0, len(whole))
-    kind, encoding = kind_of(node), "DER" if scan.der else "BER"
-    if kind is Kind.PRIVATE_KEY:
-        return kind, encoding, (Entry("", fault=Fault(SECRET)),)
-    if kind is Kind.ASN1:
-        return kind, encoding, show_octets(walk, data)
-    entry = show(walk, kind.value, SYNTAX_OF[kind], node)
-    plain = entry.value is None and entry.fault is None
-    return kind, encoding, entry.children if plain else (entry,)
-
-
-def _damaged(walk: Walk, data: bytes, error: WireError) -> tuple[Kind, str | None, tuple[Entry, ...]]:
-    """Return the tree of BER up to where it is damaged; only what begins as an object is taken for one."""
-    if data[:1] != b"\x30" or len(data) < 2:
-        return Kind.UNKNOWN, None, ()
-    shown, fault = show_octets(walk, data), Fault(error.code.value, error.offset)
-    # The walk finds what is wrong with an element; what is too much of it was found before.
-    return Kind.ASN1, "BER", shown if fault in faults(shown) else (Entry("", fault=fault), *shown)

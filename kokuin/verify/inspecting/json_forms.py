@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING
 
+from kokuin.verify.inspecting.ber_forms import MAX_OCTETS, inspect_ber
 from kokuin.verify.inspecting.kinds import Kind
+from kokuin.verify.inspecting.private_keys import is_private_text
 from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, hidden_entries, text_entry
 from kokuin.wire import strictjson
 
@@ -13,9 +17,9 @@ if TYPE_CHECKING:
 
     from kokuin.wire.strictjson import JsonValue
 
-MOST_OCTETS = 16 * 1024 * 1024
 _MOST_DEPTH = 32
 _MOST_MEMBERS = 200
+_BASE64_OF_A_SEQUENCE = "M"
 _PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv", "seed"})
 """Members of a JSON Web Key (RFC 7518 §6) that are, or give away, its private part."""
 
@@ -25,12 +29,13 @@ def inspect_json(walk: Walk, data: bytes) -> tuple[Kind, tuple[Entry, ...]] | No
     if data.lstrip()[:1] not in {b"{", b"["}:
         return None
     try:
-        value = strictjson.loads(data, max_octets=MOST_OCTETS, max_depth=_MOST_DEPTH, floats=True)
+        value = strictjson.loads(data, max_octets=MAX_OCTETS, max_depth=_MOST_DEPTH, floats=True)
     except strictjson.JsonError as error:
         # Text that begins with a bracket is no JSON yet: what says so must look like its beginning.
         return (Kind.JSON, (Entry("", fault=Fault(error.fault.value)),)) if b'"' in data[:256] else None
     entry = show_value(walk, "", value)
-    return Kind.JSON, entry.children or (entry,)
+    is_facts = isinstance(value, dict) and value.get("kind") == Kind.FACTS.value and "subject" in value
+    return Kind.FACTS if is_facts else Kind.JSON, entry.children or (entry,)
 
 
 def show_value(walk: Walk, name: str, value: JsonValue) -> Entry:
@@ -42,7 +47,7 @@ def show_value(walk: Walk, name: str, value: JsonValue) -> Entry:
             return _object(walk, name, value)
         if isinstance(value, list):
             return _array(walk, name, value)
-        return _scalar(name, value)
+        return _scalar(walk, name, value)
     finally:
         walk.leave()
 
@@ -61,8 +66,21 @@ def _array(walk: Walk, name: str, items: Sequence[JsonValue]) -> Entry:
     return Entry(name, children=(*shown, *hidden_entries(len(items) - len(shown))))
 
 
-def _scalar(name: str, value: JsonValue) -> Entry:
+def _scalar(walk: Walk, name: str, value: JsonValue) -> Entry:
     if isinstance(value, str):
-        return text_entry(name, value)
+        return _object_in(walk, name, value) or text_entry(name, value)
     words = {True: "true", False: "false", None: "null"}
     return Entry(name, words[value] if isinstance(value, bool | None) else str(value))
+
+
+def _object_in(walk: Walk, name: str, text: str) -> Entry | None:
+    """Return the certificate, token or other object that a string holds in base64, or None."""
+    if not text.startswith(_BASE64_OF_A_SEQUENCE) or is_private_text(text):
+        return None
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):  # also text that is not even ASCII
+        return None
+    kind, _encoding, entries = inspect_ber(walk, octets)
+    known = kind not in {Kind.ASN1, Kind.UNKNOWN}
+    return Entry(name, kind.value, size=len(octets), children=entries) if known else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from kokuin.verify.inspecting.opening import first_elements
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from kokuin.wire.der import Node
 
 _LOOKED_AT = 6
-_WORDS = (b"PRIVATE KEY", b"PRIVATE+KEY+", b"AGE-SECRET-KEY-")
+_WORDS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY|PRIVATE\+KEY\+|AGE-SECRET-KEY-")
 _STRINGS = frozenset({asn1.OCTET_STRING, asn1.BIT_STRING})
 _PASSPHRASE = ("1.2.840.113549.1.5.", "1.2.840.113549.1.12.1.")
 """Encryption under a passphrase (RFC 8018), and that of PKCS#12 (RFC 7292)."""
@@ -46,7 +47,7 @@ def is_private_key(node: Node) -> bool:
 
 def holds_private_key(octets: bytes) -> bool:
     """Whether octets are, or name, a private key: DER, in strings within strings too, PEM, a line of text."""
-    if any(word in octets for word in _WORDS):
+    if _WORDS.search(octets):
         return True
     try:
         node = read_node(octets, 0, len(octets))
