@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
+from conformance.interop.differential import checking as differential
 from conformance.interop.golang import clients, logs
 from conformance.interop.javascript import noble, node, pkijs
 from conformance.interop.openssl import judging as openssl
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "bouncycastle": bouncycastle.checks,
+    "differential": differential.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "go": clients.checks,
     "go-tlog": logs.checks,
