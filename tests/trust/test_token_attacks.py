@@ -1,24 +1,17 @@
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from kokuin.trust.anchors import TrustStore
 from kokuin.wire import encode, oids
-from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
+from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tests.trust.forge import (
     AUTHORITY,
-    DATA,
-    DAY,
-    NOW,
     NOW_US,
     UNIT,
-    YEAR_US,
     Party,
     ess_v1,
     ess_v2,
@@ -242,124 +235,6 @@ def test_a_time_that_is_not_der_passes_as_weak() -> None:
     assert verdict(report) == ("PASSED", None)
     assert reasons(report)["tst-info"] == "TIME_NOT_DER"
     assert report.subject["gen_time"] == "2026-06-01T00:00:00Z"
-
-
-def _imprint(digest: str) -> Report:
-    imprint = hashlib.new(digest, DATA).digest()
-    return judge(order(imprint_oid=DIGEST_BY_NAME[digest].oid, imprint=imprint).make())
-
-
-def test_md5_is_refused_and_a_sha1_imprint_is_not_relied_on() -> None:
-    assert verdict(_imprint("md5")) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
-    assert verdict(_imprint("sha1")) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
-    assert verdict(_imprint("sha3_512")) == ("PASSED", None)
-
-
-def test_a_signature_over_md5_is_refused_and_over_sha1_weak() -> None:
-    refused = order(digest="md5")
-    assert verdict(judge(refused.make())) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
-    sha1 = hashes.SHA1()  # noqa: S303  # the weakness is the point
-    weak = order(digest="sha1", algorithm=AlgorithmIdentifier(oids.ECDSA_WITH_SHA1), signed_digest=sha1)
-    report = judge(weak.make())
-    assert verdict(report) == ("PASSED", None)
-    assert reasons(report)["digest-algorithm"] == reasons(report)["signature-algorithm"] == "DIGEST_WEAK"
-
-
-def test_unknown_algorithms_are_indeterminate() -> None:
-    unknown = "1.3.6.1.4.1.32473.7"
-    assert verdict(judge(order(imprint_oid=unknown).make())) == (
-        "INDETERMINATE",
-        "CRYPTO_CONSTRAINTS_FAILURE",
-    )
-    signature = order(algorithm=AlgorithmIdentifier(unknown))
-    assert verdict(judge(signature.make())) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
-
-
-def test_an_imprint_of_the_wrong_length_fails() -> None:
-    assert verdict(judge(order(imprint=bytes(31)).make(), data=None)) == ("FAILED", "FORMAT_FAILURE")
-
-
-def test_a_key_of_another_kind_than_the_algorithm_fails() -> None:
-    token = order(algorithm=AlgorithmIdentifier(oids.SHA256_WITH_RSA)).make()
-    assert verdict(judge(token)) == ("FAILED", "SIG_CRYPTO_FAILURE")
-
-
-def _ml_dsa(**changes: object) -> Report:
-    key = mldsa.MLDSA65PrivateKey.generate()
-    unit = issue("PQ unit", pki().authority, UNIT, key=key)
-    algorithm = AlgorithmIdentifier(oids.ID_ML_DSA_65)
-    settings = {"signer": unit, "certificates": [unit.der, pki().authority.der], "algorithm": algorithm}
-    return judge(order(**{**settings, **changes}).make())
-
-
-def test_ml_dsa_65_wants_a_digest_as_strong_as_itself_and_no_parameters() -> None:
-    assert verdict(_ml_dsa(digest="sha512")) == ("PASSED", None)
-    assert verdict(_ml_dsa(digest="sha256")) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
-    parameters = AlgorithmIdentifier(oids.ID_ML_DSA_65, encode.NULL)
-    assert verdict(_ml_dsa(digest="sha512", algorithm=parameters)) == ("FAILED", "FORMAT_FAILURE")
-
-
-def _unit(*extensions: tuple[x509.ExtensionType, bool], at: int = NOW_US, **changes: object) -> Report:
-    unit = issue("Odd unit", pki().authority, extensions, **changes)  # type: ignore[arg-type]
-    return judge(order(signer=unit, certificates=[unit.der, pki().authority.der]).make(), at=at)
-
-
-TIME_STAMPING = x509.oid.ExtendedKeyUsageOID.TIME_STAMPING
-SERVER = x509.oid.ExtendedKeyUsageOID.SERVER_AUTH
-
-
-def test_a_web_server_certificate_is_no_time_stamp_unit() -> None:
-    assert verdict(_unit((x509.ExtendedKeyUsage([SERVER]), True))) == ("FAILED", "CHAIN_CONSTRAINTS_FAILURE")
-    assert verdict(_unit()) == ("FAILED", "CHAIN_CONSTRAINTS_FAILURE")
-
-
-@pytest.mark.parametrize(
-    "extensions",
-    [
-        ((x509.ExtendedKeyUsage([TIME_STAMPING, SERVER]), True),),
-        ((x509.ExtendedKeyUsage([TIME_STAMPING, SERVER]), False),),
-        (*UNIT[:1], (AUTHORITY[1][0], True)),
-    ],
-    ids=["not alone", "neither alone nor critical", "certificate signing"],
-)
-def test_a_unit_with_more_powers_than_stamping_is_not_accepted(
-    extensions: tuple[tuple[x509.ExtensionType, bool], ...],
-) -> None:
-    assert verdict(_unit(*extensions)) == ("INDETERMINATE", "CHAIN_CONSTRAINTS_FAILURE")
-
-
-def test_a_purpose_that_is_alone_and_not_critical_passes_with_a_named_weakness() -> None:
-    report = _unit((x509.ExtendedKeyUsage([TIME_STAMPING]), False))
-    assert verdict(report) == ("PASSED", None)
-    assert {check.id: check.reason for check in report.checks}["unit-purpose"] == "PURPOSE_NOT_CRITICAL"
-
-
-def test_a_token_from_outside_the_key_period_is_not_accepted() -> None:
-    inside = x509.PrivateKeyUsagePeriod(NOW - DAY, NOW + DAY)
-    before = x509.PrivateKeyUsagePeriod(NOW - 9 * DAY, NOW - DAY)
-    after = x509.PrivateKeyUsagePeriod(NOW + DAY, NOW + 9 * DAY)
-    assert verdict(_unit(*UNIT, (inside, False))) == ("PASSED", None)
-    for period in (before, after):
-        assert verdict(_unit(*UNIT, (period, False))) == ("INDETERMINATE", "CHAIN_CONSTRAINTS_FAILURE")
-
-
-def test_another_name_in_the_token_is_named_and_no_name_is_right() -> None:
-    for common_name, expected in ((pki().unit, None), (pki().root, "NAME_DIFFERS")):
-        name = encode.explicit(0, encode.explicit(4, common_name.certificate.subject))
-        report = judge(order(tst_extensions=name).make())
-        assert verdict(report) == ("PASSED", None)
-        assert reasons(report).get("tsa-name") == expected
-
-
-def test_an_expired_certificate_proves_nothing_unless_judged_at_the_time() -> None:
-    token = order().make()
-    assert verdict(judge(token, at=NOW_US + YEAR_US)) == ("INDETERMINATE", "OUT_OF_BOUNDS_NO_POE")
-    assert verdict(judge(token, at=NOW_US)) == ("PASSED", None)
-
-
-def test_a_token_dated_outside_its_certificate_fails() -> None:
-    assert verdict(judge(order(gen_us=NOW_US + YEAR_US).make(), at=NOW_US + YEAR_US)) == ("FAILED", "EXPIRED")
-    assert verdict(judge(order(gen_us=NOW_US - YEAR_US).make())) == ("FAILED", "NOT_YET_VALID")
 
 
 def test_a_token_from_the_future_is_not_accepted_but_a_slow_clock_is() -> None:
