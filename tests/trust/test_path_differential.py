@@ -7,13 +7,20 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kokuin.trust.anchors import TrustStore
+from kokuin.trust.certificate import read_certificate
 from kokuin.trust.path import find_path
+from kokuin.wire import encode
 from tests.peers import need
-from tests.trust.forge import AUTHORITY, NOW, NOW_US, UNIT, Party, issue
+from tests.trust.forge import AUTHORITY, ECDSA, NOW, NOW_US, UNIT, Party, issue, key_usage, name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +39,9 @@ def key(number: int) -> ec.EllipticCurvePrivateKey:
 
 
 def openssl_accepts(folder: Path, root: Party, between: Sequence[Party], leaf: Party) -> bool:
-    for name, parties in (("root", [root]), ("between", between), ("leaf", [leaf])):
-        (folder / f"{name}.pem").write_bytes(b"".join(party.pem for party in parties))
-    files = ("-CAfile", "root.pem", "-untrusted", "between.pem")
+    for file, parties in (("root", [root]), ("between", between), ("leaf", [leaf])):
+        (folder / f"{file}.pem").write_bytes(b"".join(party.pem for party in parties))
+    files = ("-CAfile", "root.pem", *(("-untrusted", "between.pem") if between else ()))
     options = (
         "-policy_check",
         "-policy",
@@ -155,3 +162,120 @@ def _maps_what_it_does_not_say(party: Party) -> bool:
         return False
     said = [each.value for each in extensions if isinstance(each.value, x509.CertificatePolicies)]
     return any(policy.policy_identifier == ANY for policies in said for policy in policies)
+
+
+def _with(*extensions: tuple[x509.ExtensionType, bool]) -> Extensions:
+    return list(extensions)
+
+
+BASIC, SIGNING = AUTHORITY
+PURPOSES = ExtendedKeyUsageOID
+OTHER = x509.NameConstraints([x509.DirectoryName(name("Unit"))], None)
+
+CASES: dict[str, tuple[Extensions, bool, bool]] = {
+    "as usual": (_with(*AUTHORITY), True, True),
+    "no keyUsage": (_with(BASIC), True, True),
+    "basicConstraints not critical": (_with((BASIC[0], False), SIGNING), True, True),
+    "every purpose": (
+        _with(*AUTHORITY, (x509.ExtendedKeyUsage([PURPOSES.ANY_EXTENDED_KEY_USAGE]), False)),
+        True,
+        True,
+    ),
+    "time-stamping": (
+        _with(*AUTHORITY, (x509.ExtendedKeyUsage([PURPOSES.TIME_STAMPING]), False)),
+        True,
+        True,
+    ),
+    "no extensions": ([], False, False),
+    "keyUsage without basicConstraints": (_with(SIGNING), False, False),
+    "no authority": (_with((x509.BasicConstraints(ca=False, path_length=None), True)), False, False),
+    "signs lists alone": (_with(BASIC, (key_usage("crl_sign"), True)), False, False),
+    "an unknown critical extension": (
+        _with(*AUTHORITY, (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True)),
+        False,
+        False,
+    ),
+    "constrained to the unit": (_with(*AUTHORITY, (OTHER, True)), True, True),
+    "constrained to another name": (
+        _with(*AUTHORITY, (x509.NameConstraints([x509.DirectoryName(name("Other"))], None), True)),
+        False,
+        False,
+    ),
+    # OpenSSL asks what an authority is meant for when it serves TLS or mail, not when it vouches for units.
+    "servers alone": (
+        _with(*AUTHORITY, (x509.ExtendedKeyUsage([PURPOSES.SERVER_AUTH]), False)),
+        False,
+        True,
+    ),
+}
+"""Extensions of an authority below the root, our verdict, and OpenSSL's."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_authority_is_judged_as_openssl_does_or_for_a_reason_otherwise(case: str, tmp_path: Path) -> None:
+    extensions, ours, theirs = CASES[case]
+    root = issue("Root", None, AUTHORITY, key=key(0))
+    authority = issue("Authority", root, extensions, key=key(1))
+    leaf = issue("Unit", authority, UNIT, key=key(2))
+    assert we_accept(root, [authority], leaf) is ours
+    assert openssl_accepts(tmp_path, root, [authority], leaf) is theirs
+
+
+@pytest.mark.parametrize("extensions", [[], _with(SIGNING)], ids=["no extensions", "keyUsage alone"])
+def test_an_anchor_as_the_first_ones_were_issues(extensions: Extensions, tmp_path: Path) -> None:
+    root = issue("Root", None, extensions, key=key(0))
+    if not extensions:
+        root = _version_1(root)
+        assert root.x509.version is x509.Version.v1
+    leaf = issue("Unit", root, UNIT, key=key(2))
+    assert we_accept(root, [], leaf)
+    assert openssl_accepts(tmp_path, root, [], leaf)
+
+
+def _version_1(root: Party) -> Party:
+    """Sign a root anew in version 1, which pyca/cryptography does not write."""
+    facts, algorithm = root.certificate, encode.algorithm(ECDSA)
+    validity = encode.sequence(encode.x509_time(facts.not_before), encode.x509_time(facts.not_after))
+    tbs = encode.sequence(
+        encode.integer(1), algorithm, facts.issuer, validity, facts.subject, facts.public_key
+    )
+    signature = encode.bit_string(root.key.sign(tbs, ec.ECDSA(hashes.SHA256())))
+    return Party(root.key, x509.load_der_x509_certificate(encode.sequence(tbs, algorithm, signature)))
+
+
+def _by_openssl(folder: Path, root: Party, subject: str, *words: str) -> bytes:
+    """Have OpenSSL issue what pyca/cryptography does not write; with the root's key, no extensions; DER."""
+    (folder / "root.pem").write_bytes(root.pem)
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(root.key.private_bytes(*form))
+    request = ("req", "-new", "-key", "key.pem", "-subj", subject, "-out", "made.csr")
+    certificate = ("x509", "-req", "-in", "made.csr", "-days", "3650", "-outform", "DER", "-out", "made.der")
+    for each in (request, (*certificate, *words)):
+        subprocess.run([need("openssl"), *each], cwd=folder, check=True, capture_output=True)
+    return (folder / "made.der").read_bytes()
+
+
+@pytest.mark.parametrize("serial", ["0", "-7", "0x" + "7f" * 40])
+def test_serial_numbers_that_no_authority_should_give_are_read(serial: str, tmp_path: Path) -> None:
+    root = issue("Root", None, AUTHORITY, key=key(0))
+    words = ("-CA", "root.pem", "-CAkey", "key.pem", "-set_serial", serial)
+    unit = read_certificate(_by_openssl(tmp_path, root, "/CN=Unit", *words))
+    assert unit.serial == int(serial, 0)
+    verdict = find_path(unit, TrustStore((root.certificate,)), [], NOW_US)
+    assert verdict.path is not None
+    assert verdict.fault is None
+
+
+@pytest.mark.parametrize("kind", ["PrintableString", "T61String", "BMPString", "UniversalString"])
+def test_an_issuer_written_in_another_string_type_is_the_same(kind: str, tmp_path: Path) -> None:
+    root = issue("Root", None, AUTHORITY, key=key(0))
+    attributes = [
+        x509.NameAttribute(each.oid, each.value, _type=_ASN1Type[kind])
+        if each.oid != NameOID.COUNTRY_NAME
+        else each
+        for each in root.x509.subject
+    ]
+    leaf = issue("Unit", root, UNIT, key=key(2), issuer_name=x509.Name(attributes))
+    assert leaf.certificate.issuer != root.certificate.subject
+    assert we_accept(root, [], leaf)
+    assert openssl_accepts(tmp_path, root, [], leaf)
