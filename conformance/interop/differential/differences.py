@@ -32,7 +32,7 @@ class Difference:
     said: str = ""
 
     def covers(self, case: str, peer: str, said: str, *, passed: bool) -> bool:
-        """Whether this row speaks of a case that we judged so and `peer`, for the reason `said`, otherwise."""
+        """Whether this row speaks of a case that we judged so and `peer`, saying `said`, otherwise."""
         named = any(fnmatchcase(case, pattern) for pattern in self.cases)
         return named and peer in self.peers and passed == self.passed and self.said in said
 
