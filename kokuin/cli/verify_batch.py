@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kokuin.verify.batch_judge import Terms
     from kokuin.verify.batch_manifest import Manifest
     from kokuin.verify.batch_summary import Tally
+    from kokuin.verify.facts import LedgerFacts
 
 RESULTS, TABLE, SUMMARY = "results.jsonl", "results.csv", "summary.json"
 """What is in the folder of `--out`."""
@@ -34,7 +35,7 @@ _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 _DAY_US = 86_400 * 1_000_000
 _LAST = 253_402_300_799_999_999
 """The end of the calendar."""
-_OF_ONE = ("data", "digest", "request", "proof", "require_ledger")
+_OF_ONE = ("data", "digest", "request", "proof", "require_ledger", "facts")
 _OF_MANY = ("begins", "ends", "manifest", "out", "resume", "jobs")
 _OPTION = {"begins": "from", "ends": "to"}
 
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: an option or a file cannot be used.
     """
+    from kokuin.cli.verify_ledger import read_ledger
     from kokuin.verify.batch_manifest import Manifest, ManifestError
 
     for name in _OF_ONE:
@@ -78,13 +80,19 @@ def run(arguments: argparse.Namespace) -> int:
             raise CommandError("verify.batch.one_token", option=name.replace("_", "-"))
     try:
         manifest = None if arguments.manifest is None else Manifest.of(arguments.manifest)
-        terms = _terms(arguments)
+        ledger = read_ledger(None, arguments)
+        terms = _terms(arguments, ledger)
         if arguments.out is None:
             if arguments.resume:
                 raise CommandError("verify.batch.resume_alone")
             tally = _judge(arguments, terms, manifest, None)
         else:
-            terms, tally = _into_folder(arguments, terms, manifest)
+            more = {
+                "manifest": manifest and manifest.digest,
+                "log_keys": ledger.log_keys,
+                "witness_policy": ledger.witnesses,
+            }
+            terms, tally = _into_folder(arguments, terms, manifest, more)
     except ManifestError as error:
         raise CommandError(
             "verify.batch.bad_manifest", path=arguments.manifest, code=error.fault.value, line=error.line
@@ -96,25 +104,32 @@ def run(arguments: argparse.Namespace) -> int:
     return _show(arguments, _summary(tally, terms), tally.kept)
 
 
-def _terms(arguments: argparse.Namespace) -> Terms:
+def _terms(arguments: argparse.Namespace, ledger: LedgerFacts) -> Terms:
     from kokuin.cli.verify import make_context
     from kokuin.verify.batch_judge import Terms
 
     begins, ends = _begins(arguments.begins), _ends(arguments.ends)
     if begins is not None and ends is not None and begins > ends:
         raise CommandError("value.period")
-    return Terms(arguments.token, make_context(arguments), begins, ends, partial(_judge_file, arguments))
+    return Terms(arguments.token, make_context(arguments), begins, ends, partial(_judge_file, ledger))
 
 
-def _judge_file(arguments: argparse.Namespace, data: bytes, context: Context, proof: Path | None) -> Report:
+def _judge_file(ledger: LedgerFacts, data: bytes, context: Context, proof: Path | None) -> Report:
     """Judge a file as `tsa verify FILE` does; in whichever process."""
-    from kokuin.cli.verify import judge
+    from kokuin.verify.verifying import verify_bytes
 
-    return judge(data, context, proof, arguments)
+    if proof is None:
+        return verify_bytes(data, context)
+    from kokuin.ledger.tlog_proof import MAX_PROOF
+    from kokuin.verify.batch_items import read_regular
+    from kokuin.verify.ledger_place import verify_with_ledger
+
+    shown = replace(ledger, proof=read_regular(str(proof), MAX_PROOF))
+    return verify_with_ledger(data, context, shown.evidence())
 
 
 def _into_folder(
-    arguments: argparse.Namespace, terms: Terms, manifest: Manifest | None
+    arguments: argparse.Namespace, terms: Terms, manifest: Manifest | None, more: Mapping[str, object]
 ) -> tuple[Terms, Tally]:
     from kokuin.ledger.bundle_file import part_of, write_file
     from kokuin.verify.batch_table import csv_lines
@@ -127,7 +142,7 @@ def _into_folder(
         raise CommandError("verify.batch.finished", path=arguments.out)
     if not arguments.resume:
         arguments.out.mkdir(parents=True, exist_ok=True)
-    journal, terms = _open(arguments, part_of(results), terms, manifest)
+    journal, terms = _open(arguments, part_of(results), terms, more)
     with journal:
         tally = _judge(arguments, terms, manifest, journal)
         (arguments.out / TABLE).unlink(missing_ok=True)
@@ -141,13 +156,12 @@ def _into_folder(
 
 
 def _open(
-    arguments: argparse.Namespace, path: Path, terms: Terms, manifest: Manifest | None
+    arguments: argparse.Namespace, path: Path, terms: Terms, more: Mapping[str, object]
 ) -> tuple[Journal, Terms]:
     """Begin a journal, or open the one that is to be gone on with; without `--at` its time counts."""
     from kokuin.verify.batch import describe
     from kokuin.verify.batch_journal import Journal, JournalError
 
-    more = _more(arguments, manifest)
     try:
         if not arguments.resume:
             return Journal.begin(path, describe(terms, more)), terms
@@ -170,18 +184,6 @@ def _open(
         journal.close()
         raise CommandError("verify.batch.other_terms", path=arguments.out, names=", ".join(sorted(other)))
     return journal, terms
-
-
-def _more(arguments: argparse.Namespace, manifest: Manifest | None) -> dict[str, object]:
-    """Return what decides verdicts beside the terms: the list, and whose word counts on a proof."""
-    from kokuin.cli.verify_ledger import LOG_KEYS
-
-    keys: Path | None = arguments.log_key
-    if keys is None and arguments.trust is not None:
-        keys = arguments.trust / LOG_KEYS
-    files = {"log_keys": keys, "witness_policy": arguments.witness_policy}
-    found = {name: path.read_bytes() if path and path.is_file() else None for name, path in files.items()}
-    return {"manifest": manifest and manifest.digest, **found}
 
 
 def _judge(

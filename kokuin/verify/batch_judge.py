@@ -57,6 +57,10 @@ Outcome: TypeAlias = "bytes | PassedOver"
 """A line of JSON in ASCII, or why there is none."""
 
 
+class FaultError(RuntimeError):
+    """A file for which the verifier itself is at fault; the message names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """By what a whole batch is judged.
@@ -67,7 +71,7 @@ class Terms:
         begins: tokens of an earlier genTime are passed over, microseconds since 1970 UTC; None: none is.
         ends: those of a later one, likewise.
         judge: judges a file's octets, with the file of a proof beside it; it raises OSError when data or
-            proof cannot be read. It can be sent to another process.
+            proof cannot be read, and nothing else. It can be sent to another process.
     """
 
     root: Path
@@ -82,7 +86,18 @@ class Terms:
 
 
 def judge_item(item: Item, terms: Terms) -> Outcome:
-    """Judge one file, whatever it holds."""
+    """Judge one file, whatever it holds.
+
+    Raises:
+        FaultError: there is a fault of ours in the way.
+    """
+    try:
+        return _outcome(item, terms)
+    except Exception as error:
+        raise FaultError(f"{item.token}: {type(error).__name__}: {error}") from error
+
+
+def _outcome(item: Item, terms: Terms) -> Outcome:
     try:
         data = _read(item, terms.root)
     except OSError as error:

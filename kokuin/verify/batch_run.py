@@ -37,6 +37,7 @@ def judge_all(items: Iterable[Item], terms: Terms, jobs: int) -> Iterator[list[O
         jobs: how many processes judge.
 
     Raises:
+        FaultError: as `judge_item`.
         BrokenProcessPool: a process was killed.
         OSError: from `items`.
     """

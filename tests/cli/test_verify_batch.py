@@ -19,15 +19,20 @@ from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES, text
 from kokuin.cli.verify_batch import RESULTS, SUMMARY, TABLE
 from kokuin.trust.report import Ending
+from kokuin.verify.verifying import verify_bytes
 from tests.ledger.notes import log, verifier
 from tests.verify.batches import AT, DAY_US, authority, fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from kokuin.trust.context import Context
+    from kokuin.trust.report import Report
 
 ROOT = Path(kokuin.__file__).parents[1]
 TSA = (sys.executable, "-m", "kokuin.cli.main", "verify")
 WORDS = ("archive", "--trust", "root.pem", "--at", AT)
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 TOKENS = 600
 """More than the processes are given at a time, so that a batch can be killed in its middle."""
 
@@ -220,8 +225,8 @@ def test_a_crash_after_the_last_judgement_is_mended(
         (("--policy", "us"), "policy"),
         (("--trust", "other.pem"), "trust"),
         (("--manifest", "list"), "manifest"),
-        (("--log-key", "root.pem"), "log_keys"),
-        (("--witness-policy", "root.pem"), "witness_policy"),
+        (("--log-key", "log.vkey"), "log_keys"),
+        (("--witness-policy", "witnesses"), "witness_policy"),
         (("--revocation", "required"), "revocation_mode"),
         (("--policy", "us", "--to", "2026-06-02"), "policy, to"),
     ],
@@ -233,6 +238,8 @@ def test_a_batch_does_not_go_on_by_other_terms(
     broken_off(files)
     (files / "other.pem").write_bytes(authority(200).pem)
     (files / "list").write_text("token\n000/00001.txt.tsr\n")
+    (files / "log.vkey").write_text(verifier(log()).encode())
+    (files / "witnesses").write_text("quorum none\n")
     before = contents(files / "out")
     code, _, told = tsa(*WORDS, *words, "-o", "out", "--resume")
     assert code == 3
@@ -276,6 +283,8 @@ TOKEN = "archive/000/00001.txt.tsr"
         ("archive", "--manifest", "absent"),
         ("archive", "--manifest", "archive"),
         ("archive", "--trust", "absent"),
+        ("archive", "--log-key", "root.pem"),
+        ("archive", "--witness-policy", "root.pem"),
         ("archive", "--from", "yesterday"),
         ("archive", "--to", "2026-02-30"),
         ("archive", "--to", "9999-12-31T23:00-14:00"),
@@ -358,10 +367,30 @@ def test_output_survives_an_encoding_that_lacks_the_characters(files: Path, enco
     assert ended.stderr == b""
 
 
+def test_a_fault_of_ours_names_the_file_and_what_was_judged_is_kept(
+    files: Path, tsa: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = (files / "archive" / "000" / "00004.txt.tsr").read_bytes()
+
+    def fail(data: bytes, context: Context) -> Report:
+        return verify_bytes(data, context) if data != bad else 1 // 0  # type: ignore[return-value]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kokuin.verify.verifying.verify_bytes", fail)
+        code, said, told = tsa(*WORDS, "-o", "out")
+    assert (code, said) == (4, "")
+    assert "000/00004.txt.tsr: ZeroDivisionError" in told
+    assert tsa(*WORDS, "-o", "out", "--resume")[0] == 0
+
+
 def _children(parent: int) -> set[int]:
     """Return the processes that a process has started, and theirs."""
     found = {int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()}
     return found.union(*map(_children, found))
+
+
+def _judges(process: int) -> bool:
+    return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def _runs(process: int) -> bool:
@@ -372,34 +401,68 @@ def _runs(process: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@contextlib.contextmanager
+def begun(files: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Begin a batch in two processes, and give it when it has judged something."""
+    fill(files / "archive", TOKENS)
+    part = files / "out" / f"{RESULTS}.part"
+    with (files / "told").open("wb") as told:
+        process = subprocess.Popen(
+            [*TSA, *WORDS, "--jobs", "2", "-o", "out"],
+            cwd=files,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TSA_LANG": "en"},
+            stderr=told,
+            start_new_session=True,
+        )
+    try:
+        while not part.exists() or part.read_bytes().count(b"\n") < 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@LINUX
 def test_a_batch_killed_in_its_middle_leaves_no_process_and_goes_on_to_the_same_results(
     files: Path,
 ) -> None:
-    fill(files / "archive", TOKENS)
-    words = (*WORDS, "--jobs", "2")
-    part = files / "out" / f"{RESULTS}.part"
-    begun = subprocess.Popen(
-        [*TSA, *words, "-o", "out"], cwd=files, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    try:
-        while not part.exists() or part.read_bytes().count(b"\n") < 2:
-            assert begun.poll() is None
-            time.sleep(0.005)
-        children = _children(begun.pid)
-    finally:
-        begun.kill()
-        begun.wait()
-    assert children
+    with begun(files) as process:
+        children = _children(process.pid)
+        assert sum(map(_judges, children)) == 2
+        process.kill()
     while any(map(_runs, children)):
         time.sleep(0.02)
-    kept = part.read_bytes().count(b"\n") - 1
+    kept = (files / "out" / f"{RESULTS}.part").read_bytes().count(b"\n") - 1
     assert 0 < kept < TOKENS
-    ended = run(files, *words, "-o", "out", "--resume")
+    ended = run(files, *WORDS, "-o", "out", "--resume")
     assert ended.returncode == 0, ended.stderr
     assert f"{kept} judgements were taken over".encode() in ended.stdout
-    assert run(files, *words[:-1], "1", "-o", "whole").returncode == 0
+    assert run(files, *WORDS, "--jobs", "1", "-o", "whole").returncode == 0
     assert contents(files / "out") == contents(files / "whole")
+
+
+@LINUX
+def test_ctrl_c_ends_all_processes_quietly_and_the_batch_can_go_on(files: Path) -> None:
+    with begun(files) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+    assert (process.returncode, (files / "told").read_bytes()) == (130, b"")
+    assert run(files, *WORDS, "-o", "out", "--resume").returncode == 0
+
+
+@LINUX
+def test_the_death_of_a_process_that_judges_ends_the_batch_and_loses_nothing(files: Path) -> None:
+    with begun(files) as process:
+        os.kill(next(filter(_judges, _children(process.pid))), signal.SIGKILL)
+        process.wait()
+    assert process.returncode == 4
+    assert len((files / "told").read_bytes().splitlines()) == 1
+    kept = (files / "out" / f"{RESULTS}.part").read_bytes().count(b"\n") - 1
+    ended = run(files, *WORDS, "-o", "out", "--resume")
+    assert ended.returncode == 0
+    assert f"{kept} judgements were taken over".encode() in ended.stdout
 
 
 def test_a_progress_bar_is_shown_to_a_terminal_and_to_nobody_else(files: Path) -> None:
@@ -422,27 +485,3 @@ def test_a_progress_bar_is_shown_to_a_terminal_and_to_nobody_else(files: Path) -
     assert ended.returncode == 0
     assert b"100 % time-stamps judged" in shown
     assert ended.stdout.startswith(b"PASSED")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="SIGINT to a group of processes")
-def test_ctrl_c_ends_all_processes_quietly_and_the_batch_can_go_on(files: Path) -> None:
-    fill(files / "archive", TOKENS)
-    part = files / "out" / f"{RESULTS}.part"
-    begun = subprocess.Popen(
-        [*TSA, *WORDS, "--jobs", "2", "-o", "out"],
-        cwd=files,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        while not part.exists() or part.read_bytes().count(b"\n") < 2:
-            assert begun.poll() is None
-            time.sleep(0.005)
-        os.killpg(begun.pid, signal.SIGINT)
-        told = begun.communicate()[1]
-    finally:
-        begun.kill()
-        begun.wait()
-    assert (begun.returncode, told) == (130, b"")
-    assert run(files, *WORDS, "-o", "out", "--resume").returncode == 0
