@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kokuin.cli import verify_batch, verify_revocation
+from kokuin.cli import verify_batch, verify_facts, verify_revocation
 from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.report_text import sentences
@@ -37,7 +37,7 @@ class _PrintSchema(argparse.Action):
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's options."""
-    parser.add_argument("token", type=Path, metavar="TOKEN", help=text(lang, "verify.token_help"))
+    parser.add_argument("token", type=Path, nargs="?", metavar="TOKEN", help=text(lang, "verify.token_help"))
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--data", type=Path, metavar="FILE", help=text(lang, "verify.data_help"))
     data.add_argument("--digest", metavar="HEX", help=text(lang, "verify.digest_help"))
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument("--log-key", type=Path, metavar="FILE", help=text(lang, "verify.log_key_help"))
     parser.add_argument("--witness-policy", type=Path, metavar="FILE", help=text(lang, "verify.witness_help"))
     verify_batch.add_arguments(parser, lang)
+    verify_facts.add_arguments(parser, lang)
     parser.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
     parser.add_argument("--schema", action=_PrintSchema, nargs=0, help=text(lang, "verify.schema_help"))
 
@@ -68,26 +69,35 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: a file cannot be opened, or an option cannot be read.
     """
-    if verify_batch.is_batch(arguments):
+    if arguments.token is None and arguments.from_facts is None:
+        raise CommandError("verify.no_token")
+    if arguments.from_facts is None and verify_batch.is_batch(arguments):
         return verify_batch.run(arguments)
-    from kokuin.verify.verifying import MAX_OCTETS
-
-    context = replace(
-        make_context(arguments), content=_content(arguments), request=_request(arguments.request)
-    )
     try:
-        with arguments.token.open("rb") as file:
-            data = file.read(MAX_OCTETS + 1)
-        report = judge(data, context, _proof(arguments), arguments)
+        report = verify_facts.replay(arguments) if arguments.from_facts is not None else _judge_one(arguments)
     except OSError as error:
-        raise CommandError(
-            "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
-        ) from None
+        named = error.filename or arguments.token or arguments.from_facts
+        raise CommandError("verify.cannot_read", path=named, reason=error.strerror or error) from None
     if arguments.json:
         write_octets(f"{report.to_json()}\n".encode())
     else:
         write(sentences(report, arguments.lang))
     return _EXITS[report.indication.value]
+
+
+def _judge_one(arguments: argparse.Namespace) -> Report:
+    from kokuin.verify.verifying import MAX_OCTETS
+
+    request = _read_request(arguments.request)
+    context = replace(
+        make_context(arguments), content=_content(arguments), request=_request(request, arguments.request)
+    )
+    with arguments.token.open("rb") as file:
+        data = file.read(MAX_OCTETS + 1)
+    proof = _proof(arguments)
+    if arguments.facts is None:
+        return judge(data, context, proof, arguments)
+    return verify_facts.judge_and_save(data, context, request, proof, arguments)
 
 
 def make_context(arguments: argparse.Namespace) -> Context:
@@ -120,9 +130,9 @@ def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse
     if proof is None and arguments.require_ledger is None:
         return verify_bytes(data, context)
     # Loaded for those who ask: a token alone is judged without the ledger's code.
-    from kokuin.cli.verify_ledger import judge_place
+    from kokuin.cli.verify_ledger import judge_place, read_ledger
 
-    return judge_place(data, proof, arguments, context)
+    return judge_place(data, context, read_ledger(proof, arguments), arguments)
 
 
 def _proof(arguments: argparse.Namespace) -> Path | None:
@@ -157,18 +167,21 @@ def _content(arguments: argparse.Namespace) -> Callable[[str], bytes] | None:
         raise CommandError("verify.bad_digest", digest=arguments.digest) from None
 
 
-def _request(path: Path | None) -> TimeStampReq | None:
-    from kokuin.wire.errors import WireError
+def _read_request(path: Path | None) -> bytes | None:
     from kokuin.wire.prescan import REQUEST_LIMITS
-    from kokuin.wire.tsp import read_timestamp_request
 
     if path is None:
         return None
+    with path.open("rb") as file:
+        return file.read(REQUEST_LIMITS.size + 1)
+
+
+def _request(octets: bytes | None, path: Path) -> TimeStampReq | None:
+    from kokuin.wire.errors import WireError
+    from kokuin.wire.tsp import read_timestamp_request
+
     try:
-        with path.open("rb") as file:
-            return read_timestamp_request(file.read(REQUEST_LIMITS.size + 1))
-    except OSError as error:
-        raise CommandError("verify.cannot_read", path=path, reason=error.strerror or error) from None
+        return None if octets is None else read_timestamp_request(octets)
     except WireError as error:
         raise CommandError("verify.bad_request", path=path, code=error.code.value) from None
 
