@@ -21,7 +21,7 @@ from kokuin.trust.revocation_reader import (
 )
 from kokuin.trust.signed import Signed
 from kokuin.wire import asn1, oids
-from kokuin.wire.algorithms import DIGEST_BY_OID
+from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
 from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
@@ -63,11 +63,12 @@ class PublishedStatus:
     def is_about(self, certificate: Certificate, issuer: Certificate) -> bool:
         """Whether it speaks of `certificate`, which `issuer` issued."""
         named = self.certificate
-        return (
-            named is not None
-            and named.serial == certificate.serial
-            and named == CertId.of(issuer, certificate.serial, named.digest)
-        )
+        if named is None or named.serial != certificate.serial:
+            return False
+        wanted = CertId.of(issuer, certificate.serial, named.digest)
+        # RFC 6960 §4.1.1 hashes the name as the certificate spells it; some responders, as the issuer does.
+        names = {wanted.issuer_name_hash, DIGEST_BY_NAME[named.digest].of(certificate.issuer)}
+        return named.issuer_key_hash == wanted.issuer_key_hash and named.issuer_name_hash in names
 
 
 @dataclass(frozen=True, slots=True, eq=False)

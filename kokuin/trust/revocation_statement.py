@@ -2,7 +2,8 @@
 
 Who may speak: the issuer of the certificate, by a list (RFC 5280 §6.3.3 f, g) or
 an answer (RFC 6960 §4.2.2.2), and a responder whom that issuer named. A list of
-another key under the same name says nothing, whoever certified that key.
+another key under the same name says nothing, whoever certified that key; nor does
+one of another authority, even where the certificate points to it (cRLIssuer).
 """
 
 from __future__ import annotations

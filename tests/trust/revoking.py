@@ -88,6 +88,7 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
     produced: dt.datetime = NOW - DAY,
     responder: Party | None = None,
     carried: Sequence[Party] | None = None,
+    issuer_name: x509.Name | None = None,
     by_key: bool = False,
     digest: str = "sha256",
     extensions: Sequence[tuple[str, object]] = (),
@@ -100,7 +101,9 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
         {
             "cert_id": {
                 "hash_algorithm": {"algorithm": digest},
-                "issuer_name_hash": hashlib.new(digest, tbs["subject"].dump()).digest(),
+                "issuer_name_hash": hashlib.new(
+                    digest, (issuer_name or issuer.x509.subject).public_bytes()
+                ).digest(),
                 "issuer_key_hash": hashlib.new(digest, _key_bits(tbs)).digest(),
                 "serial_number": about.x509.serial_number,
             },

@@ -21,6 +21,7 @@ FAILED = ("FAILED", "REVOKED", "REVOKED")
 HERE, ELSEWHERE = ("http://crl.example/unit.crl", "http://crl.example/other.crl")
 DAY_US = 86_400 * 1_000_000
 SECOND_US = 1_000_000
+PRINTABLE = x509.name._ASN1Type.PrintableString  # pyca has no other way to choose it
 
 
 def silence(reason: str) -> tuple[str, None, str]:
@@ -265,6 +266,20 @@ def test_an_answer_finds_the_certificate_by_any_digest_and_the_responder_by_name
         assert said(judge(answers=[good])) == ("PASSED", None, None)
         taken = answer(pki().authority, pki().unit, REVOKED, responder=who, digest=digest, by_key=by_key)
         assert said(judge(answers=[taken])) == FAILED
+
+
+def test_an_issuer_whose_name_is_spelt_in_two_ways_is_found_by_both() -> None:
+    spelt = x509.Name(
+        [x509.NameAttribute(each.oid, each.value, PRINTABLE) for each in pki().authority.x509.subject]
+    )
+    assert spelt.public_bytes() != pki().authority.x509.subject.public_bytes()
+    unit = issue("Unit", pki().authority, UNIT, issuer_name=spelt)
+    of = Pki(pki().root, pki().authority, unit)
+    for name in (spelt, None):
+        report = judge(answers=[answer(of.authority, unit, issuer_name=name)], token=token(of))
+        assert said(report) == ("PASSED", None, None)
+    taken = crl(of.authority, Taken(unit, NOW - DAY))
+    assert said(judge(taken, token=token(of))) == FAILED
 
 
 def other_extensions(*purposes: x509.ObjectIdentifier) -> tuple[tuple[x509.ExtensionType, bool], ...]:
