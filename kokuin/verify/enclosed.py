@@ -9,6 +9,7 @@ itself, and the report says so.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData
 from kokuin.trust.judge import MAX_CERTIFICATES, judge_token
-from kokuin.trust.report import Check, Limit, Report, SubIndication, extend, join
+from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend, join
 from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
 from kokuin.verify.content import of_octets
 from kokuin.wire import asn1, oids
@@ -50,6 +51,9 @@ _OF_MORE = frozenset(
     }
 )
 """Unsigned attributes whose token covers certificates, revocation data or all of the signature."""
+
+
+_WORST = (Status.FAILED, Status.INDETERMINATE, Status.OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +162,21 @@ def _judge_count(count: int) -> Check:
 
 
 def _judge_content(signed_data: SignedData, content: Callable[[str], bytes] | None) -> tuple[Check, ...]:
-    """Hold the data at hand against what each signature says that it covers.
+    """Hold the data at hand against what each signature says that it covers; the worst finding counts.
 
     A time-stamp over a signature says nothing of other data, whoever presents both together.
     """
     if content is None:
         return ()
-    return tuple(
-        _judge_signer_content(signer, signed_data.content, content) for signer in signed_data.signer_infos
-    )
+    # A thousand signers must not have the same data hashed a thousand times.
+    given = functools.cache(content)
+    enclosed = None if signed_data.content is None else functools.cache(of_octets(signed_data.content))
+    checks = [_judge_signer_content(signer, enclosed, given) for signer in signed_data.signer_infos]
+    return (min(checks, key=lambda check: _WORST.index(check.status)),)
 
 
 def _judge_signer_content(
-    signer: SignerInfo, enclosed: bytes | None, content: Callable[[str], bytes]
+    signer: SignerInfo, enclosed: Callable[[str], bytes] | None, content: Callable[[str], bytes]
 ) -> Check:
     algorithm = signer.digest_algorithm.oid
     digest = DIGEST_BY_OID.get(algorithm)
@@ -178,7 +184,7 @@ def _judge_signer_content(
         return ENCLOSED_CONTENT.indeterminate(
             Reason.DIGEST_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm
         )
-    claimed = _message_digest(signer) if enclosed is None else digest.of(enclosed)
+    claimed = _message_digest(signer) if enclosed is None else enclosed(digest.name)
     if claimed is None:
         return ENCLOSED_CONTENT.indeterminate(Reason.ATTRIBUTE_ABSENT, SubIndication.SIGNED_DATA_NOT_FOUND)
     found = content(digest.name)

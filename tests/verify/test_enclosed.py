@@ -135,6 +135,20 @@ def test_other_data_than_the_signature_covers_fails_though_its_time_stamp_is_rig
     assert verdict(report) == ("FAILED", "HASH_FAILURE")
 
 
+def test_data_is_hashed_once_for_any_number_of_signers() -> None:
+    asked = []
+
+    def content(algorithm: str) -> bytes:
+        asked.append(algorithm)
+        return of_octets(DOCUMENT)(algorithm)
+
+    for enclosed in (encode.octet_string(DOCUMENT), None):
+        report = judge(Enclosing(signers=900, content=enclosed), content=content)
+        assert reasons(report) == {"enclosed-tokens": "TOO_MANY_TOKENS"}
+        assert [check.id for check in report.checks] == ["enclosed-tokens", "enclosed-content"]
+    assert asked == ["sha256"] * 2
+
+
 def test_content_of_another_type_than_octet_string_as_in_signed_programs() -> None:
     content = encode.sequence(encode.octet_string(DOCUMENT))
     signature = Enclosing(
