@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ACTS = ("add", "pin", "import", "list")
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -160,11 +159,19 @@ def _moment(lang: str, last: bool, word: str) -> dt.datetime:  # noqa: FBT001  #
         moment = dt.datetime.fromisoformat(word)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
-        if last and _DAY.fullmatch(word):
-            moment += dt.timedelta(days=1, microseconds=-1)
+        if last and _is_day(word):
+            moment = dt.datetime.combine(moment, dt.time.max, dt.UTC)
         return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise ArgumentTypeError(text(lang, "value.moment")) from None
+
+
+def _is_day(word: str) -> bool:
+    try:
+        dt.date.fromisoformat(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _source(lang: str, word: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from kokuin.cli.main import main
+from kokuin.trust.anchors import load_trust
 from tests.trust.archives import make_zip
 from tests.trust.forge import AUTHORITY, NOW, UNIT, issue, order, pki
 
@@ -97,6 +98,25 @@ def test_dates_bound_the_trust_and_the_report_says_so(
     assert judged(capsys, token) == ("INDETERMINATE", "ANCHOR_NO_LONGER_TRUSTED")
     told(capsys, 0, "add", "root.pem", "--until", "2027-01-01", "--from", "2026-06-02")
     assert judged(capsys, token) == ("INDETERMINATE", "ANCHOR_NOT_YET_TRUSTED")
+
+
+@pytest.mark.parametrize(
+    ("word", "until"),
+    [
+        ("2030-12-31", "2030-12-31T23:59:59.999999Z"),
+        ("20301231", "2030-12-31T23:59:59.999999Z"),
+        ("9999-12-31", "9999-12-31T23:59:59.999999Z"),
+        ("2030-12-31T12:00", "2030-12-31T12:00:00Z"),
+        ("2030-12-31T12:00+09:00", "2030-12-31T03:00:00Z"),
+    ],
+)
+def test_the_last_day_counts_to_its_end_and_times_are_utc(
+    word: str, until: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "root.pem").write_bytes(pki().root.pem)
+    (entry,) = told(capsys, 0, "add", "root.pem", "--until", word, "--from", "2026-06-01")["certificates"]
+    assert (entry["from"], entry["until"]) == ("2026-06-01T00:00:00Z", until)
+    assert load_trust(tmp_path / "tsa-trust").periods[0].ends is not None
 
 
 def test_a_pin_trusts_one_certificate_that_no_anchor_vouches_for(

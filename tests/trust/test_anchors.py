@@ -8,7 +8,7 @@ import pytest
 from kokuin.trust.anchors import TrustError, load_trust
 from kokuin.wire.errors import WireCode
 from tests.peers import need
-from tests.trust.forge import AUTHORITY, issue, order, pki
+from tests.trust.forge import AUTHORITY, Party, issue, judge, order, pki
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,39 @@ def test_a_named_file_without_certificates_is_refused(tmp_path: Path, octets: by
     with pytest.raises(TrustError) as caught:
         load_trust(file)
     assert (caught.value.path, caught.value.code) == (file, code)
+
+
+def _cross_signed() -> tuple[Party, Party]:
+    """Return an older root, and the root of the tests as that one signed it."""
+    older = issue("Older root", None, AUTHORITY)
+    return older, issue("Root", older, AUTHORITY, key=pki().root.key)
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["root", "authority", "both", "reversed", "all", "cross", "cross and older", "authority and cross"],
+)
+def test_whatever_of_a_chain_a_file_holds_does_for_a_token(named: str, tmp_path: Path) -> None:
+    older, cross = _cross_signed()
+    root, authority, unit = pki().root, pki().authority, pki().unit
+    files: dict[str, tuple[Party, ...]] = {
+        "root": (root,),
+        "authority": (authority,),
+        "both": (root, authority),
+        "reversed": (authority, root),
+        "all": (unit, authority, root),
+        "cross": (cross,),
+        "cross and older": (cross, older),
+        "authority and cross": (authority, cross),
+    }
+    file = tmp_path / "ca.pem"
+    file.write_bytes(b"".join(party.pem for party in files[named]))
+    carried = ((*pki().chain,), (*pki().chain, root.der), (*pki().chain, cross.der, older.der))
+    for certificates in carried:
+        token = order(certificates=sorted(certificates)).make()
+        assert judge(token, load_trust(file)).indication == "PASSED"
+    if named == "all":
+        assert judge(order(certificates=()).make(), load_trust(file)).indication == "PASSED"
 
 
 def test_a_bag_of_certificates_by_openssl_is_read(tmp_path: Path) -> None:

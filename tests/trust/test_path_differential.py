@@ -225,22 +225,32 @@ def test_an_authority_is_judged_as_openssl_does_or_for_a_reason_otherwise(case: 
 def test_an_anchor_as_the_first_ones_were_issues(extensions: Extensions, tmp_path: Path) -> None:
     root = issue("Root", None, extensions, key=key(0))
     if not extensions:
-        root = _version_1(root)
+        root = _version_1(root, root)
         assert root.x509.version is x509.Version.v1
     leaf = issue("Unit", root, UNIT, key=key(2))
     assert we_accept(root, [], leaf)
     assert openssl_accepts(tmp_path, root, [], leaf)
 
 
-def _version_1(root: Party) -> Party:
-    """Sign a root anew in version 1, which pyca/cryptography does not write."""
-    facts, algorithm = root.certificate, encode.algorithm(ECDSA)
+def test_a_certificate_without_extensions_below_an_anchor_is_no_authority(tmp_path: Path) -> None:
+    root = issue("Root", None, AUTHORITY, key=key(0))
+    other = issue("Root", root, [], key=key(1))
+    rolled = _version_1(other, root)
+    assert rolled.certificate.self_issued
+    leaf = issue("Unit", rolled, UNIT, key=key(2))
+    assert not we_accept(root, [rolled], leaf)
+    assert not openssl_accepts(tmp_path, root, [rolled], leaf)
+
+
+def _version_1(party: Party, issuer: Party) -> Party:
+    """Issue a certificate anew in version 1, which pyca/cryptography does not write."""
+    facts, algorithm = party.certificate, encode.algorithm(ECDSA)
     validity = encode.sequence(encode.x509_time(facts.not_before), encode.x509_time(facts.not_after))
     tbs = encode.sequence(
         encode.integer(1), algorithm, facts.issuer, validity, facts.subject, facts.public_key
     )
-    signature = encode.bit_string(root.key.sign(tbs, ec.ECDSA(hashes.SHA256())))
-    return Party(root.key, x509.load_der_x509_certificate(encode.sequence(tbs, algorithm, signature)))
+    signature = encode.bit_string(issuer.key.sign(tbs, ec.ECDSA(hashes.SHA256())))
+    return Party(party.key, x509.load_der_x509_certificate(encode.sequence(tbs, algorithm, signature)))
 
 
 def _by_openssl(folder: Path, root: Party, subject: str, *words: str) -> bytes:
