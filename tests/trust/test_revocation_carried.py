@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asn1crypto import ocsp  # type: ignore[import-untyped]
 
+from kokuin.trust import ocsp_reader
 from kokuin.trust.context import RevocationData
+from kokuin.trust.ocsp_reader import MAX_RESPONDERS
 from kokuin.trust.revocation_sources import MAX_CARRIED, carried_revocation
 from kokuin.trust.token import TokenFacts, read_token
 from kokuin.wire import encode
-from tests.trust.forge import DAY, NOW, attribute, order, pki
-from tests.trust.revoking import Reason, Taken, answer, both_clear, checks, crl, judge, said
+from pqc.verifying import SignatureVerdict, verify_signature
+from tests.trust.forge import AUTHORITY, DAY, NOW, attribute, issue, order, pki
+from tests.trust.revoking import Reason, Taken, answer, both_clear, checks, crl, judge, responder, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,3 +115,22 @@ def test_of_a_flood_of_lists_a_bounded_number_is_looked_at() -> None:
     facts = read_token(in_crls(flood, ()))
     assert isinstance(facts, TokenFacts)
     assert carried_revocation(facts) == RevocationData(flood[:MAX_CARRIED])
+
+
+def test_a_flood_of_answers_costs_a_bounded_number_of_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: many answers, each with many genuine responders of one name, none of whom has signed it."""
+    responders = [responder() for _ in range(MAX_RESPONDERS + 3)]
+    stranger = responder(issue("Authority", None, AUTHORITY))
+    flood = tuple(
+        answer(pki().authority, pki().unit, this=NOW - DAY * number, responder=stranger, carried=responders)
+        for number in range(1, MAX_CARRIED + 5)
+    )
+    spent = []
+
+    def count(**arguments: Any) -> SignatureVerdict:
+        spent.append(arguments["signature"])
+        return verify_signature(**arguments)
+
+    monkeypatch.setattr(ocsp_reader, "verify_signature", count)
+    assert said(judge(token=in_crls((), flood))) == ("PASSED", None, "REVOCATION_FOREIGN_SIGNER")
+    assert len(spent) == MAX_CARRIED * MAX_RESPONDERS
