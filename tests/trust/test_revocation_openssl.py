@@ -95,6 +95,23 @@ def test_openssl_makes_the_same_of_a_list_or_the_difference_is_known(case: str, 
     assert checks(judge(der))[0].reason == ours
 
 
+def test_openssl_too_stops_at_a_revoked_intermediate(tmp_path: Path) -> None:
+    taken_back = crl(pki().root, Taken(pki().authority, NOW - DAY, Reason.ca_compromise))
+    for of_root, theirs, ours in (
+        (taken_back, "certificate revoked", "AUTHORITY_REVOKED"),
+        (crl(pki().root), "unit.pem: OK", None),
+    ):
+        lists = (crl(pki().authority), of_root)
+        (tmp_path / "root.pem").write_bytes(pki().root.pem)
+        (tmp_path / "authority.pem").write_bytes(pki().authority.pem)
+        (tmp_path / "unit.pem").write_bytes(pki().unit.pem)
+        (tmp_path / "lists.pem").write_bytes(b"".join(write_block("X509 CRL", each) for each in lists))
+        trust = ("-CAfile", "root.pem", "-untrusted", "authority.pem", "-attime", str(NOW_US // 1_000_000))
+        said = run(tmp_path, "verify", *trust, "-crl_check_all", "-CRLfile", "lists.pem", "unit.pem")
+        assert theirs in said
+        assert checks(judge(*lists))[1].reason == ours
+
+
 def run(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [need("openssl"), *arguments], cwd=folder, capture_output=True, text=True, check=False
