@@ -370,7 +370,10 @@ def test_objects_in_base64_within_json_are_shown_as_what_they_are() -> None:
     assert (value(found, "until"), value(found, "policy", "name")) == ("null", "MD5")
 
 
-@pytest.mark.parametrize("data", [b"", b"0", b"%PDF-1.7", b"words\n", b"\x00" * 40, "時刻".encode("cp932")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"0", b"%PDF-1.7", b"words\n", b'[table]\nname = "value"\n', b"\x00" * 40, "時刻".encode("cp932")],
+)
 def test_what_is_nothing_known_is_said_to_be_unknown(data: bytes) -> None:
     found = inspect_octets(data)
     assert (found.kind, found.encoding, found.entries, found.whole) == ("unknown", None, (), False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from kokuin.verify.inspecting.ber_forms import MAX_OCTETS, inspect_ber
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_DEPTH = 32
 _MOST_MEMBERS = 200
+_BEGINNING = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+[\"\]\[{0-9-])")
+"""Of an object or an array; other texts begin with a bracket, too."""
 _BASE64_OF_A_SEQUENCE = "M"
 _PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv", "seed"})
 """Members of a JSON Web Key (RFC 7518 §6) that are, or give away, its private part."""
@@ -26,13 +29,12 @@ _PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv
 
 def inspect_json(walk: Walk, data: bytes) -> tuple[Kind, tuple[Entry, ...]] | None:
     """Return what a JSON document holds; None when the octets do not begin as one."""
-    if data.lstrip()[:1] not in {b"{", b"["}:
+    if not _BEGINNING.match(data):
         return None
     try:
         value = strictjson.loads(data, max_octets=MAX_OCTETS, max_depth=_MOST_DEPTH, floats=True)
     except strictjson.JsonError as error:
-        # Text that begins with a bracket is no JSON yet: what says so must look like its beginning.
-        return (Kind.JSON, (Entry("", fault=Fault(error.fault.value)),)) if b'"' in data[:256] else None
+        return Kind.JSON, (Entry("", fault=Fault(error.fault.value)),)
     entry = show_value(walk, "", value)
     is_facts = isinstance(value, dict) and value.get("kind") == Kind.FACTS.value and "subject" in value
     return Kind.FACTS if is_facts else Kind.JSON, entry.children or (entry,)
