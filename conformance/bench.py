@@ -23,6 +23,8 @@ from conformance.benchmark.inprocess import in_process
 from conformance.benchmark.rounds import Cell, take_turns
 from conformance.benchmark.servers import TSA, authority, reference
 from conformance.benchmark.signatures import CORES, RawSignatures
+from conformance.benchmark.verifying import RAW as RAW_VERIFY
+from conformance.benchmark.verifying import WAYS, measure_verifying
 from kokuin.service.initialising import InitRequest, initialise
 from kokuin.wire import encode
 from kokuin.wire.algorithms import DIGEST_BY_NAME
@@ -90,6 +92,8 @@ BUDGETS = (
 )
 COMMAND_BUDGETS = {"tsa --version": 0.15, "tsa verify": 0.35}
 """The longest wall time of a command, seconds."""
+LEAST_VERIFIED = 1_000
+"""Tokens judged in a second of one core's time, whatever they carry."""
 
 
 def make_request(*, cert_req: bool = False) -> bytes:
@@ -208,6 +212,13 @@ def show(cell: Cell) -> None:
     )
 
 
+def show_verifying(cell: Cell) -> None:
+    """Print how many tokens one core judges, and what that is of raw verifications."""
+    ratio = cell.ratios[RAW_VERIFY]
+    share = f"{ratio.median:.3f} ({ratio.lowest:.3f}-{ratio.highest:.3f}) of {RAW_VERIFY}"
+    print(f"{cell.suite} {cell.way}: {cell.rate:.0f} tokens/s, p99 {cell.p99_ms:.2f} ms, {share}", flush=True)
+
+
 def shortfalls(cells: list[Cell], commands: Mapping[str, float]) -> list[str]:
     """Return one line for every budget that was missed."""
     missed = []
@@ -223,6 +234,11 @@ def shortfalls(cells: list[Cell], commands: Mapping[str, float]) -> list[str]:
             missed.append(
                 f"{budget.suite} {budget.way}: {ratio:.2f} of {budget.reference}, wanted {budget.least}"
             )
+    missed += [
+        f"{cell.suite} {cell.way}: {cell.rate:.0f} tokens/s, wanted {LEAST_VERIFIED}"
+        for cell in cells
+        if cell.way in WAYS and cell.rate < LEAST_VERIFIED
+    ]
     for name, most in COMMAND_BUDGETS.items():
         if commands[name] > most:
             missed.append(f"{name}: {commands[name]:.3f} s, wanted {most} s")
@@ -242,6 +258,9 @@ def measure(effort: Effort, scratch: Path) -> tuple[list[Cell], dict[str, float]
                 cells.append(cell)
     cells.append(measure_in_process(effort, "pq", roots["pq"]))
     show(cells[-1])
+    for cell in measure_verifying(effort.rounds, effort.seconds):
+        show_verifying(cell)
+        cells.append(cell)
     commands = measure_commands(scratch, roots[FAST])
     for name, seconds in commands.items():
         print(f"{name}: {seconds:.3f} s")
