@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import functools
 import ipaddress
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kokuin.trust.anchors import TrustPeriod, TrustStore
 from kokuin.trust.path import MAX_SIGNATURES, PathVerdict, find_path
 from kokuin.trust.report import SubIndication
 from kokuin.trust.rules import Reason
 from tests.trust.forge import AUTHORITY, DAY, NOW, NOW_US, UNIT, Party, issue, key_usage, name, pki
+
+if TYPE_CHECKING:
+    import random
 
 CA = AUTHORITY[0]
 POLICY_CONSTRAINTS = x509.ObjectIdentifier("2.5.29.36")
@@ -154,6 +161,33 @@ def test_the_number_of_signatures_in_a_search_is_bounded() -> None:
     decoys = [issue("Authority", pki().root, AUTHORITY) for _ in range(MAX_SIGNATURES)]
     assert search(pki().unit, *decoys, pki().authority) == PathVerdict()
     assert search(pki().unit, *decoys[:9], pki().authority).path is not None
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_certificates_and_what_else_lies_there_does_not_matter(chance: random.Random) -> None:
+    crowd = [party.certificate for party in (pki().unit, pki().authority, *_others())]
+    chance.shuffle(crowd)
+    verdict = find_path(pki().unit.certificate, pki().trust, crowd, NOW_US)
+    assert verdict.fault is None
+    assert verdict.path == (pki().unit.certificate, pki().authority.certificate, pki().root.certificate)
+
+
+@functools.cache
+def _others() -> tuple[Party, ...]:
+    """Return impostors of the authority, an expired twin and one that may not issue, circles, a stranger."""
+    root, authority = pki().root, pki().authority
+    older = issue("Older root", None, AUTHORITY)
+    return (
+        older,
+        issue("Root", older, AUTHORITY, key=root.key),
+        issue("Older root", root, AUTHORITY, key=older.key),
+        issue("Authority", root, AUTHORITY, key=authority.key, begins=NOW - 9 * DAY, ends=NOW - DAY),
+        issue("Authority", root, (), key=authority.key),
+        issue("Authority", root, AUTHORITY),
+        issue("Authority", None, AUTHORITY),
+        issue("Root", authority, AUTHORITY, key=root.key),
+        issue("Another unit", authority, UNIT),
+    )
 
 
 def test_certificates_of_other_keys_do_not_hide_the_authority_that_is_named_by_key() -> None:

@@ -38,7 +38,7 @@ def key(number: int) -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def openssl_accepts(folder: Path, root: Party, between: Sequence[Party], leaf: Party) -> bool:
+def openssl_accepts(folder: Path, root: Party, between: Sequence[Party], leaf: Party, *more: str) -> bool:
     for file, parties in (("root", [root]), ("between", between), ("leaf", [leaf])):
         (folder / f"{file}.pem").write_bytes(b"".join(party.pem for party in parties))
     files = ("-CAfile", "root.pem", *(("-untrusted", "between.pem") if between else ()))
@@ -50,6 +50,7 @@ def openssl_accepts(folder: Path, root: Party, between: Sequence[Party], leaf: P
         "-no-CAstore",
         "-attime",
         str(int(NOW.timestamp())),
+        *more,
     )
     done = subprocess.run(
         [need("openssl"), "verify", *files, *options, "leaf.pem"],
@@ -230,6 +231,21 @@ def test_an_anchor_as_the_first_ones_were_issues(extensions: Extensions, tmp_pat
     leaf = issue("Unit", root, UNIT, key=key(2))
     assert we_accept(root, [], leaf)
     assert openssl_accepts(tmp_path, root, [], leaf)
+
+
+@pytest.mark.parametrize("pinned", range(4))
+def test_a_path_ends_at_whatever_certificate_is_pinned(pinned: int, tmp_path: Path) -> None:
+    root = issue("Root", None, AUTHORITY, key=key(0))
+    above = issue("Above", root, AUTHORITY, key=key(1))
+    below = issue("Below", above, AUTHORITY, key=key(2))
+    leaf = issue("Unit", below, UNIT, key=key(3))
+    pin, between = (root, above, below, leaf)[pinned], [below, above, root]
+    assert we_accept(pin, between, leaf)
+    assert openssl_accepts(tmp_path, pin, between, leaf, "-partial_chain")
+    stranger = issue("Stranger", below, UNIT, key=key(4))
+    trusted = pin is not leaf
+    assert we_accept(pin, between, stranger) is trusted
+    assert openssl_accepts(tmp_path, pin, between, stranger, "-partial_chain") is trusted
 
 
 def test_a_certificate_without_extensions_below_an_anchor_is_no_authority(tmp_path: Path) -> None:
