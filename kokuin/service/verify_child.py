@@ -11,11 +11,11 @@ import os
 import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kokuin.service.lifeline import watch
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
-from kokuin.service.verify_question import Question, encode, read
+from kokuin.service.verify_question import Answer, Question, read
 
 if TYPE_CHECKING:
     from kokuin.service.verify_judging import Bench
@@ -27,6 +27,8 @@ RETIRED_OCTETS = 160 << 20
 CPU_SECONDS = 5
 """For one question."""
 NICENESS = 10
+_MEMORY = 3
+"""The descriptor, behind the three standard streams, where the kernel tells the size of this process."""
 
 
 def main() -> None:
@@ -36,12 +38,13 @@ def main() -> None:
     bench = _prepare()
     if bench is None:
         return
-    memory = os.open("/proc/self/statm", os.O_RDONLY)
-    shut_doors(memory)
-    _say({"ok": True})
-    while (frame := read(sys.stdin.buffer)) is not None:
-        if not _answer(bench, Question.decode(*frame), memory):
-            return
+    os.dup2(os.open("/proc/self/statm", os.O_RDONLY), _MEMORY)
+    shut_doors()
+    answer = Answer()
+    _say(answer)
+    while not answer.last and (frame := read(sys.stdin.buffer)) is not None:
+        answer = _judge(bench, Question.decode(*frame))
+        _say(answer)
 
 
 def _prepare() -> Bench | None:
@@ -56,52 +59,43 @@ def _prepare() -> Bench | None:
     try:
         return prepare(Path(first[0]["trust"]))
     except TrustUnreadableError as error:
-        _say({"ok": False, "code": VerifyCode.TRUST_UNREADABLE, "detail": repr(error.__cause__)})
+        _say(Answer(code=VerifyCode.TRUST_UNREADABLE, detail=repr(error.__cause__), last=True))
     return None
 
 
-def shut_doors(last: int) -> None:
-    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again.
-
-    Args:
-        last: the last descriptor that stays open.
-    """
-    os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+def shut_doors() -> None:
+    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again."""
+    os.closerange(_MEMORY + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     for limit, most in (
         (resource.RLIMIT_AS, MEMORY_OCTETS),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        # All numbers up to the last are taken, and none is left for another file or a socket.
-        (resource.RLIMIT_NOFILE, last + 1),
+        # All numbers below are taken, and none is left for another file or a socket.
+        (resource.RLIMIT_NOFILE, _MEMORY + 1),
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(limit, (most, most))
 
 
-def _answer(bench: Bench, question: Question, memory: int) -> bool:
-    """Answer one question; False when this process had better not see another."""
+def _judge(bench: Bench, question: Question) -> Answer:
+    """Answer one question; the last one when this process had better not see another."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
     # The kernel ends a process that reaches it: nothing that reads hostile octets needs to look at a clock.
     resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
     try:
-        report = bench.judge(question)
+        return Answer(bench.judge(question), last=_remembers_much())
     except VerifyRefusedError as refused:
-        return _conclude({"ok": False, "code": refused.code, "field": refused.field}, b"", memory)
+        return Answer(code=refused.code, field=refused.field, last=_remembers_much())
     except MemoryError:
-        _say({"ok": False, "code": VerifyCode.TOO_COSTLY})
-        return False
+        return Answer(code=VerifyCode.TOO_COSTLY, last=True)
     except Exception as error:  # noqa: BLE001  # whatever it is, the worker is told, and the log tells a person
-        _say({"ok": False, "code": VerifyCode.FAILED, "detail": _place(error)})
-        return False
-    return _conclude({"ok": True}, report, memory)
+        return Answer(code=VerifyCode.FAILED, detail=_place(error), last=True)
 
 
-def _conclude(header: dict[str, Any], report: bytes, memory: int) -> bool:
-    pages = int(os.pread(memory, 64, 0).split()[1])
-    goes_on = pages * resource.getpagesize() < RETIRED_OCTETS
-    _say({**header, "last": not goes_on}, report)
-    return goes_on
+def _remembers_much() -> bool:
+    pages = int(os.pread(_MEMORY, 64, 0).split()[1])
+    return pages * resource.getpagesize() >= RETIRED_OCTETS
 
 
 def _place(error: Exception) -> str:
@@ -113,8 +107,8 @@ def _place(error: Exception) -> str:
     return type(error).__name__ + where
 
 
-def _say(header: dict[str, Any], blob: bytes = b"") -> None:
-    sys.stdout.buffer.write(encode(header, blob))
+def _say(answer: Answer) -> None:
+    sys.stdout.buffer.write(answer.encode())
     sys.stdout.buffer.flush()
 
 

@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 from kokuin.service.migration.desk import SECRETS
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
-from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Question, encode
+from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Answer, Question, encode
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -68,16 +68,19 @@ class VerifyPool:
             raise VerifyRefusedError(VerifyCode.BUSY) from None
         try:
             child = await self._take()
-            header, report = await self._ask(child, question.encode(), JUDGE_SECONDS)
-            if header["last"]:
+            answer = await self._ask(child, question.encode(), JUDGE_SECONDS)
+            if answer.last:
                 await _end(child)
             else:
                 self._idle.append(child)
         finally:
             self._turns.release()
-        if not header["ok"]:
-            raise VerifyRefusedError(VerifyCode(header["code"]), header["field"])
-        return report
+        if answer.code is None:
+            return answer.report
+        if not answer.field:
+            tell = _log.error if answer.code is VerifyCode.FAILED else _log.warning
+            tell("verify.failed", code=answer.code, detail=answer.detail)
+        raise VerifyRefusedError(answer.code, answer.field)
 
     async def close(self) -> None:
         """End the children that wait; one that judges ends with its question."""
@@ -103,14 +106,18 @@ class VerifyPool:
             env={name: value for name, value in os.environ.items() if name not in SECRETS},
         )
         child = _Child(process, mark)
-        await self._ask(child, encode({"trust": str(self._trust)}), START_SECONDS)
+        ready = await self._ask(child, encode({"trust": str(self._trust)}), START_SECONDS)
+        if ready.code is not None:
+            await _end(child)
+            _log.warning("verify.trust.unreadable", detail=ready.detail)
+            raise VerifyRefusedError(ready.code)
         return child
 
-    async def _ask(self, child: _Child, frame: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
+    async def _ask(self, child: _Child, frame: bytes, seconds: float) -> Answer:
         """Return what a child answers; a late one is killed: its answer would meet the next question."""
         try:
             async with asyncio.timeout(seconds):
-                header, blob = await _exchange(child.process, frame)
+                return await _exchange(child.process, frame)
         except TimeoutError:
             await _end(child)
             _log.warning("verify.late", seconds=seconds)
@@ -121,20 +128,14 @@ class VerifyPool:
         except BaseException:
             await _end(child)
             raise
-        if not header["ok"] and "field" not in header:
-            await _end(child)
-            tell = _log.error if header["code"] == VerifyCode.FAILED else _log.warning
-            tell("verify.failed", code=header["code"], detail=header.get("detail", ""))
-            raise VerifyRefusedError(VerifyCode(header["code"]))
-        return header, blob
 
 
-async def _exchange(process: Process, frame: bytes) -> tuple[dict[str, Any], bytes]:
-    """Send one frame and return the next.
+async def _exchange(process: Process, frame: bytes) -> Answer:
+    """Send one frame and return the answer to it.
 
     Raises:
         EOFError, ConnectionError: the child has ended.
-        ValueError: what it sent is no frame, or longer than one may be.
+        ValueError: what it sent is no answer, or longer than one may be.
     """
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018  # pipes were asked for
     process.stdin.write(frame)
@@ -142,8 +143,8 @@ async def _exchange(process: Process, frame: bytes) -> tuple[dict[str, Any], byt
     header_size, blob_size = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
     if header_size > MAX_HEADER or blob_size > MAX_REPORT:
         raise ValueError
-    header: dict[str, Any] = json.loads(await process.stdout.readexactly(header_size))
-    return header, await process.stdout.readexactly(blob_size)
+    header = json.loads(await process.stdout.readexactly(header_size))
+    return Answer.decode(header, await process.stdout.readexactly(blob_size))
 
 
 def _cause(process: Process) -> VerifyCode:

@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kokuin.service.verify_codes import VerifyCode
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -98,6 +100,44 @@ class Question:
             crl=tuple(found["crl"]),
             ocsp=tuple(found["ocsp"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a child says.
+
+    Attributes:
+        report: JSON; empty where there is none.
+        code: why there is none; None for a report, and for the word that the child is ready.
+        field: the field of the form that is at fault; empty when none is.
+        detail: for the log; nothing of what was asked.
+        last: whether the child ends after it.
+    """
+
+    report: bytes = b""
+    code: VerifyCode | None = None
+    field: str = ""
+    detail: str = ""
+    last: bool = False
+
+    def encode(self) -> bytes:
+        """Return the frame."""
+        header = {"code": self.code, "field": self.field, "detail": self.detail, "last": self.last}
+        return encode(header, self.report)
+
+    @staticmethod
+    def decode(header: Any, blob: bytes) -> Answer:
+        """Return the answer of a frame.
+
+        Raises:
+            ValueError: it is no answer: the child has read hostile octets and may say anything.
+        """
+        try:
+            code, last = header["code"], bool(header["last"])
+            known = None if code is None else VerifyCode(code)
+            return Answer(blob, known, str(header["field"]), str(header["detail"]), last)
+        except (KeyError, TypeError):
+            raise ValueError from None
 
 
 def encode(header: Mapping[str, Any], blob: bytes = b"") -> bytes:

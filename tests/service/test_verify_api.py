@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from kokuin.service.verify_codes import STATUS
 from kokuin.service.verify_openapi import PATH
 from kokuin.service.verify_reception import MAX_CONTENT, MAX_TOKEN
 from tests.der import tlv
+from tests.docs.markdown import READMES, read
+from tests.peers import need
 from tests.reportschema import validator
 from tests.service.asking import DATA, granted, imprint, query
 from tests.service.running import serving
@@ -119,6 +122,20 @@ def test_the_content_may_be_the_time_stamp_itself(
     assert verdict(answer) == ("PASSED", None)
 
 
+@pytest.mark.parametrize("readme", READMES)
+def test_the_line_that_the_readme_shows_works(
+    single: Service, answered: bytes, tmp_path: Path, readme: str
+) -> None:
+    need("curl")
+    (line,) = (line for line in read(readme).splitlines() if line.startswith("curl ") and PATH in line)
+    (tmp_path / "data.tsr").write_bytes(answered)
+    (tmp_path / "data").write_bytes(DATA)
+    command = line.replace(":3161/", f":{single.port}/").replace("curl ", "curl -sS --noproxy '*' ")
+    environment = {**os.environ, "F": str(tmp_path / "data")}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["indication"] == "PASSED"
+
+
 def test_a_proof_of_the_ledger_counts_by_the_services_own_keys(single: Service, answered: bytes) -> None:
     token = granted(answered).dump()
     asked = {"token": hashlib.sha256(token).hexdigest(), "wait": "true"}
@@ -212,19 +229,32 @@ def test_a_content_that_does_not_say_how_long_it_is_has_the_same_bounds(single: 
     problem(single.client.post(PATH, content=pieces(2_000_000), headers=OCTETS), 413, "HTTP_BODY_TOO_LARGE")
 
 
+def test_no_child_outlives_a_service_that_stops(folder_of: Callable[[str], Prepared], at_once: str) -> None:
+    with serving(folder_of("classical"), {"PYTHONPATH": at_once}) as service:
+        assert verdict(service.client.post(PATH, content=b"x", headers=OCTETS))[0] == "FAILED"
+        (child,) = _children(service)
+        assert service.stop() == 0
+        assert not child.exists()
+
+
 @pytest.mark.parametrize("service", ["single", "double"], indirect=True)
 def test_a_child_of_a_service_holds_none_of_its_files_and_sockets(service: Service) -> None:
     """The listening socket, the ledger and the links between processes stay where they are."""
     for _ in range(4):
         assert verdict(service.client.post(PATH, content=b"x", headers=OCTETS))[0] == "FAILED"
-    children = [
+    children = _children(service)
+    assert children
+    for child in children:
+        assert {path.name for path in (child / "fd").iterdir()} == {"0", "1", "2", "3"}
+
+
+def _children(service: Service) -> list[Path]:
+    """Return where the kernel shows the children that judge."""
+    return [
         path.parent
         for path in Path("/proc").glob("[0-9]*/cmdline")
         if b"kokuin.service.verify_child" in _read(path) and _descends(path.parent, service.process.pid)
     ]
-    assert children
-    for child in children:
-        assert {path.name for path in (child / "fd").iterdir()} == {"0", "1", "2", "3"}
 
 
 def _read(path: Path) -> bytes:

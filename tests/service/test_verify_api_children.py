@@ -175,6 +175,7 @@ def test_no_child_gets_the_words_that_open_keys(trust: Path, monkeypatch: pytest
         (b"raise", VerifyCode.FAILED),
         (b"noise", VerifyCode.FAILED),
         (b"long", VerifyCode.FAILED),
+        (b"lie", VerifyCode.FAILED),
     ],
 )
 def test_a_child_that_breaks_is_named_and_replaced(trust: Path, token: bytes, code: VerifyCode) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.service import verify_child
 from kokuin.service.verify_judging import Bench
-from kokuin.service.verify_question import MAX_REPORT
+from kokuin.service.verify_question import MAX_REPORT, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,11 @@ def _grow() -> bytes:
     return b""
 
 
+def _lie() -> bytes:
+    os.write(1, encode({"code": "NO_SUCH_CODE", "field": 7}))
+    return b""
+
+
 ACTS: dict[bytes, Callable[[], bytes]] = {
     b"doors": _doors,
     b"pid": lambda: str(os.getpid()).encode(),
@@ -98,6 +103,7 @@ ACTS: dict[bytes, Callable[[], bytes]] = {
     b"killed": _killed,
     b"raise": _raise,
     b"noise": _noise,
+    b"lie": _lie,
     b"grow": _grow,
     b"long": lambda: bytes(MAX_REPORT + 1),
 }
