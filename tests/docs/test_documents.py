@@ -139,7 +139,7 @@ def test_every_command_and_act_is_there_with_its_options_and_no_other(readme: st
         (synopsis,) = (text for text in synopses if f"{text} ".startswith(f"tsa {command} "))
         synopses.remove(synopsis)
         told = synopsis.removeprefix(f"tsa {command}")
-        shown = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", told))
+        shown = set(re.findall(r"(?<!\w)--?[a-z][a-z0-9-]*", told))
         for action in taken:
             names = set(action.option_strings)
             if names:
