@@ -138,7 +138,8 @@ def _into_folder(
     results = arguments.out / RESULTS
     if arguments.out.resolve() == arguments.token.resolve():
         raise CommandError("verify.batch.same_folder", path=arguments.out)
-    if results.exists():
+    mine = (RESULTS,) if arguments.resume else (RESULTS, TABLE, SUMMARY)
+    if any((arguments.out / name).exists() for name in mine):
         raise CommandError("verify.batch.finished", path=arguments.out)
     if not arguments.resume:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -42,11 +42,21 @@ class Item:
     stamped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that is waiting: its path from the root, its real one, and whether a link leads there."""
+
+    path: str
+    real: str
+    linked: bool = False
+
+
 def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
     """Yield every file of a folder and the folders in it, in an order that its names alone decide.
 
-    Memory grows with the names of the largest single folder. A link to a folder is followed, each folder
-    once: an archive whose years are links is checked whole, and one that contains itself ends.
+    Memory grows with the names of the largest single folder. Links to folders are followed, each of those
+    once, unless they lead back into `root`: an archive whose years are links is checked whole, and one that
+    contains itself ends.
 
     Args:
         root: the folder.
@@ -56,23 +66,24 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
         OSError: `root` itself cannot be listed. Of a folder in it that cannot, the path is yielded as a
             token's: whether tokens are in it nobody knows, and that is no reason to pass.
     """
-    seen = {_identity(without)} if without is not None and without.is_dir() else set()
-    waiting = [""]
+    top = os.path.realpath(root)
+    over = set() if without is None else {os.path.realpath(without)}
+    waiting = [_Folder("", top)]
     while waiting:
         folder = waiting.pop()
+        if folder.real in over or (folder.linked and _within(folder.real).startswith(_within(top))):
+            continue
+        if folder.linked:
+            over.add(folder.real)
         try:
-            identity = _identity(root / folder)
-            if identity in seen:
-                continue
-            seen.add(identity)
             files, folders = _list(root, folder)
         except OSError:
-            if not folder:
+            if not folder.path:
                 raise
-            yield Item(folder)
+            yield Item(folder.path)
             continue
-        yield from _pair(folder, files)
-        waiting += (_join(folder, name) for name in reversed(folders))
+        yield from _pair(folder.path, files)
+        waiting += reversed(folders)
 
 
 def read_regular(path: str, most: int) -> bytes:
@@ -90,14 +101,19 @@ def read_regular(path: str, most: int) -> bytes:
         return file.read(min(found.st_size, most) + 1)
 
 
-def _list(root: Path, folder: str) -> tuple[list[str], list[str]]:
-    """Return the names of a folder's files, and of the folders in it, both sorted by their octets."""
+def _list(root: Path, folder: _Folder) -> tuple[list[str], list[_Folder]]:
+    """Return the names of a folder's files, and the folders in it, both in the order of the names' octets."""
     files: list[str] = []
-    folders: list[str] = []
-    with os.scandir(root / folder) as entries:
+    folders: list[_Folder] = []
+    with os.scandir(root / folder.path) as entries:
         for entry in entries:
-            (folders if entry.is_dir() else files).append(entry.name)
-    return sorted(files, key=os.fsencode), sorted(folders, key=os.fsencode)
+            if not entry.is_dir():
+                files.append(entry.name)
+                continue
+            linked = entry.is_symlink()
+            real = os.path.realpath(entry.path) if linked else _within(folder.real) + entry.name
+            folders.append(_Folder(_join(folder.path, entry.name), real, linked))
+    return sorted(files, key=os.fsencode), sorted(folders, key=lambda each: os.fsencode(each.path))
 
 
 def _pair(folder: str, names: list[str]) -> Iterator[Item]:
@@ -115,10 +131,10 @@ def _stem(name: str) -> str | None:
     return stem if suffix.lower() in TOKEN_SUFFIXES else None
 
 
+def _within(real: str) -> str:
+    """Return how the paths of what is in a folder begin."""
+    return real if real.endswith(os.sep) else real + os.sep
+
+
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino

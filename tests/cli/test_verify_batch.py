@@ -168,6 +168,16 @@ def test_results_are_written_once_and_nothing_is_overwritten(
     assert contents(out) == written
 
 
+@pytest.mark.parametrize("name", [RESULTS, TABLE, SUMMARY])
+def test_a_file_that_is_named_like_results_is_not_overwritten(
+    files: Path, tsa: Callable[..., tuple[int, str, str]], name: str
+) -> None:
+    (files / "out").mkdir()
+    (files / "out" / name).write_bytes(b"mine")
+    assert tsa(*WORDS, "-o", "out")[0] == 3
+    assert contents(files / "out") == {name: b"mine"}
+
+
 def test_results_within_the_archive_are_no_part_of_it(
     files: Path, tsa: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -134,8 +134,8 @@ def test_a_folder_that_cannot_be_listed_has_failed_and_the_others_are_judged(
     fill(tmp_path / "c", 1)
     listed = batch_items._list
 
-    def fail(root: Path, folder: str) -> tuple[list[str], list[str]]:
-        if folder == "b":
+    def fail(root: Path, folder: Any) -> Any:
+        if folder.path == "b":
             raise PermissionError(13, "Permission denied")
         return listed(root, folder)
 
@@ -159,6 +159,23 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (archive / "circle").symlink_to(archive)
     tokens = [item.token for item in walk(archive) if item.named]
     assert tokens == ["one/000/00000.txt.tsr", "one/000/00001.txt.tsr"]
+
+
+def test_folders_are_told_apart_by_their_paths_where_the_file_system_numbers_them_all_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, 250)
+    same = os.stat_result((0o40755, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr("pathlib.Path.stat", lambda *_, **__: same)
+    assert sum(item.named for item in walk(tmp_path)) == 250
+
+
+def test_a_link_back_into_the_archive_does_not_hide_what_it_leads_to(tmp_path: Path) -> None:
+    fill(tmp_path / "z", 1)
+    (tmp_path / "a").symlink_to(tmp_path / "z")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "z" / "up").symlink_to(tmp_path)
+    assert [item.token for item in walk(tmp_path) if item.named] == ["z/000/00000.txt.tsr"]
 
 
 def test_the_order_is_that_of_the_names_octets(tmp_path: Path) -> None:
