@@ -88,6 +88,7 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
     produced: dt.datetime = NOW - DAY,
     responder: Party | None = None,
     carried: Sequence[Party] | None = None,
+    named: Party | None = None,
     issuer_name: x509.Name | None = None,
     by_key: bool = False,
     digest: str = "sha256",
@@ -118,7 +119,7 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
     )
     data = ocsp.ResponseData(
         {
-            "responder_id": _responder_id(speaker, by_key=by_key),
+            "responder_id": _responder_id(named or speaker, by_key=by_key),
             "produced_at": produced,
             "responses": [single],
         }

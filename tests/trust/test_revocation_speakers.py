@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kokuin.trust import revocation_reader
 from kokuin.trust.anchors import TrustStore
+from kokuin.trust.revocation_statement import shelf_of
 from kokuin.wire import encode, oids
 from pqc.policies import load_policy
 from tests.trust.forge import AUTHORITY, DAY, NOW, NOW_US, UNIT, Pki, issue, key_usage, order, pki
@@ -187,6 +188,22 @@ def test_an_entry_with_an_unknown_critical_extension_makes_the_list_unusable() -
         assert said(judge(der)) == ("PASSED", None, found)
 
 
+def test_a_reason_that_is_not_defined_counts_as_none_and_so_as_the_worst() -> None:
+    reason = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.21"), b"\x0a\x01\x07")
+    entry = x509.RevokedCertificateBuilder(pki().unit.x509.serial_number, NOW + DAY)
+    builder = x509.CertificateRevocationListBuilder(
+        pki().authority.x509.subject,
+        NOW - DAY,
+        NOW + 7 * DAY,
+        [],
+        [entry.add_extension(reason, critical=False).build()],
+    )
+    der = builder.sign(pki().authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    report = judge(der, at=NOW_US + 2 * DAY_US)
+    assert said(report) == ("INDETERMINATE", "REVOKED_NO_POE", "REVOKED_NO_POE")
+    assert checks(report)[0].params["why"] == "absent"
+
+
 @pytest.mark.parametrize("octets", [b"", b"\x30\x80", b"\x30\x03\x02\x01\x00", b"no list at all"])
 def test_octets_that_are_no_revocation_data_are_named(octets: bytes) -> None:
     assert said(judge(octets, answers=[octets])) == silence("REVOCATION_UNREADABLE")
@@ -305,6 +322,7 @@ def test_an_answer_of_somebody_elses_responder_says_nothing(entries: Taken | Non
     for who in (
         responder(pki().root),
         responder(impostor),
+        responder(issuer_name=x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Other")])),
         responder(begins=NOW - 100 * DAY, ends=NOW - 2 * DAY),
         responder(begins=NOW, ends=NOW + DAY),
         responder(extensions=((RESPONDER[0]), (key_usage("key_encipherment"), True))),
@@ -317,8 +335,12 @@ def test_an_answer_of_somebody_elses_responder_says_nothing(entries: Taken | Non
 
 def test_an_answer_whose_signature_is_not_the_named_responders_says_nothing() -> None:
     one, other = responder(), responder()
-    forged = answer(pki().authority, pki().unit, responder=one, carried=[other], by_key=True)
-    assert said(judge(answers=[forged])) == silence("REVOCATION_FOREIGN_SIGNER")
+    for forged in (
+        answer(pki().authority, pki().unit, responder=one, carried=[other], by_key=True),
+        answer(pki().authority, pki().unit, responder=one, named=other, by_key=True),
+        answer(pki().authority, pki().unit, responder=one, named=pki().authority),
+    ):
+        assert said(judge(answers=[forged])) == silence("REVOCATION_FOREIGN_SIGNER")
     der = bytearray(answer(pki().authority, pki().unit))
     der[-1] ^= 1
     assert said(judge(answers=[bytes(der)])) == silence("REVOCATION_FOREIGN_SIGNER")
@@ -329,6 +351,9 @@ def test_an_answer_replayed_for_another_certificate_says_nothing() -> None:
     for entries in (None, Taken(other, NOW - DAY, Reason.key_compromise)):
         replayed = answer(pki().authority, other, entries)
         assert said(judge(answers=[replayed])) == silence("REVOCATION_OF_OTHERS")
+    renamed = issue("Other name", None, AUTHORITY, key=pki().authority.key)
+    replayed = answer(renamed, pki().unit, responder=pki().authority)
+    assert said(judge(answers=[replayed])) == silence("REVOCATION_OF_OTHERS")
     same_serial = issue("Unit", pki().root, UNIT, serial=pki().unit.x509.serial_number)
     replayed = answer(pki().root, same_serial)
     assert said(judge(answers=[replayed])) == silence("REVOCATION_OF_OTHERS")
@@ -365,6 +390,17 @@ def test_a_responder_without_nocheck_must_be_cleared_where_revocation_data_is_re
             None,
             None,
         )
+
+
+def test_a_list_that_clears_the_responder_suffices_though_it_is_not_the_unit_s() -> None:
+    points = x509.CRLDistributionPoints(
+        [x509.DistributionPoint([x509.UniformResourceIdentifier(HERE)], None, None, None)]
+    )
+    who = responder(extensions=(*RESPONDER[:2], (points, False)))
+    good, root = answer(pki().authority, pki().unit, responder=who), crl(pki().root)
+    for at, found in ((HERE, None), (ELSEWHERE, "REVOCATION_RESPONDER_OPEN")):
+        part = crl(pki().authority, extensions=[point(at=at)])
+        assert said(judge(root, part, answers=[good], required=True))[2] == found
 
 
 def test_an_answer_that_is_an_error_says_nothing() -> None:
@@ -461,6 +497,10 @@ def test_a_huge_list_finds_the_unit_and_is_walked_only_when_it_is_genuine_and_na
     assert said(judge(others)) == ("PASSED", None, None)
 
 
-def test_a_list_above_the_limit_is_not_read() -> None:
-    monster = b"\x30\x84\x02\x00\x00\x00" + bytes(0x2000000)
-    assert said(judge(monster)) == silence("REVOCATION_UNREADABLE")
+def test_a_list_above_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    der = crl(pki().authority, Taken(issue("Another", None, UNIT), NOW - DAY))
+    monkeypatch.setattr(revocation_reader, "MAX_LIST_OCTETS", len(der) - 1)
+    assert said(judge(der)) == silence("REVOCATION_UNREADABLE")
+    monkeypatch.setattr(revocation_reader, "MAX_LIST_OCTETS", len(der))
+    shelf_of.cache_clear()
+    assert said(judge(der)) == ("PASSED", None, None)
