@@ -25,6 +25,7 @@ from kokuin.trust.report import (
 )
 from kokuin.trust.rules import Reason
 from kokuin.verify.schema import report_schema
+from tests.docs.markdown import read, tables
 from tests.reportschema import validator
 from tests.trust.forge import judge, order
 
@@ -140,3 +141,8 @@ def test_the_command_prints_the_schema_without_a_token(capfdbinary: pytest.Captu
         main(["verify", "--schema"])
     assert ended.value.code == 0
     assert capfdbinary.readouterr().out == report_schema()
+
+
+def test_the_operators_are_told_of_every_end() -> None:
+    told = {row[0] for table in tables(read("docs/operations.md")) for row in table.rows}
+    assert {f"`{each.value}`" for each in Ending} <= told
