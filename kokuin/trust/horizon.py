@@ -28,7 +28,8 @@ MAX_STEPS = 64
 never too late."""
 
 _NO_END = 253_402_300_799_000_000
-"""9999-12-31T23:59:59Z: a certificate with this notAfter has no end (RFC 5280 §4.1.2.5)."""
+"""9999-12-31T23:59:59Z: a certificate with this notAfter has no end (RFC 5280 §4.1.2.5), and no report can say
+what comes later."""
 
 
 def find_end(checks: tuple[Check, ...], again: Callable[[int], tuple[Check, ...]]) -> End | None:
@@ -54,15 +55,14 @@ def find_end(checks: tuple[Check, ...], again: Callable[[int], tuple[Check, ...]
 
 
 def _first(checks: tuple[Check, ...]) -> End | None:
-    return earliest(end for check in checks for end in check.ends)
+    return earliest(end for check in checks for end in check.ends if end.time < _NO_END)
 
 
 def certificate_ends(cause: Ending, *certificates: Certificate) -> Iterator[End]:
-    """Yield until when certificates are valid; nothing for one that has no end."""
+    """Yield until when certificates are valid."""
     for certificate in certificates:
-        if certificate.not_after < _NO_END:
-            # RFC 5280 §4.1.2.5: the whole last second belongs to the validity.
-            yield End(certificate.not_after + 999_999, cause, {"certificate": display(certificate.subject)})
+        # RFC 5280 §4.1.2.5: the whole last second belongs to the validity.
+        yield End(certificate.not_after + 999_999, cause, {"certificate": display(certificate.subject)})
 
 
 def anchor_ends(period: TrustPeriod, anchor: Certificate) -> Iterator[End]:

@@ -191,6 +191,9 @@ def test_what_has_no_end_is_said_to_have_none() -> None:
     report = Case(Order(unit, [unit.der]).make(), pki().trust).judge()
     assert (report.indication, report.verifiable_until) == ("PASSED", None)
     assert report.to_dict()["verifiable_until"] is None
+    day_of_judgement = TrustPeriod(pki().root.der, None, 253_402_300_799_999_999)
+    dated = TrustStore(pki().trust.anchors, (), (day_of_judgement,))
+    assert Case(Order(unit, [unit.der]).make(), dated).judge().verifiable_until is None
 
 
 @pytest.mark.parametrize("role", HASHES)
