@@ -257,15 +257,20 @@ def _since(revocation: Revocation) -> int:
 
 
 def _is_lifted(statement: Statement, others: list[Statement]) -> bool:
-    """Whether a hold has ended: something newer that would name it does not (RFC 5280 §5.3.1)."""
-    return (
-        statement.revocation is not None
-        and statement.revocation.reason is RevocationReason.CERTIFICATE_HOLD
-        and any(
-            other.complete and other.revocation is None and other.this_update > statement.this_update
-            for other in others
-        )
+    """Whether a hold has ended: something newer would name it and does not, or names a last word instead.
+
+    RFC 5280 §5.3.1: what is on hold is either released or revoked.
+    """
+    return _is_hold(statement) and any(
+        other.this_update > statement.this_update
+        and (other.complete if other.revocation is None else not _is_hold(other))
+        for other in others
     )
+
+
+def _is_hold(statement: Statement) -> bool:
+    found = statement.revocation
+    return found is not None and found.reason is RevocationReason.CERTIFICATE_HOLD
 
 
 def _ended(statement: Statement) -> int:

@@ -404,9 +404,12 @@ def test_a_list_that_clears_the_responder_suffices_though_it_is_not_the_unit_s()
 
 
 def test_an_answer_that_is_an_error_says_nothing() -> None:
+    good = answer(pki().authority, pki().unit)
     for status in range(1, 7):
         error = bytes((0x30, 0x03, 0x0A, 0x01, status))
-        assert said(judge(answers=[error])) == silence("REVOCATION_UNREADABLE")
+        with_octets = good.replace(b"\x0a\x01\x00", bytes((0x0A, 0x01, status)), 1)
+        for each in (error, with_octets):
+            assert said(judge(answers=[each])) == silence("REVOCATION_UNREADABLE")
 
 
 # Algorithms

@@ -98,6 +98,14 @@ def test_a_hold_that_a_newer_list_no_longer_names_has_ended() -> None:
     assert said(judge(held, older)) == ("INDETERMINATE", "TRY_LATER", "ON_HOLD")
 
 
+def test_a_hold_that_ended_in_a_revocation_is_judged_by_the_revocation() -> None:
+    held = crl(pki().authority, Taken(pki().unit, AFTER, Reason.certificate_hold), this=NOW)
+    revoked = Taken(pki().unit, AFTER, Reason.superseded)
+    newer, older = crl(pki().authority, revoked, this=AFTER), crl(pki().authority, revoked, this=BEFORE)
+    assert said(judge(held, newer, at=LATER_US)) == ("PASSED", None, "REVOKED_SINCE")
+    assert said(judge(held, older, at=LATER_US)) == ("INDETERMINATE", "TRY_LATER", "ON_HOLD")
+
+
 def test_a_revocation_is_never_undone_by_a_newer_list() -> None:
     taken = crl(pki().authority, Taken(pki().unit, BEFORE, Reason.superseded), this=BEFORE)
     assert said(judge(taken, crl(pki().authority, this=NOW))) == ("FAILED", "REVOKED", "REVOKED")
