@@ -93,6 +93,7 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
     by_key: bool = False,
     digest: str = "sha256",
     extensions: Sequence[tuple[str, object]] = (),
+    critical: bool = False,
     signing: str = "sha256_ecdsa",
 ) -> bytes:
     """Return an answer about one certificate (DER), by its issuer or another responder."""
@@ -112,7 +113,7 @@ def answer(  # noqa: PLR0913  # an answer has many fields, and each is forged so
             "this_update": this,
             "next_update": until,
             "single_extensions": [
-                {"extn_id": oid, "critical": False, "extn_value": value} for oid, value in extensions
+                {"extn_id": oid, "critical": critical, "extn_value": value} for oid, value in extensions
             ]
             or None,
         }

@@ -403,6 +403,37 @@ def test_a_list_that_clears_the_responder_suffices_though_it_is_not_the_unit_s()
         assert said(judge(root, part, answers=[good], required=True))[2] == found
 
 
+def test_an_answer_with_an_unknown_critical_extension_is_not_used() -> None:
+    unknown = [("1.3.6.1.4.1.32473.9", b"\x05\x00")]
+    for critical, found in ((True, "REVOCATION_UNREADABLE"), (False, None)):
+        each = answer(pki().authority, pki().unit, extensions=unknown, critical=critical)
+        assert said(judge(answers=[each])) == ("PASSED", None, found)
+
+
+def test_an_answer_may_give_reason_and_date_as_a_list_does() -> None:
+    """RFC 6960 §4.4.5: extensions of entries stand in answers too; the field comes before the extension."""
+    later = NOW_US + 2 * DAY_US
+    for field, extension, why in (
+        (None, "superseded", "superseded"),
+        (None, "key_compromise", "keyCompromise"),
+        (Reason.superseded, "key_compromise", "superseded"),
+    ):
+        each = answer(
+            pki().authority,
+            pki().unit,
+            Taken(pki().unit, NOW + DAY, field),
+            extensions=[("crl_reason", extension)],
+        )
+        assert checks(judge(answers=[each], at=later))[0].params["why"] == why
+    stolen = answer(
+        pki().authority,
+        pki().unit,
+        Taken(pki().unit, NOW + DAY, Reason.key_compromise),
+        extensions=[("invalidity_date", NOW - DAY)],
+    )
+    assert said(judge(answers=[stolen], at=later)) == FAILED
+
+
 def test_an_answer_that_is_an_error_says_nothing() -> None:
     good = answer(pki().authority, pki().unit)
     for status in range(1, 7):
