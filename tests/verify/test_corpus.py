@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,9 +14,12 @@ from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.context import Context
 from kokuin.trust.report import Report, Status
 from kokuin.verify.content import of_digest
+from kokuin.verify.facts import Facts
+from kokuin.verify.facts_reading import read_facts
 from kokuin.verify.verifying import take_token, verify_bytes
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.tsp import read_timestamp_request
+from pqc.policies import load_policy, shipped_policies
 from tests.peers import corpus
 
 NOW = time.time_ns() // 1_000
@@ -172,13 +175,13 @@ BROKEN = (
 
 
 def judge(name: str, trust: str | None = None, at: int = NOW) -> Report:
+    return verify_bytes((corpus() / name).read_bytes(), Context(trust=store(name, trust), at=at))
+
+
+def store(name: str, trust: str | None) -> TrustStore:
     if trust is None:
-        store = TrustStore()
-    elif trust == OWN:
-        store = own_authorities(name)
-    else:
-        store = load_trust(corpus() / trust)
-    return verify_bytes((corpus() / name).read_bytes(), Context(trust=store, at=at))
+        return TrustStore()
+    return own_authorities(name) if trust == OWN else load_trust(corpus() / trust)
 
 
 def gen_time(name: str) -> int:
@@ -259,3 +262,20 @@ def test_a_response_belongs_to_its_request(request_name: str, response_name: str
 
 def test_a_fraction_of_a_second_is_kept() -> None:
     assert judge("tokens/disig-2019-qualified.tst").subject["gen_time"] == "2019-04-12T09:00:32.613000Z"
+
+
+@pytest.mark.parametrize("policy", shipped_policies())
+@pytest.mark.parametrize("row", GOOD, ids=str)
+def test_a_real_token_ends_when_it_is_said_to_and_its_facts_give_the_same_report(
+    row: Row, policy: str
+) -> None:
+    data = (corpus() / row.name).read_bytes()
+    context = Context(gen_time(row.name), store(row.name, row.trust), policy=load_policy(policy))
+    report = verify_bytes(data, context)
+    assert read_facts(Facts(data, context).encode()).judge().to_json() == report.to_json()
+    end = report.verifiable_until
+    assert (end is not None) == (report.indication == "PASSED")
+    if end is not None:
+        last, after = (verify_bytes(data, replace(context, at=end.time + later)) for later in (0, 1))
+        assert (last.indication, last.verifiable_until) == ("PASSED", end)
+        assert after.indication == "INDETERMINATE"

@@ -16,6 +16,7 @@ import pytest
 import kokuin
 from kokuin.cli.messages import LANGUAGES
 from kokuin.wire import encode
+from tests.peers import corpus
 from tests.trust.forge import DATA, NOW_US, UNIT, ess_v1, issue, order, pki
 from tests.verify import ledgers
 
@@ -97,6 +98,12 @@ def test_a_loaded_pyhanko_changes_no_octet() -> None:
     assert "pyhanko.sign.signers" in loaded
     assert beside == alone
     assert alone.count("\n") == len(found)
+
+
+def test_a_loaded_pyhanko_changes_no_octet_of_what_is_said_of_real_tokens() -> None:
+    files = sorted(each for name in ("tokens", "malformed") for each in (corpus() / name).rglob("*"))
+    found = [each.read_bytes() for each in files if each.is_file()]
+    assert judged(found)[0] == judged(found, PATCHING)[0]
 
 
 @pytest.mark.parametrize(
