@@ -7,6 +7,7 @@ mathematics must show.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from pqc.scheme import KeyFacts
 
 if TYPE_CHECKING:
     from kokuin.wire.algorithms import AlgorithmIdentifier
+    from pqc.keyinfo import PublicKeyInfo
     from pqc.scheme import Scheme, Verifier
 
 __all__ = ["HASHES", "KeyFacts", "SignatureOutcome", "SignatureVerdict", "key_facts", "verify_signature"]
@@ -45,13 +47,24 @@ class SignatureVerdict:
     digest: str | None = None
 
 
+@functools.lru_cache(maxsize=64)
+def _read(public_key_der: bytes) -> PublicKeyInfo:
+    return read_public_info(public_key_der)
+
+
+@functools.lru_cache(maxsize=64)
+def _verifier(scheme: Scheme, public: PublicKeyInfo) -> Verifier:
+    """Keys repeat from signature to signature, and loading one costs as much as a verification of P-256."""
+    return scheme.load_public(public)
+
+
 def _load(public_key_der: bytes) -> tuple[Scheme, Verifier] | SignatureOutcome:
     try:
-        public = read_public_info(public_key_der)
+        public = _read(public_key_der)
         scheme = scheme_of_key(public.algorithm.oid)
         if scheme is None:
             return SignatureOutcome.UNSUPPORTED
-        return scheme, scheme.load_public(public)
+        return scheme, _verifier(scheme, public)
     except UnsupportedAlgorithm:
         return SignatureOutcome.UNSUPPORTED
     except (ValueError, TypeError):
