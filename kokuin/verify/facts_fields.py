@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kokuin.wire.strictjson import JsonValue
 
 MAX_NAME = 500
-MAX_DIGEST = 64
-"""Octets; a digest that somebody gave instead of the data may be of any algorithm."""
+MAX_DIGEST = 65_536
+"""Octets: somebody may give anything instead of the data, and is told that it is no digest of it."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the Z was checked and cut off

@@ -91,7 +91,8 @@ def _read_trust(fields: Fields) -> TrustStore:
 
 
 def _read_policy(fields: Fields) -> Policy:
-    name, text = fields.words("name"), fields.text("toml", MAX_POLICY)
+    # What one row of a policy's file says of several usages, several rows say here.
+    name, text = fields.words("name"), fields.text("toml", 4 * MAX_POLICY)
     fields.finish()
     try:
         return parse_policy(name, text)

@@ -193,7 +193,7 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
         (put("trust", "helpers", value=["AAAA"]), "trust.helpers"),
         (put("trust", "helpers", value=[""] * 2001), "trust.helpers"),
         (put("policy", "toml", value="edition ="), "policy.toml"),
-        (put("policy", "toml", value=" " * (1 << 21)), "policy.toml"),
+        (put("policy", "toml", value=" " * (1 << 23)), "policy.toml"),
         (put("policy", "name", value="\x1b]0;owned\x07"), "policy.name"),
         (put("policy", "name", value="x" * 501), "policy.name"),
         (put("revocation", "mode", value="never"), "revocation.mode"),
@@ -201,7 +201,7 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
         (put("revocation", "answers", value={}), "revocation.answers"),
         (put("digests", value={"md4": "00"}), "digests.'md4'"),
         (put("digests", value={"sha256": "zz"}), "digests.sha256"),
-        (put("digests", value={"sha256": "00" * 65}), "digests.sha256"),
+        (put("digests", value={"sha256": "00" * 65_537}), "digests.sha256"),
         (put("request", value="AAAA"), "request"),
         (put("ledger", value=[]), "ledger"),
         (put("ledger", value={"log_keys": "no key"}), "ledger.witnesses"),
@@ -300,7 +300,8 @@ GIVEN = ("token.tsr", "--trust", "root.pem", "--at", AT, "--policy", "jp-cryptre
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    "words", [("--data", "data"), ("--data", "unit.crl"), ("--request", "request.tsq"), ("--digest", "00")]
+    "words",
+    [("--data", "data"), ("--data", "unit.crl"), ("--request", "request.tsq"), ("--digest", "00" * 999)],
 )
 @pytest.mark.parametrize("form", [("--json",), ("--lang", "en"), ("--lang", "ja")])
 def test_what_the_command_saves_it_judges_again_alike_and_from_nothing_else(
