@@ -31,7 +31,8 @@ UPLOAD_SECONDS = 120.0
 
 _log = structlog.get_logger()
 _NO_STORE = {"Cache-Control": "no-store"}
-_SOON = {**_NO_STORE, "Retry-After": "1"}
+# Content that was not read ends the connection (RFC 9112 §9.3): a client must be told not to use it again.
+_REFUSED = {**_NO_STORE, "Connection": "close"}
 
 _Text = Annotated[str | None, Query()]
 
@@ -95,7 +96,9 @@ def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) 
         """Judge a time-stamp against this service's trust store; a report whatever the octets, 200 always."""
         del at, policy, revocation, digest  # described here, read with the form's fields of the same names
         if not config.verify.open and not doorkeeper.principal(request.scope["headers"]).may(Role.OPERATE):
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
+            return problem_response(
+                401, "OPERATOR_KEY_WANTED", headers={**_REFUSED, "WWW-Authenticate": "Bearer"}
+            )
         started = time.perf_counter()
         try:
             report = await desk.report(request)
@@ -111,4 +114,5 @@ def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) 
 def _refused(error: VerifyRefusedError) -> Response:
     status = STATUS[error.code]
     more = {"field": error.field} if error.field else None
-    return problem_response(status, error.code, headers=_SOON if status == 503 else _NO_STORE, more=more)
+    soon = {"Retry-After": "1"} if status == 503 else {}
+    return problem_response(status, error.code, headers={**_REFUSED, **soon}, more=more)

@@ -211,6 +211,16 @@ def test_refusals_are_problems_with_a_code(single: Service, answered: bytes) -> 
     problem(both, 422, "REQUEST_INVALID")
 
 
+def test_a_connection_whose_content_was_not_read_is_not_used_again(single: Service) -> None:
+    """The answer may be there before the content is: whoever is not told sends the next request to nobody."""
+    head = f"POST {PATH}?trust=x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", single.port), timeout=60) as connection:
+        connection.sendall(head)
+        answer = connection.recv(65536).lower()
+        assert answer.startswith(b"http/1.1 422 ")
+        assert b"\r\nconnection: close\r\n" in answer
+
+
 def test_a_length_beyond_all_bounds_is_refused_before_anything_is_received(single: Service) -> None:
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=e\r\n"
     for length in (MAX_CONTENT + 1, 10**18):
