@@ -10,7 +10,8 @@ from tests.trust.forge import DAY, NOW, NOW_US, issue, order, pki
 from tests.trust.revoking import Reason, Taken, answer, both_clear, checks, crl, judge, said
 
 BEFORE, AFTER = NOW - DAY, NOW + DAY
-LATER_US = NOW_US + 2 * 86_400 * 1_000_000
+DAY_US = 86_400 * 1_000_000
+LATER_US = NOW_US + 2 * DAY_US
 """After the revocation; the token was made at NOW, before it."""
 BETWEEN_US = NOW_US + 3_600 * 1_000_000
 
@@ -91,6 +92,20 @@ def test_a_certificate_on_hold_is_to_be_asked_about_again(by: str) -> None:
     assert judged(by, later, at=BETWEEN_US) == ("PASSED", None, "REVOKED_SINCE_PROOF")
 
 
+def test_a_proof_from_the_very_moment_of_the_revocation_is_too_late() -> None:
+    at = NOW_US + DAY_US
+    for by, taken in (("REVOKED_NO_POE", pki().unit), ("REVOKED_CA_NO_POE", pki().authority)):
+        lists = [crl(issuer, Taken(taken, AFTER)) for issuer in (pki().authority, pki().root)]
+        assert judge(*lists, at=LATER_US, proven=at).sub_indication == by
+        assert judge(*lists, at=LATER_US, proven=at - 1).sub_indication is None
+
+
+def test_each_token_of_a_revoked_unit_is_judged_by_its_own_time() -> None:
+    der = crl(pki().authority, Taken(pki().unit, NOW, Reason.superseded))
+    for gen_us, found in ((NOW_US - 1, "REVOKED_SINCE"), (NOW_US, "REVOKED"), (NOW_US - 2, "REVOKED_SINCE")):
+        assert said(judge(der, token=order(gen_us=gen_us).make()))[2] == found
+
+
 def test_a_hold_that_a_newer_list_no_longer_names_has_ended() -> None:
     held = crl(pki().authority, Taken(pki().unit, BEFORE, Reason.certificate_hold), this=BEFORE)
     newer, older = crl(pki().authority, this=NOW), crl(pki().authority, this=BEFORE - DAY)
@@ -117,7 +132,7 @@ def test_of_several_revocations_the_one_that_weighs_most_counts_and_then_the_ear
     mild = crl(pki().authority, Taken(pki().unit, AFTER, Reason.superseded))
     grave = crl(pki().authority, Taken(pki().unit, AFTER + DAY, Reason.key_compromise))
     earlier = crl(pki().authority, Taken(pki().unit, AFTER, Reason.key_compromise))
-    at = LATER_US + 86_400 * 1_000_000
+    at = LATER_US + DAY_US
     for lists in ((mild, grave, earlier), (earlier, grave, mild)):
         report = judge(*lists, at=at)
         assert said(report) == ("INDETERMINATE", "REVOKED_NO_POE", "REVOKED_NO_POE")
