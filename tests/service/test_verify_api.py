@@ -136,13 +136,16 @@ def test_the_line_that_the_readme_shows_works(
     assert json.loads(done.stdout)["indication"] == "PASSED"
 
 
-def test_a_proof_of_the_ledger_counts_by_the_services_own_keys(single: Service, answered: bytes) -> None:
+def test_a_proof_of_the_ledger_counts_by_the_services_own_keys(
+    single: Service, answered: bytes, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     token = granted(answered).dump()
     asked = {"token": hashlib.sha256(token).hexdigest(), "wait": "true"}
     proof = single.client.get("/api/v1/ledger/proofs/inclusion", params=asked)
     assert proof.status_code == 200
-    answer = ask(single, {"token": token, "proof": proof.content})
+    answer = ask(single, {"token": token, "proof": proof.content}, at=AT)
     assert verdict(answer) == ("PASSED", None)
+    assert answer.content == told(single, capfdbinary, tmp_path, token, "--proof", proof.content, "--at", AT)
     assert {check["id"]: check["status"] for check in answer.json()["checks"]}["in-ledger"] == "ok"
     other = single.post(query(nonce=1)).content
     assert verdict(ask(single, {"token": other, "proof": proof.content}))[0] == "FAILED"
