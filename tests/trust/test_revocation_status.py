@@ -171,6 +171,12 @@ def test_each_certificate_below_the_anchor_has_its_check_and_source() -> None:
     assert all(span.items() <= check.params.items() for check in checks(report))
 
 
+def test_of_several_that_clear_a_certificate_the_newest_is_named() -> None:
+    older, newer = (crl(pki().authority, this=NOW - days * DAY) for days in (3, 2))
+    for lists in ((older, newer), (newer, older)):
+        assert checks(judge(*lists))[0].params["this_update"] == "2026-05-30T00:00:00Z"
+
+
 def test_without_any_data_the_gap_is_one_check_and_one_limit() -> None:
     report = judge()
     assert said(report) == ("PASSED", None, "REVOCATION_NO_DATA")

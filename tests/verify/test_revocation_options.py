@@ -68,6 +68,8 @@ def test_options_are_repeated_and_folders_are_read(tsa: Callable[..., int], tmp_
     assert tsa("--revocation", "required") == 2
     assert tsa("--revocation", "required", "--crl", "unit.crl") == 2
     assert tsa("--revocation", "required", "--crl", "unit.crl", "--crl", "lists") == 0
+    (folder / "unit.crl").write_bytes(unit)
+    assert tsa("--revocation", "required", "--crl", "lists") == 0
 
 
 def test_lists_and_answers_in_the_trust_folder_are_read(
