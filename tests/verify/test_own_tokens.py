@@ -44,10 +44,18 @@ def key_of(suite_id: str) -> PrivateKey:
     return generate_key(suite(suite_id))
 
 
-@functools.cache
-def certificates_of(suite_id: str, key: PrivateKey) -> tuple[Certificate, Certificate]:
-    """Unit and root; a signature with SLH-DSA takes as long as a dozen of other tests."""
-    signer = SoftwareSigner(suite(suite_id), key)
+CERTIFICATES: dict[bytes, tuple[Certificate, Certificate]] = {}
+"""Unit and root by their key; a signature with SLH-DSA takes as long as a dozen of other tests."""
+
+
+def certificates_of(signer: SoftwareSigner) -> tuple[Certificate, Certificate]:
+    """Unit and root of a key, made once."""
+    if signer.public_key not in CERTIFICATES:
+        CERTIFICATES[signer.public_key] = make_certificates(signer)
+    return CERTIFICATES[signer.public_key]
+
+
+def make_certificates(signer: SoftwareSigner) -> tuple[Certificate, Certificate]:
     root_name, unit_name = (distinguished_name("Test", each) for each in ("root", "unit"))
     authority = CertificateAuthority.root(signer, root_name, now=NOW, days=300, path_length=0)
     issued = authority.issue_unit(signer.public_key, unit_name, now=NOW, days=200, key_days=100)
@@ -57,7 +65,7 @@ def certificates_of(suite_id: str, key: PrivateKey) -> tuple[Certificate, Certif
 def token_of(chosen: Suite, key: PrivateKey, *, certificates: bool) -> tuple[bytes, TrustStore]:
     """A token over `DATA` by a unit of the suite, and whom to trust: root and unit share the key."""
     signer = SoftwareSigner(chosen, key)
-    unit_certificate, root = certificates_of(chosen.id, key)
+    unit_certificate, root = certificates_of(signer)
     identity = SignerIdentity(
         unit_certificate.der, unit_certificate.issuer, unit_certificate.serial, unit_certificate.subject
     )
