@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -43,10 +44,9 @@ from kokuin.wire.errors import WireError
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kokuin.trust.context import Context
-    from kokuin.trust.report import End
     from kokuin.wire.cms import SignerInfo
 
 KIND = "timestamp-token"
@@ -67,32 +67,28 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
         return make_report({}, context, (*before, facts))
     certificates, ignored = _read_certificates(carried_certificates(facts))
     verdict = _identify(facts, certificates, context)
-    signed = _judge_signer(facts, verdict, certificates, context)
+    signature = functools.cache(functools.partial(verify_signer_info, facts.signer_info))
+    signed = _judge_signer(facts, verdict, certificates, context, signature)
     checks = (*before, *_judge_statements(facts, context), *signed)
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
     report = make_report(describe(facts, verdict.certificate), context, checks, limits)
-    return replace(report, verifiable_until=_verifiable_until(report, facts, certificates, context))
+
+    def again(at: int) -> tuple[Check, ...]:
+        # Whether data and request fit, and the signature, does not depend on the time.
+        later = replace(context, at=at, proven=None, content=None, request=None)
+        verdict = _identify(facts, certificates, later)
+        signed = _judge_signer(facts, verdict, certificates, later, signature)
+        return (*_judge_statements(facts, later), *signed)
+
+    if report.indication is not Indication.PASSED or context.existence < context.at:
+        return report  # what an earlier proof of existence shows, it shows as long as the proof itself holds
+    return replace(report, verifiable_until=find_end(report.checks, again))
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
     """Return the certificate under which a token was signed; None when it is not at hand."""
     certificates, _ = _read_certificates(carried_certificates(facts))
     return _identify(facts, certificates, context).certificate
-
-
-def _verifiable_until(
-    report: Report, facts: TokenFacts, certificates: list[Certificate], context: Context
-) -> End | None:
-    if report.indication is not Indication.PASSED or context.existence < context.at:
-        return None  # what an earlier proof of existence shows, it shows as long as the proof itself holds
-
-    def again(at: int) -> tuple[Check, ...]:
-        # Whether data and request fit does not depend on the time.
-        later = replace(context, at=at, proven=None, content=None, request=None)
-        verdict = _identify(facts, certificates, later)
-        return (*_judge_statements(facts, later), *_judge_signer(facts, verdict, certificates, later))
-
-    return find_end(report.checks, again)
 
 
 def make_report(
@@ -155,9 +151,21 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
 
 
 def _judge_signer(
-    facts: TokenFacts, verdict: SignerVerdict, certificates: list[Certificate], context: Context
+    facts: TokenFacts,
+    verdict: SignerVerdict,
+    certificates: list[Certificate],
+    context: Context,
+    signature: Callable[[Certificate], SignatureVerdict | None],
 ) -> tuple[Check, ...]:
-    """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time."""
+    """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time.
+
+    Args:
+        facts: the token.
+        verdict: who is said to have signed.
+        certificates: those of the token.
+        context: what it is judged by.
+        signature: verifies it by a certificate's key.
+    """
     trust, constraints = context.trust, _constraints(facts, context)
     if verdict.certificate is None:
         return verdict.checks
@@ -166,7 +174,7 @@ def _judge_signer(
     path = find_path(signer, trust, certificates, context.existence, revocation.speaks_against)
     return (
         *verdict.checks,
-        *_judge_signature(facts, signer, constraints),
+        *_judge_signature(facts, signature(signer), constraints),
         _judge_path(path, context),
         *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),
         *judge_unit(signer, facts.tst_info, context.existence),
@@ -179,9 +187,10 @@ def _identify(facts: TokenFacts, certificates: list[Certificate], context: Conte
     return identify_signer(facts.signer_info, candidates, _constraints(facts, context))
 
 
-def _judge_signature(facts: TokenFacts, signer: Certificate, constraints: Constraints) -> tuple[Check, ...]:
+def _judge_signature(
+    facts: TokenFacts, verdict: SignatureVerdict | None, constraints: Constraints
+) -> tuple[Check, ...]:
     info = facts.signer_info
-    verdict = _verify_signature(info, signer)
     if verdict is None:
         return ()  # without signed attributes the attribute checks have failed already
     if verdict.outcome is SignatureOutcome.VALID:
@@ -202,7 +211,8 @@ def _judge_signature(facts: TokenFacts, signer: Certificate, constraints: Constr
     return signature, algorithm
 
 
-def _verify_signature(info: SignerInfo, signer: Certificate) -> SignatureVerdict | None:
+def verify_signer_info(info: SignerInfo, signer: Certificate) -> SignatureVerdict | None:
+    """Verify the signature over signed attributes with a certificate's key; None where there are none."""
     digest = DIGEST_BY_OID.get(info.digest_algorithm.oid)
     verdict = None
     for message in info.signed_octets():

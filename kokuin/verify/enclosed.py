@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData
-from kokuin.trust.judge import MAX_CERTIFICATES, judge_token
+from kokuin.trust.fitness import Constraints
+from kokuin.trust.judge import MAX_CERTIFICATES, judge_token, verify_signer_info
 from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend, join
 from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
+from kokuin.trust.signer import identify_signer
 from kokuin.verify.content import of_octets
 from kokuin.wire import asn1, oids
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.der import read_whole
 from kokuin.wire.errors import WireError
+from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 KIND = "cms-with-timestamps"
 MAX_TOKENS = 16
 """Tokens in one signature that are judged; a signature that is renewed every few years has some five."""
+MAX_REVOCATION = 64
+"""Lists, and as many answers, of a signature that are looked at; each may cost a signature to verify."""
 
 _OF_SIGNATURE = frozenset({oids.ID_AA_TIME_STAMP_TOKEN, oids.SPC_RFC3161})
 """Unsigned attributes whose token covers the signature value."""
@@ -83,9 +88,10 @@ def judge_enclosing(octets: bytes, context: Context) -> Report | None:
     found = list(_tokens(signed_data, context))
     if not found:
         return None
-    within = _with_carried(signed_data, context)
+    carried = _certificates(signed_data)
+    within = _with_carried(signed_data, carried, context)
     parts = tuple(_judge(each, within) for each in found[:MAX_TOKENS])
-    checks = (_judge_count(len(found)), *_judge_content(signed_data, context.content))
+    checks = (_judge_count(len(found)), *_judge_content(signed_data, carried, context))
     subject: dict[str, ReportValue] = {
         "content_type": signed_data.content_type,
         "signers": len(signed_data.signer_infos),
@@ -104,16 +110,23 @@ def enclosed_tokens(octets: bytes, context: Context) -> tuple[bytes, ...]:
         return ()
 
 
-def _with_carried(signed_data: SignedData, context: Context) -> Context:
-    """Add what the signature carries: a unit's certificate is in no token unless it was asked for."""
+def _certificates(signed_data: SignedData) -> tuple[Certificate, ...]:
     certificates: list[Certificate] = []
     for der in signed_data.certificates[:MAX_CERTIFICATES]:
         with contextlib.suppress(WireError):
             certificates.append(read_certificate(der))
+    return tuple(certificates)
+
+
+def _with_carried(
+    signed_data: SignedData, certificates: tuple[Certificate, ...], context: Context
+) -> Context:
+    """Add what the signature carries: a unit's certificate is in no token unless it was asked for."""
+    carried = RevocationData(signed_data.crls[:MAX_REVOCATION], signed_data.ocsp_answers[:MAX_REVOCATION])
     return replace(
         context,
         trust=replace(context.trust, helpers=(*context.trust.helpers, *certificates)),
-        revocation=context.revocation.with_more(RevocationData(signed_data.crls, signed_data.ocsp_answers)),
+        revocation=context.revocation.with_more(carried),
     )
 
 
@@ -121,15 +134,19 @@ def _tokens(signed_data: SignedData, context: Context) -> Iterator[_Enclosed]:
     """Yield the tokens of all signers, signed attributes first."""
     data = context.content if signed_data.content is None else of_octets(signed_data.content)
     for signer in signed_data.signer_infos:
-        for attribute in signer.signed_attributes or ():
-            if attribute.oid == oids.ID_AA_ETS_CONTENT_TIMESTAMP:
-                for token in attribute.values:
-                    yield _Enclosed(attribute.oid, token, data)
-        for attribute in signer.unsigned_attributes:
-            if attribute.oid in _OF_SIGNATURE | _OF_MORE:
-                covered = of_octets(signer.signature) if attribute.oid in _OF_SIGNATURE else None
-                for token in attribute.values:
-                    yield _Enclosed(attribute.oid, token, covered)
+        yield from _tokens_of(signer, data)
+
+
+def _tokens_of(signer: SignerInfo, data: Callable[[str], bytes] | None) -> Iterator[_Enclosed]:
+    for attribute in signer.signed_attributes or ():
+        if attribute.oid == oids.ID_AA_ETS_CONTENT_TIMESTAMP:
+            for token in attribute.values:
+                yield _Enclosed(attribute.oid, token, data)
+    for attribute in signer.unsigned_attributes:
+        if attribute.oid in _OF_SIGNATURE | _OF_MORE:
+            covered = of_octets(signer.signature) if attribute.oid in _OF_SIGNATURE else None
+            for token in attribute.values:
+                yield _Enclosed(attribute.oid, token, covered)
 
 
 def _judge(enclosed: _Enclosed, context: Context) -> Report:
@@ -161,18 +178,46 @@ def _judge_count(count: int) -> Check:
     return ENCLOSED_TOKENS.ok(count=count)
 
 
-def _judge_content(signed_data: SignedData, content: Callable[[str], bytes] | None) -> tuple[Check, ...]:
-    """Hold the data at hand against what each signature says that it covers; the worst finding counts.
+def _judge_content(
+    signed_data: SignedData, certificates: tuple[Certificate, ...], context: Context
+) -> tuple[Check, ...]:
+    """Hold the data at hand against what each signature covers; the worst finding counts.
 
     A time-stamp over a signature says nothing of other data, whoever presents both together.
     """
-    if content is None:
+    if context.content is None:
         return ()
     # A thousand signers must not have the same data hashed a thousand times.
-    given = functools.cache(content)
+    given = functools.cache(context.content)
     enclosed = None if signed_data.content is None else functools.cache(of_octets(signed_data.content))
     checks = [_judge_signer_content(signer, enclosed, given) for signer in signed_data.signer_infos]
-    return (min(checks, key=lambda check: _WORST.index(check.status)),)
+    worst = min(checks, key=lambda check: _WORST.index(check.status))
+    if worst.status is Status.OK and not _joins(signed_data, certificates, context):
+        return (
+            ENCLOSED_CONTENT.indeterminate(Reason.CONTENT_NOT_JOINED, SubIndication.SIG_CONSTRAINTS_FAILURE),
+        )
+    return (worst,)
+
+
+def _joins(signed_data: SignedData, certificates: tuple[Certificate, ...], context: Context) -> bool:
+    """Whether every signer with a time-stamp joins it to the data.
+
+    A content time-stamp covers the data itself. One over the signature does by way of the signature alone.
+    Attack: a value that was stamped long ago, given as the signature over data of today. So the signature
+    must be right, by the certificate that it names by digest: to any other value a fitting key can be found.
+    """
+    by = Constraints(context.policy, context.existence, context.existence)
+    stamped = (signer for signer in signed_data.signer_infos if any(True for _ in _tokens_of(signer, None)))
+    return all(_is_joined(signer, certificates, by) for signer in itertools.islice(stamped, MAX_TOKENS))
+
+
+def _is_joined(signer: SignerInfo, certificates: tuple[Certificate, ...], by: Constraints) -> bool:
+    kinds = {each.attribute for each in _tokens_of(signer, None)}
+    if oids.ID_AA_ETS_CONTENT_TIMESTAMP in kinds:
+        return True
+    found = identify_signer(signer, certificates, by).certificate if kinds & _OF_SIGNATURE else None
+    verdict = None if found is None else verify_signer_info(signer, found)
+    return verdict is not None and verdict.outcome is SignatureOutcome.VALID
 
 
 def _judge_signer_content(
@@ -184,7 +229,7 @@ def _judge_signer_content(
         return ENCLOSED_CONTENT.indeterminate(
             Reason.DIGEST_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm
         )
-    claimed = _message_digest(signer) if enclosed is None else enclosed(digest.name)
+    claimed = _message_digest(signer)
     if claimed is None:
         return ENCLOSED_CONTENT.indeterminate(Reason.ATTRIBUTE_ABSENT, SubIndication.SIGNED_DATA_NOT_FOUND)
     found = content(digest.name)
@@ -192,7 +237,7 @@ def _judge_signer_content(
         return ENCLOSED_CONTENT.indeterminate(
             Reason.DIGEST_LENGTH, SubIndication.SIGNED_DATA_NOT_FOUND, algorithm=digest.name
         )
-    if found != claimed:
+    if found != claimed or (enclosed is not None and found != enclosed(digest.name)):
         return ENCLOSED_CONTENT.failed(Reason.CONTENT_DIFFERS, SubIndication.HASH_FAILURE)
     return ENCLOSED_CONTENT.ok(algorithm=digest.name)
 

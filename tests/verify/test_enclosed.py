@@ -116,7 +116,7 @@ def test_a_content_time_stamp_over_content_that_is_elsewhere_is_judged_without_i
     ],
 )
 def test_an_archive_time_stamp_is_judged_by_itself_and_said_to_be(attribute: str) -> None:
-    report = judge(Enclosing(unsigned=[(attribute, token_over(b"all of it"))]), data=DOCUMENT)
+    report = judge(Enclosing(unsigned=[(attribute, token_over(b"all of it"))]))
     assert verdict(report) == ("PASSED", None)
     assert reasons(report.parts[0])["imprint"] == "COVERAGE_NOT_COMPUTED"
     assert "COVERAGE_NOT_COMPUTED" in report.limits
@@ -126,13 +126,33 @@ def test_an_archive_time_stamp_is_judged_by_itself_and_said_to_be(attribute: str
 def test_other_data_than_the_signature_covers_fails_though_its_time_stamp_is_right() -> None:
     for content in (encode.octet_string(DOCUMENT), None):
         signature = Enclosing(content=content)
-        assert verdict(judge(signature, data=DOCUMENT)) == ("PASSED", None)
         report = judge(signature, data=b"other")
         assert verdict(report) == ("FAILED", "HASH_FAILURE")
         assert reasons(report) == {"enclosed-content": "CONTENT_DIFFERS"}
-    # What is inside decides, whatever the message digest says of it.
-    report = judge(Enclosing(digest_of=b"other"), data=b"other")
-    assert verdict(report) == ("FAILED", "HASH_FAILURE")
+    # What is inside and what is signed must both be the data.
+    for data in (DOCUMENT, b"other"):
+        report = judge(Enclosing(digest_of=b"other"), data=data)
+        assert verdict(report) == ("FAILED", "HASH_FAILURE")
+
+
+def test_a_value_stamped_long_ago_given_as_the_signature_over_data_of_today_joins_nothing() -> None:
+    """Attack: any genuine token over any octets, those as the signature, and data to be dated back."""
+    for content in (encode.octet_string(DOCUMENT), None):
+        for unsigned in ((TST,), (ARCHIVE,), (TST, ARCHIVE)):
+            tokens = [(attribute, token_over(SIGNATURE)) for attribute in unsigned]
+            report = judge(Enclosing(content=content, unsigned=tokens), data=DOCUMENT)
+            assert verdict(report) == ("INDETERMINATE", "SIG_CONSTRAINTS_FAILURE")
+            assert reasons(report) == {"enclosed-content": "CONTENT_NOT_JOINED"}
+            assert {part.indication for part in report.parts} == {"PASSED"}
+            assert verdict(judge(Enclosing(content=content, unsigned=tokens))) == ("PASSED", None)
+
+
+def test_an_empty_content_time_stamp_joins_nothing() -> None:
+    """Attack: the attribute alone, and a token of old beside it."""
+    empty = encode.sequence(encode.oid(CONTENT_TST), encode.set_of())
+    octets = Enclosing(signed=[(CONTENT_TST, b"")]).make()
+    assert empty in octets
+    assert reasons(judge(octets, data=DOCUMENT)) == {"enclosed-content": "CONTENT_NOT_JOINED"}
 
 
 def test_data_is_hashed_once_for_any_number_of_signers() -> None:
@@ -144,7 +164,7 @@ def test_data_is_hashed_once_for_any_number_of_signers() -> None:
 
     for enclosed in (encode.octet_string(DOCUMENT), None):
         report = judge(Enclosing(signers=900, content=enclosed), content=content)
-        assert reasons(report) == {"enclosed-tokens": "TOO_MANY_TOKENS"}
+        assert reasons(report)["enclosed-tokens"] == "TOO_MANY_TOKENS"
         assert [check.id for check in report.checks] == ["enclosed-tokens", "enclosed-content"]
     assert asked == ["sha256"] * 2
 
@@ -155,8 +175,10 @@ def test_content_of_another_type_than_octet_string_as_in_signed_programs() -> No
         content=content,
         content_type="1.3.6.1.4.1.311.2.1.4",
         unsigned=[(oids.SPC_RFC3161, token_over(SIGNATURE))],
+        digest_of=encode.octet_string(DOCUMENT),
     )
-    assert verdict(judge(signature, data=encode.octet_string(DOCUMENT))) == ("PASSED", None)
+    report = judge(signature, data=encode.octet_string(DOCUMENT))
+    assert reasons(report) == {"enclosed-content": "CONTENT_NOT_JOINED"}
 
 
 def test_the_unit_s_certificate_may_be_among_those_of_the_signature_and_is_trusted_for_nothing() -> None:
