@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,11 @@ _CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
 _CURVE_NAMES = {curve().name: name for name, curve in _CURVES.items()}
 
 
+@functools.cache
+def _ecdsa(digest: str) -> ec.ECDSA:
+    return ec.ECDSA(HASHES[digest])
+
+
 @dataclass(frozen=True, slots=True)
 class EcdsaVerifier:
     """A public key on an elliptic curve."""
@@ -173,7 +179,7 @@ class EcdsaVerifier:
         signature: bytes,
     ) -> None:
         """Verify an Ecdsa-Sig-Value (RFC 3279 §2.2.3)."""
-        self.key.verify(signature, message, ec.ECDSA(HASHES[str(digest)]))
+        self.key.verify(signature, message, _ecdsa(str(digest)))
 
 
 class EcdsaScheme:

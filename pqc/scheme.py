@@ -67,6 +67,10 @@ class Scheme(Protocol):
         signature_oids: signature algorithms that its keys verify.
     """
 
+    def __hash__(self) -> int:
+        """Verifiers are remembered by their scheme."""
+        ...
+
     @property
     def key_oids(self) -> Collection[str]:
         """Dotted OIDs."""

@@ -16,7 +16,7 @@ from kokuin.trust.signed import read_signed
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import Fields, Node, children, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
-from kokuin.wire.prescan import Limits, prescan
+from kokuin.wire.prescan import Limits, prescan_often
 from kokuin.wire.tsp import Extension, read_algorithm, read_extensions
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
@@ -163,7 +163,7 @@ def read_certificate(der: bytes) -> Certificate:
         WireError: a limit is exceeded, the syntax is another, an extension occurs twice, or the signature
             algorithms inside and outside differ (RFC 5280 §4.1.1.2).
     """
-    prescan(der, CERTIFICATE_LIMITS)
+    prescan_often(der, CERTIFICATE_LIMITS)
     return _read_body(der, read_signed(der))
 
 

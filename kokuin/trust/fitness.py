@@ -9,6 +9,7 @@ for another policy may; what is broken is refused.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def judge_digest(rule: Rule, oid: str, role: Role, constraints: Constraints) -> 
     digest = DIGEST_BY_OID.get(oid)
     if digest is None:
         return rule.indeterminate(Reason.DIGEST_UNKNOWN, _FAILURE, algorithm=oid)
-    return judge_subject(rule, Subject.of_hash(digest.name, role), constraints, algorithm=digest.name)
+    return judge_subject(rule, _hash(digest.name, role), constraints, algorithm=digest.name)
 
 
 def judge_key(
@@ -87,8 +88,7 @@ def judge_key(
     """
     if key is None:
         return rule.indeterminate(Reason.KEY_UNKNOWN, _FAILURE)
-    subject = Subject.of_key(key, digest, algorithm)
-    return judge_subject(rule, subject, constraints, key=key.name, digest=digest)
+    return judge_subject(rule, _key(key, digest, algorithm), constraints, key=key.name, digest=digest)
 
 
 def judge_parameters(algorithm: AlgorithmIdentifier) -> Check | None:
@@ -98,22 +98,37 @@ def judge_parameters(algorithm: AlgorithmIdentifier) -> Check | None:
     return None
 
 
-def judge_subject(rule: Rule, subject: Subject, constraints: Constraints, **params: ReportValue) -> Check:
+_hash = functools.lru_cache(maxsize=64)(Subject.of_hash)
+_key = functools.lru_cache(maxsize=64)(Subject.of_key)
+
+
+def judge_subject(rule: Rule, subject: Subject, constraints: Constraints, **params: str | None) -> Check:
     """Judge a subject by the policy, at the time of the proof of existence; `params` are those of a pass."""
-    found = constraints.policy.judge(subject, Usage.VERIFY, constraints.proven)
+    policy, proven = constraints.policy, constraints.proven
+    fit = _judge_fit(rule, subject, policy, proven, tuple(params.items()))
+    return fit or _judge_unfit(rule, subject, policy.judge(subject, Usage.VERIFY, proven), constraints)
+
+
+@functools.lru_cache(maxsize=512)
+def _judge_fit(
+    rule: Rule, subject: Subject, policy: Policy, proven: int, params: tuple[tuple[str, str | None], ...]
+) -> Check | None:
+    """Return None for what is not fit: that depends on more. One authority's algorithms repeat."""
+    found = policy.judge(subject, Usage.VERIFY, proven)
     named = found.subject.name
     if found.status is Suitability.UNKNOWN:
         return rule.indeterminate(Reason.NOT_IN_POLICY, _FAILURE, algorithm=named)
     if found.status is Suitability.FORBIDDEN:
-        return _judge_unfit(rule, subject, found, constraints)
-    ends = algorithm_ends(constraints.policy, subject, found.until_us)
+        return None
+    ends = algorithm_ends(policy, subject, found.until_us)
     if found.status is Suitability.WEAK:
         if found.subject.role is Role.SIGNATURE:
             return rule.weak(Reason.KEY_WEAK, key=named).resting_on(*ends)
         return rule.weak(Reason.DIGEST_WEAK, algorithm=named).resting_on(*ends)
+    shown: dict[str, ReportValue] = dict(params)
     if found.row is not None and found.row.until is not None:
-        params["until"] = str(found.row.until)
-    return rule.ok(**params).resting_on(*ends)
+        shown["until"] = str(found.row.until)
+    return rule.ok(**shown).resting_on(*ends)
 
 
 def _judge_unfit(rule: Rule, subject: Subject, found: Judgement, constraints: Constraints) -> Check:

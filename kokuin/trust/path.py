@@ -25,6 +25,8 @@ MAX_SIGNATURES = 64
 """Signatures verified in a search: certificates that issue each other in all ways cost no more."""
 MAX_PATHS = 16
 """Complete paths judged before the search ends."""
+_FEW = 8
+"""Certificates of a token whose path is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,27 @@ def find_path(
         is_shunned: whether a path without fault is taken only where there is no other (one of its authorities
             was revoked, say, and another certificate of the same authority was not).
     """
+    first = _find(certificate, trust, tuple(others), at) if len(others) <= _FEW else None
+    if first is not None and (is_shunned is None or first.path is None or not is_shunned(first.path)):
+        return first
+    return _search(certificate, trust, others, at, is_shunned)
+
+
+@functools.lru_cache(maxsize=16)
+def _find(
+    certificate: Certificate, trust: TrustStore, others: tuple[Certificate, ...], at: int
+) -> PathVerdict:
+    """Tokens of one unit share their path; few certificates each, since it holds on to them."""
+    return _search(certificate, trust, others, at, None)
+
+
+def _search(
+    certificate: Certificate,
+    trust: TrustStore,
+    others: Sequence[Certificate],
+    at: int,
+    is_shunned: Callable[[CertificatePath], bool] | None,
+) -> PathVerdict:
     best, shunned = PathVerdict(), None
     paths = _Search(trust, others, at).paths((certificate,))
     for path, _ in zip(paths, range(MAX_PATHS), strict=False):

@@ -137,7 +137,11 @@ class Check:
 
     def resting_on(self, *ends: End) -> Check:
         """Return the check with more on which it rests."""
-        return replace(self, ends=(*self.ends, *ends)) if ends else self
+        if not ends:
+            return self
+        # As `replace` does, at half its cost: most checks of a token rest on something.
+        found = (self.id, self.clause, self.status, self.reason, self.sub_indication, self.params)
+        return Check(*found, (*self.ends, *ends))
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION
@@ -13,7 +14,7 @@ from kokuin.wire import oids
 
 if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
-    from kokuin.trust.report import Check
+    from kokuin.trust.report import Check, End, ReportValue
     from kokuin.wire.tsp import TSTInfo
 
 _SIGNING = frozenset({KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION})
@@ -84,16 +85,18 @@ def _judge_key_period(certificate: Certificate, gen_time: int) -> Check:
     return UNIT_KEY_PERIOD.ok()
 
 
+@functools.lru_cache(maxsize=128)
+def _span(certificate: Certificate) -> dict[str, ReportValue]:
+    return {"not_before": iso_time(certificate.not_before), "not_after": iso_time(certificate.not_after)}
+
+
 def _judge_validity(certificate: Certificate, gen_time: int, at: int) -> Check:
     """Judge by genTime first: a token from outside its certificate's life is wrong at any time.
 
     A token whose certificate has expired since proves nothing about when it was made: whoever holds the
     old key can date a token back. Only another proof of existence could show it.
     """
-    span = {
-        "not_before": iso_time(certificate.not_before),
-        "not_after": iso_time(certificate.not_after),
-    }
+    span = _span(certificate)
     if not certificate.valid_at(gen_time):
         if gen_time < certificate.not_before:
             return UNIT_VALIDITY.failed(Reason.SIGNED_TOO_EARLY, SubIndication.NOT_YET_VALID, **span)
@@ -101,4 +104,9 @@ def _judge_validity(certificate: Certificate, gen_time: int, at: int) -> Check:
     if not certificate.valid_at(at):
         reason = Reason.NOT_YET_VALID if at < certificate.not_before else Reason.EXPIRED
         return UNIT_VALIDITY.indeterminate(reason, SubIndication.OUT_OF_BOUNDS_NO_POE, **span)
-    return UNIT_VALIDITY.ok(**span).resting_on(*certificate_ends(Ending.UNIT_EXPIRES, certificate))
+    return UNIT_VALIDITY.ok(**span).resting_on(*_unit_ends(certificate))
+
+
+@functools.lru_cache(maxsize=128)
+def _unit_ends(certificate: Certificate) -> tuple[End, ...]:
+    return tuple(certificate_ends(Ending.UNIT_EXPIRES, certificate))

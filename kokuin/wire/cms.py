@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.wire import asn1, encode, oids
-from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
+from kokuin.wire.der import Fields, Node, children, expect, only_child, read_node, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.tsp import read_algorithm
 
 if TYPE_CHECKING:
     from kokuin.wire.algorithms import AlgorithmIdentifier
+
+
+_SHORT = 512
+"""Octets of an attribute or a name that is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,8 @@ class SignerInfo:
         found = self.signed_attributes_der
         if found is None:
             return ()
-        ordered = encode.set_of(*(child.octets for child in children(read_whole(found, asn1.SET))))
-        return (found,) if ordered == found else (found, ordered)
+        sent = [child.octets for child in children(read_whole(found, asn1.SET))]
+        return (found,) if sent == sorted(sent) else (found, encode.set_of(*sent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,20 @@ def _read_signer_info(fields: Fields) -> SignerInfo:
 def _read_sid(node: Node) -> IssuerAndSerial | bytes:
     if node.tag == asn1.primitive(0):
         return node.value
+    known = _sid(node.octets) if node.end - node.start <= _SHORT else None
+    return known or _read_issuer_and_serial(node)
+
+
+@functools.lru_cache(maxsize=64)
+def _sid(octets: bytes) -> IssuerAndSerial | None:
+    """Return the same for the same octets; None: it says nothing of where the fault is."""
+    try:
+        return _read_issuer_and_serial(read_node(octets, 0, len(octets)))
+    except WireError:
+        return None
+
+
+def _read_issuer_and_serial(node: Node) -> IssuerAndSerial:
     fields = Fields(expect(node, asn1.SEQUENCE))
     issuer = fields.take(asn1.SEQUENCE).octets
     serial = asn1.integer(fields.take_any())
@@ -202,10 +221,24 @@ def _read_sid(node: Node) -> IssuerAndSerial | bytes:
 
 
 def _read_attributes(node: Node) -> tuple[Attribute, ...]:
-    return tuple(_read_attribute(Fields(expect(child, asn1.SEQUENCE))) for child in children(node))
+    found = []
+    for child in children(node):
+        known = _attribute(child.octets) if child.end - child.start <= _SHORT else None
+        found.append(known or _read_attribute(child))
+    return tuple(found)
 
 
-def _read_attribute(fields: Fields) -> Attribute:
+@functools.lru_cache(maxsize=256)
+def _attribute(octets: bytes) -> Attribute | None:
+    """Return the same for the same octets, as nearly all attributes of one unit have; None as in `_sid`."""
+    try:
+        return _read_attribute(read_node(octets, 0, len(octets)))
+    except WireError:
+        return None
+
+
+def _read_attribute(node: Node) -> Attribute:
+    fields = Fields(expect(node, asn1.SEQUENCE))
     oid = asn1.oid(fields.take_any())
     values = children(fields.take(asn1.SET))
     fields.finish()

@@ -42,9 +42,13 @@ def read_node(data: bytes, at: int, end: int) -> Node:
     """
     content = at + 2
     if content <= end:
-        # Nearly every element has one octet of tag and one of length; the rest takes the long way.
+        # Nearly every element has one octet of tag and one to three of length; the rest takes the long way.
         tag, length = data[at], data[at + 1]
-        if length < 0x80 and tag not in UNCOMMON_TAGS and content + length <= end:
+        if length == 0x82 and at + 4 <= end:
+            length, content = data[at + 2] << 8 | data[at + 3], at + 4
+        elif length == 0x81 and at + 3 <= end:
+            length, content = data[at + 2], at + 3
+        if (length < 0x80 or content > at + 2) and tag not in UNCOMMON_TAGS and content + length <= end:
             return Node(data, tag, at, content, content + length)
     tag, content, length = read_header(data, at, end)
     if length == INDEFINITE:

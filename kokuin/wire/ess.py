@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from kokuin.wire import asn1, oids
@@ -10,6 +11,8 @@ from kokuin.wire.der import Fields, Node, children, expect, only_child, read_who
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.tsp import read_algorithm
 
+_SHORT = 1_024
+"""Octets of an attribute that is remembered."""
 _SHA1 = "1.3.14.3.2.26"
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 
@@ -35,6 +38,10 @@ def read_signing_certificate(value: bytes, attribute: str) -> tuple[EssCertId, .
     Raises:
         WireError: another syntax, or no id at all.
     """
+    return _read_short(value, attribute) if len(value) <= _SHORT else _read(value, attribute)
+
+
+def _read(value: bytes, attribute: str) -> tuple[EssCertId, ...]:
     fields = Fields(read_whole(value, asn1.SEQUENCE))
     ids = children(fields.take(asn1.SEQUENCE))
     fields.optional(asn1.SEQUENCE)  # policies, which no clause of RFC 3161 uses
@@ -43,6 +50,10 @@ def read_signing_certificate(value: bytes, attribute: str) -> tuple[EssCertId, .
         raise WireError(WireCode.UNEXPECTED, 0)
     second = attribute == oids.ID_AA_SIGNING_CERTIFICATE_V2
     return tuple(_read_id(Fields(expect(child, asn1.SEQUENCE)), second=second) for child in ids)
+
+
+_read_short = functools.lru_cache(maxsize=64)(_read)
+"""The tokens of one unit have the same ids."""
 
 
 def _read_id(fields: Fields, *, second: bool) -> EssCertId:

@@ -21,6 +21,15 @@ _TRUNCATED = b"\x00\xff"
 """Stands for a header that is cut off, so that the one place that judges headers judges it."""
 
 
+_PLACES = frozenset({4, 5})
+"""How deep the certificates of a token lie, and of a response: elsewhere nothing is looked up, since each
+look-up reads all octets of an element once more."""
+_WALKED = 0x04
+"""Stands for the tag of a constructed element that need not be entered."""
+_MOST = 256
+_MOST_OCTETS = 8_192
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one object may cost: `size` in octets, `depth` of nesting, number of `elements`."""
@@ -52,6 +61,10 @@ class Scan:
     der: bool
 
 
+_SCANNED: dict[bytes, Scan] = {}
+"""Elements in DER that were scanned by themselves."""
+
+
 def prescan(data: bytes, limits: Limits) -> Scan:  # noqa: C901, PLR0912  # hot: calls would triple it
     """Walk over exactly one BER element that fills `data`.
 
@@ -65,14 +78,20 @@ def prescan(data: bytes, limits: Limits) -> Scan:  # noqa: C901, PLR0912  # hot:
     elements = deepest = 0
     outer: list[tuple[int, bool]] = []
     while True:
-        first, length = data[at : at + 2] if at + 2 <= end else _TRUNCATED
         content = at + 2
+        first, length = (data[at], data[at + 1]) if content <= end else _TRUNCATED
         if length > 0x7F or first in UNCOMMON_TAGS or content + length > end:
             _, content, length = read_header(data, at, end)
             der = der and _minimal(data, at, content, length)
         elements += 1
         if elements > limits.elements:
             raise WireError(WireCode.TOO_MANY, at)
+        if length > 0xFF and len(outer) in _PLACES:
+            known = _SCANNED.get(data[at : content + length])
+            if known is not None and _has_room(limits, elements + known.elements, len(outer) + known.depth):
+                elements += known.elements - 1
+                deepest = max(deepest, len(outer) + known.depth)
+                first = _WALKED
         if first & 0x20:
             outer.append((end, indefinite))
             if len(outer) > deepest:
@@ -97,6 +116,26 @@ def prescan(data: bytes, limits: Limits) -> Scan:  # noqa: C901, PLR0912  # hot:
     if at != len(data):
         raise WireError(WireCode.TRAILING, at)
     return Scan(elements, deepest, der)
+
+
+def prescan_often(data: bytes, limits: Limits) -> Scan:
+    """Scan as `prescan` does, and remember what is DER: a certificate comes again in its unit's next token.
+
+    Raises:
+        WireError: as `prescan`.
+    """
+    scan = _SCANNED.get(data)
+    if scan is None or len(data) > limits.size or not _has_room(limits, scan.elements, scan.depth):
+        scan = prescan(data, limits)
+        if scan.der and len(data) <= _MOST_OCTETS:
+            if len(_SCANNED) >= _MOST:
+                _SCANNED.clear()
+            _SCANNED[data] = scan
+    return scan
+
+
+def _has_room(limits: Limits, elements: int, depth: int) -> bool:
+    return elements <= limits.elements and depth <= limits.depth
 
 
 def _minimal(data: bytes, at: int, content: int, length: int) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kokuin.wire import asn1, encode
 from kokuin.wire.algorithms import AlgorithmIdentifier
 from kokuin.wire.ber import definite
-from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
+from kokuin.wire.der import Fields, Node, children, expect, only_child, read_node, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import REQUEST_LIMITS, Limits
 
@@ -141,7 +142,26 @@ def read_algorithm(node: Node, tag: int = asn1.SEQUENCE) -> AlgorithmIdentifier:
     Raises:
         WireError: another syntax.
     """
-    fields = children(expect(node, tag))
+    octets = expect(node, tag).octets
+    known = _algorithm(octets) if len(octets) <= _SHORT else None
+    return known or _read_algorithm(node)
+
+
+_SHORT = 256
+"""Octets of an algorithm that is remembered."""
+
+
+@functools.lru_cache(maxsize=128)
+def _algorithm(octets: bytes) -> AlgorithmIdentifier | None:
+    """Return the same for the same octets: there are some ten of them. None: it says nothing of where."""
+    try:
+        return _read_algorithm(read_node(octets, 0, len(octets)))
+    except WireError:
+        return None
+
+
+def _read_algorithm(node: Node) -> AlgorithmIdentifier:
+    fields = children(node)
     if not 1 <= len(fields) <= 2:
         raise WireError(WireCode.UNEXPECTED, node.start)
     return AlgorithmIdentifier(asn1.oid(fields[0]), fields[1].octets if len(fields) == 2 else None)

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kokuin.wire import prescan as prescan_module
 from kokuin.wire.ber import to_definite
 from kokuin.wire.errors import WireCode, WireError
-from kokuin.wire.prescan import REQUEST_LIMITS, TOKEN_LIMITS, Limits, Scan, prescan
+from kokuin.wire.prescan import REQUEST_LIMITS, TOKEN_LIMITS, Limits, Scan, prescan, prescan_often
 from tests.der import tlv
 
 SMALL = Limits(size=1_000, depth=3, elements=5)
@@ -177,3 +178,29 @@ def test_transcoding_undoes_the_indefinite_form(der: bytes) -> None:
     assert prescan(der, limits).der
     assert prescan(ber, limits).elements == prescan(der, limits).elements
     assert to_definite(ber) == der
+
+
+@pytest.mark.parametrize("around", range(1, 8))
+def test_what_was_scanned_before_changes_no_count_and_no_limit(around: int) -> None:
+    certificate = tlv(0x30, tlv(0x30, *[tlv(0x30, b"\x02\x01\x01")] * 60))
+    data = tlv(0x30, certificate, b"\x05\x00", certificate)
+    for _ in range(around):
+        data = tlv(0x30, data)
+    fresh = prescan(data, TOKEN_LIMITS)
+    assert fresh == Scan(around + 2 + 2 * 122, around + 4, der=True)
+    assert prescan_often(certificate, TOKEN_LIMITS) == prescan_often(certificate, TOKEN_LIMITS)
+    assert prescan(data, TOKEN_LIMITS) == fresh
+    assert prescan(data[:-1] + b"\x02", TOKEN_LIMITS) == fresh  # another certificate, of the same form
+    assert refused(data, Limits(len(data), fresh.depth, fresh.elements - 1)) is WireCode.TOO_MANY
+    assert refused(data, Limits(len(data), fresh.depth - 1, fresh.elements)) is WireCode.TOO_DEEP
+    for limits in (Limits(9, 64, 999), Limits(999, 2, 999), Limits(999, 64, 9)):
+        with pytest.raises(WireError):
+            prescan_often(certificate, limits)
+
+
+def test_what_is_remembered_is_der_alone_and_ends() -> None:
+    for number in range(600):
+        prescan_often(tlv(0x30, b"\x04\x02" + number.to_bytes(2, "big")), SMALL)
+    prescan_often(b"\x30\x80\x05\x00\x00\x00", SMALL)
+    assert 0 < len(prescan_module._SCANNED) <= prescan_module._MOST
+    assert all(scan.der for scan in prescan_module._SCANNED.values())
