@@ -65,6 +65,7 @@ class Statement:
         this_update: microseconds since 1970 UTC.
         next_update: likewise; None when absent.
         retained_from: it speaks of certificates that expired from then on, likewise.
+        speaker_until: the last moment of a responder's own certificate, likewise; None: the issuer signed.
         signings: what it rests on.
     """
 
@@ -75,6 +76,7 @@ class Statement:
     this_update: int
     next_update: int | None
     retained_from: int | None
+    speaker_until: int | None
     signings: tuple[Signing, ...]
 
 
@@ -160,6 +162,8 @@ class Shelf:
                 this_update=status.this_update,
                 next_update=status.next_update,
                 retained_from=status.retained_from,
+                # Attack: the key of a responder that expired long ago signs an answer of then, good for ever.
+                speaker_until=None if speaker is issuer else speaker.not_after + 999_999,
                 signings=tuple(signings),
             )
 
@@ -202,6 +206,7 @@ def _list_says(published: PublishedList, certificate: Certificate, issuer: Certi
         this_update=published.this_update,
         next_update=published.next_update,
         retained_from=published.retained_from,
+        speaker_until=None,
         signings=(Signing(verdict, published.signature_algorithm.oid),),
     )
 

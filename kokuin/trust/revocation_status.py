@@ -149,7 +149,7 @@ class _Judge:
         revoked = [
             (statement, statement.revocation)
             for statement in statements
-            if statement.revocation is not None and not _is_lifted(statement, statements)
+            if statement.revocation is not None and not self._is_lifted(statement, statements)
         ]
         if revoked:
             # Revoked weighs more than good, and what weighs most of several revocations counts.
@@ -212,11 +212,29 @@ class _Judge:
             return Reason.REVOCATION_PARTIAL
         if self.mode is RevocationMode.REQUIRED and not statement.settled:
             return Reason.REVOCATION_RESPONDER_OPEN
-        expiry, retained = self.certificate.not_after, statement.retained_from
-        if statement.this_update > expiry and (retained is None or retained > expiry):
-            # Attack: wait for the expiry, after which lists drop what was revoked (RFC 5280 §3.3).
+        if self._may_have_dropped(statement):
             return Reason.REVOCATION_AFTER_EXPIRY
         return None if self.constraints.proven <= _told_until(statement) else Reason.REVOCATION_STALE
+
+    def _may_have_dropped(self, statement: Statement) -> bool:
+        """Attack: wait for the expiry, after which lists drop what was revoked (RFC 5280 §3.3)."""
+        expiry, retained = self.certificate.not_after, statement.retained_from
+        return statement.this_update > expiry and (retained is None or retained > expiry)
+
+    def _is_lifted(self, statement: Statement, others: list[Statement]) -> bool:
+        """Whether a hold has ended: something newer would name it and does not, or names a last word instead.
+
+        RFC 5280 §5.3.1: what is on hold is either released or revoked.
+        """
+        return _is_hold(statement) and any(
+            other.this_update > statement.this_update
+            and (
+                other.complete and not self._may_have_dropped(other)
+                if other.revocation is None
+                else not _is_hold(other)
+            )
+            for other in others
+        )
 
     def _silence(self, silences: list[Reason], current: list[Statement]) -> _Silence:
         silences += [reason for reason in map(self._why_silent, current) if reason is not None]
@@ -256,25 +274,14 @@ def _since(revocation: Revocation) -> int:
     return min(at, microseconds(revocation.invalid_from))
 
 
-def _is_lifted(statement: Statement, others: list[Statement]) -> bool:
-    """Whether a hold has ended: something newer would name it and does not, or names a last word instead.
-
-    RFC 5280 §5.3.1: what is on hold is either released or revoked.
-    """
-    return _is_hold(statement) and any(
-        other.this_update > statement.this_update
-        and (other.complete if other.revocation is None else not _is_hold(other))
-        for other in others
-    )
-
-
 def _is_hold(statement: Statement) -> bool:
     found = statement.revocation
     return found is not None and found.reason is RevocationReason.CERTIFICATE_HOLD
 
 
 def _ended(statement: Statement) -> int:
-    return statement.this_update if statement.next_update is None else statement.next_update
+    ended = statement.this_update if statement.next_update is None else statement.next_update
+    return ended if statement.speaker_until is None else min(ended, statement.speaker_until)
 
 
 def _told_until(statement: Statement) -> int:

@@ -378,6 +378,27 @@ def test_a_responder_that_was_taken_back_itself_says_nothing() -> None:
     assert said(judge(taken, answers=[good], required=True))[0] == "INDETERMINATE"
 
 
+def test_an_answer_tells_no_longer_than_its_responder_s_certificate_is_valid() -> None:
+    """Attack: the key of a responder that expired long ago signs an answer of then, good for ever."""
+    who = responder(begins=NOW - 90 * DAY, ends=NOW - 60 * DAY)
+    old = NOW - 70 * DAY
+    good = answer(pki().authority, pki().unit, responder=who, produced=old, this=old, until=NOW + 999 * DAY)
+    root = crl(pki().root)
+    assert said(judge(root, answers=[good], required=True)) == (
+        "INDETERMINATE",
+        "TRY_LATER",
+        "REVOCATION_STALE",
+    )
+    # By its issuer's own key, and while the responder's certificate is valid, it tells.
+    by_issuer = answer(pki().authority, pki().unit, produced=old, this=old, until=NOW + 999 * DAY)
+    assert said(judge(root, answers=[by_issuer], required=True)) == ("PASSED", None, None)
+    ends = NOW_US + 5 * 86_400_000_000
+    until = responder(ends=NOW + 5 * DAY)
+    short = answer(pki().authority, pki().unit, responder=until)
+    for at, found in ((ends + 999_999, None), (ends + 1_000_000, "REVOCATION_STALE")):
+        assert said(judge(root, answers=[short], required=True, at=at))[2] == found
+
+
 def test_a_responder_without_nocheck_must_be_cleared_where_revocation_data_is_required() -> None:
     open_one, unasked = responder(extensions=RESPONDER[:2]), responder()
     root = crl(pki().root)

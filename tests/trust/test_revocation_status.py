@@ -113,6 +113,15 @@ def test_a_hold_that_a_newer_list_no_longer_names_has_ended() -> None:
     assert said(judge(held, older)) == ("INDETERMINATE", "TRY_LATER", "ON_HOLD")
 
 
+def test_a_hold_that_a_list_from_after_the_expiry_no_longer_names_has_not_ended() -> None:
+    """Attack: wait for the expiry, after which lists drop what was on hold as well."""
+    held = crl(pki().authority, Taken(pki().unit, AFTER, Reason.certificate_hold), this=AFTER)
+    dropped = crl(pki().authority, this=NOW + 200 * DAY, until=NOW + 300 * DAY)
+    for lists in ((held,), (held, dropped)):
+        report = judge(*lists, at=NOW_US + 250 * 86_400_000_000, proven=LATER_US)
+        assert said(report) == ("INDETERMINATE", "TRY_LATER", "ON_HOLD")
+
+
 def test_a_hold_that_ended_in_a_revocation_is_judged_by_the_revocation() -> None:
     held = crl(pki().authority, Taken(pki().unit, AFTER, Reason.certificate_hold), this=NOW)
     revoked = Taken(pki().unit, AFTER, Reason.superseded)
