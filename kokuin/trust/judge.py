@@ -12,7 +12,7 @@ from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
 from kokuin.trust.horizon import anchor_ends, certificate_ends, find_end
 from kokuin.trust.name import display
-from kokuin.trust.path import PathVerdict, find_path
+from kokuin.trust.path import CertificatePath, PathVerdict, find_path
 from kokuin.trust.report import (
     Check,
     Ending,
@@ -171,12 +171,19 @@ def _judge_signer(
         return verdict.checks
     signer = verdict.certificate
     revocation = RevocationJudge(context, facts, constraints)
-    path = find_path(signer, trust, certificates, context.existence, revocation.speaks_against)
+    algorithms = functools.cache(functools.partial(_judge_path_algorithms, constraints=constraints))
+
+    def is_shunned(path: CertificatePath) -> bool:
+        # Of an authority that was certified twice, the certificate that comes first must not decide.
+        unfit = algorithms(path).status in {Status.FAILED, Status.INDETERMINATE}
+        return unfit or revocation.speaks_against(path)
+
+    path = find_path(signer, trust, certificates, context.existence, is_shunned)
     return (
         *verdict.checks,
         *_judge_signature(facts, signature(signer), constraints),
         _judge_path(path, context),
-        *(() if path.path is None else (_judge_path_algorithms(path.path, constraints),)),
+        *(() if path.path is None else (algorithms(path.path),)),
         *judge_unit(signer, facts.tst_info, context.existence),
         *revocation.judge(path.path),
     )
@@ -242,7 +249,7 @@ def _judge_path(verdict: PathVerdict, context: Context) -> Check:
     return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
 
 
-def _judge_path_algorithms(path: tuple[Certificate, ...], constraints: Constraints) -> Check:
+def _judge_path_algorithms(path: CertificatePath, constraints: Constraints) -> Check:
     """The signatures that join the path; the anchor's own is not relied on."""
     checks = []
     for certificate, issuer in itertools.pairwise(path):

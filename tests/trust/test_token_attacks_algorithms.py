@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import mldsa
+from cryptography.hazmat.primitives.asymmetric import mldsa, rsa
 
+from kokuin.trust.anchors import TrustStore
+from kokuin.trust.context import Context
+from kokuin.trust.judge import judge_token
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
+from pqc.policies import load_policy
 from tests.trust.forge import (
+    AUTHORITY,
     DATA,
+    NOW_US,
     UNIT,
     issue,
     judge,
@@ -78,3 +85,16 @@ def test_ml_dsa_65_wants_a_digest_as_strong_as_itself_and_no_parameters() -> Non
     assert verdict(_ml_dsa(digest="sha256")) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
     parameters = AlgorithmIdentifier(oids.ID_ML_DSA_65, encode.NULL)
     assert verdict(_ml_dsa(digest="sha512", algorithm=parameters)) == ("FAILED", "FORMAT_FAILURE")
+
+
+def test_the_order_of_certificates_does_not_choose_a_path_whose_algorithms_are_refused() -> None:
+    """The authority was certified by two roots, by one of them with a key that is too short."""
+    short = issue("Short", None, AUTHORITY, key=rsa.generate_private_key(65_537, 1024))  # noqa: S505  # refused
+    crossed = issue("Authority", short, AUTHORITY, key=pki().authority.key)
+    context = Context(NOW_US, pki().trust, policy=load_policy("us"))
+    both = replace(context, trust=TrustStore((short.certificate, pki().root.certificate)))
+    for carried in ((crossed.der, pki().authority.der), (pki().authority.der, crossed.der)):
+        token = order(certificates=[pki().unit.der, *carried]).make()
+        assert verdict(judge_token(token, both)) == ("PASSED", None)
+        alone = replace(context, trust=TrustStore((short.certificate,)))
+        assert reasons(judge_token(token, alone))["path-algorithms"] == "KEY_TOO_SHORT"
