@@ -34,6 +34,7 @@ class Enclosing:
     digest_of: bytes = DOCUMENT
     signers: int = 1
     certificates: Sequence[bytes] = ()
+    crls: Sequence[bytes] = ()
 
     def make(self) -> bytes:
         """Return the ContentInfo."""
@@ -62,6 +63,7 @@ class Enclosing:
                 b"" if self.content is None else encode.explicit(0, self.content),
             ),
             encode.explicit(0, b"".join(self.certificates)) if self.certificates else b"",
+            encode.explicit(1, b"".join(self.crls)) if self.crls else b"",
             encode.tlv(0x31, signer * self.signers),
         )
         return encode.sequence(encode.oid(oids.ID_SIGNED_DATA), encode.explicit(0, signed_data))

@@ -15,11 +15,12 @@ from kokuin.cli.report_text import sentences
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.verify.content import of_octets
-from kokuin.verify.enclosed import KIND, MAX_TOKENS
+from kokuin.verify.enclosed import KIND, MAX_REVOCATION, MAX_TOKENS
 from kokuin.verify.verifying import verify_bytes
 from kokuin.wire import encode, oids
 from kokuin.wire.tsp import read_timestamp_request
-from tests.trust.forge import NOW_US, YEAR_US, order, pki, reasons, verdict
+from tests.trust.forge import DAY, NOW, NOW_US, YEAR_US, order, pki, reasons, verdict
+from tests.trust.revoking import Taken, crl
 from tests.trust.test_token_attacks_request import NONCE, request
 from tests.verify.enclosing import (
     ARCHIVE,
@@ -261,3 +262,11 @@ def test_changed_signatures_get_a_verdict_and_sentences() -> None:
         report = judge(mutate(whole, dice), data=DOCUMENT)
         assert (report.indication == "PASSED") == (report.sub_indication is None)
         assert all(list(sentences(report, lang)) for lang in LANGUAGES)
+
+
+def test_of_a_flood_of_lists_in_a_signature_a_bounded_number_is_looked_at() -> None:
+    """Attack: lists in the authority's name, each of which costs a signature to be told from a genuine one."""
+    taken = crl(pki().authority, Taken(pki().unit, NOW - DAY))
+    junk = [encode.sequence(encode.integer(number)) for number in range(MAX_REVOCATION)]
+    for lists, found in ((junk[1:], "FAILED"), (junk, "PASSED")):
+        assert judge(Enclosing(crls=[*lists, taken])).indication == found
