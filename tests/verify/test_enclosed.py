@@ -265,7 +265,7 @@ def test_changed_signatures_get_a_verdict_and_sentences() -> None:
 
 
 def test_of_a_flood_of_lists_in_a_signature_a_bounded_number_is_looked_at() -> None:
-    """Attack: lists in the authority's name, each of which costs a signature to be told from a genuine one."""
+    """Attack: lists in the authority's name, each of which costs a signature to be told from a true one."""
     taken = crl(pki().authority, Taken(pki().unit, NOW - DAY))
     junk = [encode.sequence(encode.integer(number)) for number in range(MAX_REVOCATION)]
     for lists, found in ((junk[1:], "FAILED"), (junk, "PASSED")):
