@@ -44,7 +44,7 @@ from kokuin.wire.errors import WireError
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from kokuin.trust.context import Context
     from kokuin.wire.cms import SignerInfo
@@ -67,14 +67,15 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
         return make_report({}, context, (*before, facts))
     certificates, ignored = _read_certificates(carried_certificates(facts))
     verdict = _identify(facts, certificates, context)
-    signature = functools.cache(functools.partial(verify_signer_info, facts.signer_info))
+    signer = verdict.certificate
+    signature = None if signer is None else verify_signer_info(facts.signer_info, signer)
     signed = _judge_signer(facts, verdict, certificates, context, signature)
     checks = (*before, *_judge_statements(facts, context), *signed)
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
     report = make_report(describe(facts, verdict.certificate), context, checks, limits)
 
     def again(at: int) -> tuple[Check, ...]:
-        # Whether data and request fit, and the signature, does not depend on the time.
+        # Whether data and request fit, and the signature, does not depend on the time, nor who made it.
         later = replace(context, at=at, proven=None, content=None, request=None)
         verdict = _identify(facts, certificates, later)
         signed = _judge_signer(facts, verdict, certificates, later, signature)
@@ -155,7 +156,7 @@ def _judge_signer(
     verdict: SignerVerdict,
     certificates: list[Certificate],
     context: Context,
-    signature: Callable[[Certificate], SignatureVerdict | None],
+    signature: SignatureVerdict | None,
 ) -> tuple[Check, ...]:
     """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time.
 
@@ -164,7 +165,7 @@ def _judge_signer(
         verdict: who is said to have signed.
         certificates: those of the token.
         context: what it is judged by.
-        signature: verifies it by a certificate's key.
+        signature: what it turned out to be by the key of whoever is said to have signed.
     """
     trust, constraints = context.trust, _constraints(facts, context)
     if verdict.certificate is None:
@@ -181,7 +182,7 @@ def _judge_signer(
     path = find_path(signer, trust, certificates, context.existence, is_shunned)
     return (
         *verdict.checks,
-        *_judge_signature(facts, signature(signer), constraints),
+        *_judge_signature(facts, signature, constraints),
         _judge_path(path, context),
         *(() if path.path is None else (algorithms(path.path),)),
         *judge_unit(signer, facts.tst_info, context.existence),
