@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ _ALONE = (
     "jobs",
 )
 """Options that would say anew what the facts say."""
+_ANCHORS_TOLD = 8
 _NAMES = {"token": "TOKEN", "begins": "--from", "ends": "--to"}
 
 
@@ -93,7 +95,7 @@ def _save(path: Path, facts: Facts) -> None:
 
 
 def replay(arguments: argparse.Namespace) -> Report:
-    """Make the judgement of a file of facts again.
+    """Make the judgement of a file of facts again, and tell on standard error by what it is made.
 
     Raises:
         CommandError: the file cannot be used, or another option contradicts it.
@@ -106,6 +108,7 @@ def replay(arguments: argparse.Namespace) -> Report:
             option = _NAMES.get(name, "--" + name.replace("_", "-"))
             raise CommandError("verify.facts_alone", option=option)
     facts = _read(arguments.from_facts)
+    _tell(facts.context, arguments)
     wanted = None if facts.ledger is None else facts.ledger.bundle_sha256
     try:
         if wanted is None and arguments.require_ledger is None:
@@ -113,6 +116,23 @@ def replay(arguments: argparse.Namespace) -> Report:
         return _judge_with_bundle(facts, wanted, arguments)
     except DigestAbsentError as error:
         raise CommandError("verify.facts_digest", algorithm=error.algorithm) from None
+
+
+def _tell(context: Context, arguments: argparse.Namespace) -> None:
+    """Attack: a file with a forger's own anchors, or his own policy under a known one's name."""
+    from kokuin.trust.anchors import fingerprint
+    from kokuin.trust.name import display
+    from pqc.policies import load_policy, shipped_policies
+
+    policy, anchors, lang = context.policy, context.trust.anchors, arguments.lang
+    lines = [text(lang, "verify.facts_told", path=arguments.from_facts, count=len(anchors))]
+    for anchor in anchors[:_ANCHORS_TOLD]:
+        named, digest = display(anchor.subject), fingerprint(anchor)
+        lines.append("  " + text(lang, "verify.facts_anchor", anchor=named, digest=digest))
+    if policy.name not in shipped_policies() or load_policy(policy.name) != policy:
+        lines.append("  " + text(lang, "verify.facts_policy", policy=policy.name))
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def digest_of(path: Path) -> str:

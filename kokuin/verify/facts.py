@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from kokuin import __version__
 from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.witness_policy import read_policy
-from kokuin.trust.report import iso_time
+from kokuin.trust.report import extend, iso_time
+from kokuin.trust.rules import EXISTENCE, Reason
 from kokuin.verify.ledger_claim import Auditor
 from kokuin.verify.ledger_place import LedgerEvidence, verify_with_ledger
 from kokuin.verify.verifying import verify_bytes
@@ -128,8 +129,14 @@ class Facts:
             request=None if self.request is None else read_timestamp_request(self.request),
         )
         if self.ledger is None:
-            return verify_bytes(self.subject, context)
-        return verify_with_ledger(self.subject, context, self.ledger.evidence(bundle))
+            report = verify_bytes(self.subject, context)
+        else:
+            report = verify_with_ledger(self.subject, context, self.ledger.evidence(bundle))
+        if context.existence == context.at:
+            return report
+        # Attack: a file that claims it of a token whose unit's key was stolen since. Nothing in it shows it.
+        claimed = EXISTENCE.weak(Reason.EXISTENCE_CLAIMED, time=iso_time(context.existence))
+        return extend(report, (claimed,), ())
 
     def encode(self) -> bytes:
         """Return the file (JSON in ASCII): the same facts give the same octets."""

@@ -280,6 +280,15 @@ def test_mutated_facts_are_refused_or_judged() -> None:
     assert {"FactsError", "FAILED"} <= outcomes
 
 
+def test_an_existence_that_the_facts_claim_is_named_as_a_claim() -> None:
+    """Attack: a file of facts of an expired unit's token, with a proof of existence that is not there."""
+    expired = Context(NOW_US + 150 * 86_400_000_000, pki().trust)
+    assert replay(Facts(order().make(), expired)).indication == "INDETERMINATE"
+    report = replay(Facts(order().make(), replace(expired, proven=NOW_US)))
+    assert (report.indication, report.checks[-1].reason) == ("PASSED", "EXISTENCE_CLAIMED")
+    assert "EXISTENCE_CLAIMED" in report.to_json()
+
+
 # The command.
 
 
@@ -368,3 +377,20 @@ def test_facts_about_a_bundle_want_the_very_bundle(folder: Path, capsys: pytest.
     capsys.readouterr()
     assert main([*again, "--require-ledger", "bundle"]) == 3
     assert "about no bundle" in capsys.readouterr().err
+
+
+def test_whoever_judges_by_facts_is_told_that_trust_and_policy_are_the_file_s(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attack: a forger's own anchor of a known name, and his own policy under a known one's name."""
+    main(["verify", *GIVEN, "--facts", "facts.json"])
+    assert main(["verify", "--from-facts", "facts.json", "--json"]) == 0
+    told = capsys.readouterr().err
+    assert "not what you chose" in told
+    assert hashlib.sha256(pki().root.der).hexdigest() in told
+    assert "none of this release" not in told
+    value = json.loads((folder / "facts.json").read_bytes())
+    value["policy"]["name"] = "baseline"
+    (folder / "facts.json").write_text(json.dumps(value))
+    main(["verify", "--from-facts", "facts.json", "--json"])
+    assert "the policy baseline in it is none of this release" in capsys.readouterr().err
