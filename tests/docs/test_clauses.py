@@ -13,11 +13,12 @@ from tests.docs.markdown import ROOT, documents, literals, read, tables
 CLAUSES = "docs/clauses.md"
 STATES = {"covered", "configuration", "organisational", "not in this release"}
 STANDARDS = (
-    r"(?:RFC (?:3161|5816|6962|9162|9180|9629|9763|9814|9881|9882|9909|9936)|EN 319 (?:401|42[12])"
+    r"(?:RFC (?:3161|5280|5816|6960|6962|9162|9180|9629|9763|9814|9881|9882|9909|9936)"
+    r"|EN 319 (?:102-1|401|42[12])"
     r"|CIR \(EU\) 2025/2531|FIPS 20[345]|draft-ietf-lamps-(?:pq|cms)-composite-sigs-\d\d)"
 )
 """Whatever clause of them the code cites has a row."""
-WHOLE = r"(?:TS 119 312|TS 119 322|CycloneDX 1\.7|C2SP (?:signed-note|tlog-[a-z]+))"
+WHOLE = r"(?:RFC 9618|TS 119 312|TS 119 322|CycloneDX 1\.7|C2SP (?:signed-note|tlog-[a-z]+))"
 """What is followed as a whole."""
 PRODUCT = ("kokuin", "pqc", "tsa")
 
