@@ -378,6 +378,14 @@ def test_a_policy_that_cannot_be_read_as_its_author_meant_it_is_refused(before: 
         parse_policy("own", GOOD.replace(before, after, 1))
 
 
+@pytest.mark.parametrize("line", ["{} = 1", "[{}]", "a = {{ {} = 1 }}"])
+def test_a_key_of_many_parts_is_refused_before_it_is_read(line: str) -> None:
+    """Attack: a file of facts with such a policy; the reader takes time with the square of its parts."""
+    with pytest.raises(PolicyError, match="dots"):
+        parse_policy("own", GOOD + line.format(".".join("a" * 102)))
+    parse_policy("own", "# " + "." * 100 + "\n" + GOOD)
+
+
 def test_rows_of_one_pattern_stand_in_order_of_date() -> None:
     """A row that can never speak would be read by people as if it did."""
     row = GOOD[GOOD.index("[[rows]]") :]
