@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 import time
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from kokuin.verify.verifying import take_token, verify_bytes
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.tsp import read_timestamp_request
 from pqc.policies import load_policy, shipped_policies
-from tests.peers import corpus
+from tests.peers import corpus, need
 
 NOW = time.time_ns() // 1_000
 FOLDERS = ("tokens", "malformed")
@@ -244,16 +245,40 @@ def test_the_injected_certificate_of_the_same_name_is_never_the_signer() -> None
     assert shown(report) == "INDETERMINATE NO_CERTIFICATE_CHAIN_FOUND"
 
 
+def answered(request_name: str, response_name: str) -> Report:
+    request = read_timestamp_request((corpus() / request_name).read_bytes())
+    octets = (corpus() / response_name).read_bytes()
+    return verify_bytes(octets, Context(trust=load_trust(corpus() / SIGSTAGE), at=NOW, request=request))
+
+
+def test_a_response_belongs_to_its_request() -> None:
+    report = answered("tokens/asn1crypto-2015-sha1.tsq", "tokens/asn1crypto-2015-sha1.tsr")
+    assert shown(report) == "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE"
+    assert not {each for each in named(report) if each.startswith("request-")}
+
+
 @pytest.mark.parametrize(
-    ("request_name", "response_name"),
+    ("response_name", "expected"),
     [
-        ("tokens/asn1crypto-2015-sha1.tsq", "tokens/asn1crypto-2015-sha1.tsr"),
-        ("tokens/sigstage/request.der", "tokens/sigstage/response-sha512.tsr"),
+        # The same data, which is all that joins the two: the request has a nonce, the response none.
+        ("tokens/sigstage/response-sha512.tsr", "FAILED SIG_CONSTRAINTS_FAILURE"),
+        ("tokens/sigstage/response-sha256.tsr", "FAILED HASH_FAILURE"),
+        ("tokens/sigstage/response-sha384.tsr", "FAILED HASH_FAILURE"),
     ],
 )
-def test_a_response_belongs_to_its_request(request_name: str, response_name: str) -> None:
-    imprint = read_timestamp_request((corpus() / request_name).read_bytes()).imprint
-    octets = (corpus() / response_name).read_bytes()
+def test_a_response_to_another_request_fails_as_openssl_says_too(response_name: str, expected: str) -> None:
+    request_name = "tokens/sigstage/request.der"
+    assert shown(answered(request_name, response_name)) == expected
+    words = ("ts", "-verify", "-in", corpus() / response_name, "-queryfile", corpus() / request_name)
+    trusted = ("-CAfile", corpus() / SIGSTAGE, "-attime", str(gen_time(response_name) // 1_000_000))
+    done = subprocess.run([need("openssl"), *words, *trusted], check=False, capture_output=True, text=True)
+    assert "Verification: FAILED" in done.stdout
+    assert "mismatch" in done.stderr
+
+
+def test_the_data_decides_where_no_request_is_at_hand() -> None:
+    imprint = read_timestamp_request((corpus() / "tokens/sigstage/request.der").read_bytes()).imprint
+    octets = (corpus() / "tokens/sigstage/response-sha512.tsr").read_bytes()
     right = verify_bytes(octets, Context(trust=TrustStore(), at=NOW, content=of_digest(imprint)))
     wrong = verify_bytes(octets, Context(trust=TrustStore(), at=NOW, content=of_digest(imprint[::-1])))
     assert right.indication == "INDETERMINATE"
