@@ -11,7 +11,6 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
-from kokuin.trust.certificate import read_certificate
 from kokuin.trust.judge import make_report
 from kokuin.trust.report import Check, Indication, Report, Status, SubIndication, extend, iso_time
 from kokuin.trust.rules import FORMAT, IMPRINT, Reason
@@ -20,8 +19,9 @@ from kokuin.verify.batch_items import read_regular
 from kokuin.verify.beside import proof_beside
 from kokuin.verify.content import of_digest, of_file
 from kokuin.verify.enclosed import enclosed_tokens
+from kokuin.verify.inspecting.inspection import inspect_octets
+from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.verifying import MAX_OCTETS, take_token
-from kokuin.wire.errors import WireError
 from kokuin.wire.pem import is_armoured
 
 if TYPE_CHECKING:
@@ -38,6 +38,17 @@ _DECIDING = {Indication.FAILED: Status.FAILED, Indication.INDETERMINATE: Status.
 _SHORT = 4_096
 """Characters of what a token says that a line shows at most: a serial number may have millions."""
 _FINDINGS = 65_536
+_SOMETHING_ELSE = frozenset(
+    {
+        Kind.REQUEST,
+        Kind.CERTIFICATE,
+        Kind.CERTIFICATION_REQUEST,
+        Kind.CERTIFICATE_LIST,
+        Kind.OCSP_RESPONSE,
+        Kind.PUBLIC_KEY,
+    }
+)
+"""What is surely no token. Other CMS is not in it: a token whose content type was changed is such."""
 _JSON = json.JSONEncoder(separators=(",", ":"))
 _SUBJECT = ("gen_time", "serial", "policy", "imprint_algorithm", "imprint")
 
@@ -149,8 +160,8 @@ def _passed_over(item: Item, data: bytes, terms: Terms) -> PassedOver | None:
         return None
     times = _gen_times(data, terms.context)
     if times is None:
-        # A name that certificates have, too; a token that was damaged is none of them.
-        return None if item.named and not _is_certificate(data) else _uncounted(item)
+        # A name that much else has, too; a token that was damaged is none of that.
+        return None if item.named and not _is_something_else(data) else _uncounted(item)
     return None if not times or any(map(terms.has, times)) else PassedOver.OUTSIDE
 
 
@@ -167,12 +178,10 @@ def _gen_times(data: bytes, context: Context) -> list[int] | None:
     return [facts.tst_info.gen_time.microseconds for facts in found] if enclosed else None
 
 
-def _is_certificate(data: bytes) -> bool:
-    try:
-        read_certificate(data)
-    except WireError:
-        return False
-    return True
+def _is_something_else(data: bytes) -> bool:
+    found = inspect_octets(data)
+    # Of a private key nothing is shown, so that it is never whole.
+    return found.kind is Kind.PRIVATE_KEY or (found.kind in _SOMETHING_ELSE and found.whole)
 
 
 def _uncounted(item: Item) -> PassedOver:

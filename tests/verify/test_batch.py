@@ -9,6 +9,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from kokuin.trust.context import Context
 from kokuin.verify import batch_items, batch_run
@@ -16,8 +20,11 @@ from kokuin.verify.batch import judge_batch
 from kokuin.verify.batch_items import Item, walk
 from kokuin.verify.batch_judge import PassedOver, judge_item
 from kokuin.verify.batch_run import AHEAD, judge_all
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+from tests.requests import make_request
 from tests.trust import forge
 from tests.trust.forge import order
+from tests.trust.revoking import answer, crl
 from tests.verify.batches import NOW_US, authority, fill, terms
 from tests.verify.enclosing import Enclosing
 
@@ -82,6 +89,36 @@ def test_a_token_under_any_name_is_found_and_the_rest_is_only_counted(tmp_path: 
     found = judged(tmp_path)
     assert verdict(found.pop("token.bin")) == PASSED
     assert set(found.values()) == {"other"}
+
+
+def test_a_der_file_that_is_something_else_is_only_counted(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name.from_rfc4514_string("CN=unit")
+    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    others = {
+        "request.der": make_request(DIGEST_BY_NAME["sha256"], nonce=7, cert_req=True),
+        "csr.der": csr.public_bytes(Encoding.DER),
+        "public.der": key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "private.der": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        "list.der": crl(forge.pki().authority),
+        "answer.der": answer(forge.pki().authority, forge.pki().unit),
+        "root.der": authority().root,
+    }
+    for file_name, octets in others.items():
+        (tmp_path / file_name).write_bytes(octets)
+    assert judged(tmp_path) == dict.fromkeys(others, "other")
+    assert judged(tmp_path, terms(tmp_path, begins=NOW_US)) == dict.fromkeys(others, "other")
+    (tmp_path / "request.tsr").write_bytes(others["request.der"])
+    assert verdict(judged(tmp_path)["request.tsr"])[:2] == ("FAILED", "FORMAT_FAILURE")
+
+
+def test_a_damaged_token_in_a_der_file_is_never_taken_for_something_else(tmp_path: Path) -> None:
+    token = authority().stamp(DATA)
+    for place in range(8 * 64):
+        damaged = bytearray(token)
+        damaged[place // 8] ^= 1 << place % 8
+        (tmp_path / f"{place}.der").write_bytes(damaged)
+    assert not [name for name, line in judged(tmp_path).items() if isinstance(line, str)]
 
 
 def test_a_token_that_is_itself_the_data_of_a_token_is_judged(tmp_path: Path) -> None:
