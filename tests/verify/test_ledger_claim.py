@@ -334,6 +334,16 @@ def test_witnesses_date_the_checkpoint_by_the_last_of_them() -> None:
     }
 
 
+@pytest.mark.parametrize("at_s", [10**12, 1 << 62])
+def test_a_witness_whose_time_no_calendar_has_dates_nothing(at_s: int) -> None:
+    """A witness that writes milliseconds for seconds, say."""
+    read = Ledger().read(cosigned=cosigned("w1", "w3", at_s=at_s))
+    report = claim(genuine()[at(0)].token, read, WITNESSED)
+    assert verdict(report) == ("PASSED", None, None)
+    assert report.proofs_of_existence == ()
+    assert "PASSED" in report.to_json()
+
+
 def test_a_false_line_of_a_witness_spoils_the_bundle() -> None:
     def forge(octets: bytes) -> bytes:
         cosigned_by_both = cosigned("w1", "w2")(octets).decode().splitlines(keepends=True)
