@@ -63,7 +63,7 @@ def identify_signer(
     for found, check in zip(ids, digests, strict=True):
         if check.status is Status.FAILED or found.digest_oid not in DIGEST_BY_OID:
             return SignerVerdict(None, (check,))
-    named = [certificate for certificate in candidates if _named(signer_info.sid, certificate)]
+    named = _all_named(signer_info.sid, candidates)
     if not named:
         check = SIGNER.indeterminate(Reason.CERTIFICATE_ABSENT, SubIndication.NO_SIGNING_CERTIFICATE_FOUND)
         return SignerVerdict(None, (check,))
@@ -131,6 +131,13 @@ def _read_ids(signer_info: SignerInfo) -> tuple[tuple[EssCertId, ...], ...] | Ch
     if not attributes:
         return SIGNER.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
     return tuple(attributes)
+
+
+def _all_named(sid: IssuerAndSerial | bytes, candidates: Sequence[Certificate]) -> list[Certificate]:
+    if isinstance(sid, IssuerAndSerial):
+        # A store has hundreds of certificates, of which the number leaves next to none.
+        candidates = [certificate for certificate in candidates if certificate.serial == sid.serial]
+    return [certificate for certificate in candidates if _named(sid, certificate)]
 
 
 def _named(sid: IssuerAndSerial | bytes, certificate: Certificate) -> bool:
