@@ -224,14 +224,31 @@ class EcdsaScheme:
         return lambda message: key.sign(message, scheme)
 
 
+def _refuse_small_order(point: bytes) -> None:
+    """Attack: one signature of such a key fits any message at all (RFC 8032 §8.4 leaves them to the caller).
+
+    The points whose eightfold on edwards25519, or fourfold on edwards448, is the neutral one: y is 0,
+    1 or -1, or what a doubling takes to 0.
+    """
+    if len(point) == 32:
+        p, d = 2**255 - 19, -121_665 * pow(121_666, -1, 2**255 - 19)
+    else:
+        p, d = 2**448 - 2**224 - 1, None
+    square = (int.from_bytes(point, "little") % 2 ** p.bit_length()) ** 2 % p
+    if square in {0, 1} or (d is not None and (d * square**2 + 2 * square - 1) % p == 0):
+        raise ValueError("a key of small order")
+
+
 class EddsaScheme(SelfHashingScheme):
     """Ed25519 and Ed448, pure (RFC 8032 §5.1, §5.2)."""
 
     key_oids = signature_oids = frozenset({oids.ID_ED25519, oids.ID_ED448})
 
     def load_public(self, public: PublicKeyInfo) -> Verifier:
-        """Read a key of RFC 8410 §4."""
+        """Read a key of RFC 8410 §4 that is of use."""
         key = load_der_public_key(public.der)
+        if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+            _refuse_small_order(key.public_bytes_raw())
         if isinstance(key, ed25519.Ed25519PublicKey):
             return SelfHashingVerifier(KeyFacts("ed25519", "Ed25519", 256), key, oids.ID_ED25519)
         if isinstance(key, ed448.Ed448PublicKey):

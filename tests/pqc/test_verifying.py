@@ -243,3 +243,38 @@ def test_a_key_that_was_made_for_pss_verifies_nothing_else() -> None:
     ):
         assert outcome(bound, *used) is SignatureOutcome.MALFORMED
         assert outcome(None, *used) is SignatureOutcome.VALID
+
+
+def eddsa_key(oid: str, point: bytes) -> bytes:
+    return encode.sequence(encode.sequence(encode.oid(oid)), encode.bit_string(point))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        *(0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, 1 << 255 | 1, 1 << 255),
+        # The points of order 8.
+        int.from_bytes(
+            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
+        ),
+        int.from_bytes(
+            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+        ),
+    ],
+)
+def test_an_ed25519_key_of_small_order_verifies_nothing(y: int) -> None:
+    """Attack: one signature of such a key is right for any message, so that it can be dated back."""
+    for number in range(32):
+        verdict = verify_signature(
+            public_key_der=eddsa_key(oids.ID_ED25519, y.to_bytes(32, "little")),
+            algorithm=AlgorithmIdentifier(oids.ID_ED25519),
+            digest=None,
+            message=bytes([number]),
+            signature=(1).to_bytes(32, "little") + bytes(32),
+        )
+        assert verdict.outcome is SignatureOutcome.MALFORMED
+
+
+@pytest.mark.parametrize("y", [0, 1, 2**448 - 2**224 - 2, 1 << 455 | 1])
+def test_an_ed448_key_of_small_order_is_none(y: int) -> None:
+    assert key_facts(eddsa_key(oids.ID_ED448, y.to_bytes(57, "little"))) is None
