@@ -117,11 +117,19 @@ def _parent(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def tile_name(index: int) -> str:
+    """Return the path of a tile within its level (C2SP tlog-tiles): x001/x234/067 for the tile 1234067."""
+    name = f"{index % 1000:03}"
+    while index := index // 1000:
+        name = f"x{index % 1000:03}/{name}"
+    return name
+
+
 def _check_tiles(expect: Callable[[object, str], None], folder: Path, hashes: Sequence[bytes]) -> None:
     for start in range(0, len(hashes), WIDTH):
         octets = b"".join(hashes[start : start + WIDTH])
         width = len(octets) // 32
-        full = folder / f"{start // WIDTH:03}"
+        full = folder / tile_name(start // WIDTH)
         part = full.with_name(f"{full.name}.p") / str(width)
         try:
             found = (full if width == WIDTH or not part.exists() else part).read_bytes()

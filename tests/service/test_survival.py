@@ -21,6 +21,7 @@ from tests.service.survival import (
 )
 from tests.service.survival_audit import audit
 from tests.service.survival_clients import Clients, Outcome, finish_half, start_half
+from tests.service.survival_log import tile_name
 from tests.service.survival_rounds import rounds
 
 if TYPE_CHECKING:
@@ -138,3 +139,12 @@ def test_sigterm_under_load_leaves_no_token_that_no_client_received(tmp_path: Pa
         assert found.tokens.keys() == received.keys()
         # The keeper stopped last, after every worker's last record.
         assert found.kinds[-1] == "service.stopped"
+
+
+def test_the_audit_finds_the_tiles_of_long_logs_too() -> None:
+    assert [tile_name(index) for index in (0, 999, 1000, 1_234_067)] == [
+        "000",
+        "999",
+        "x001/000",
+        "x001/x234/067",
+    ]
