@@ -60,12 +60,12 @@ class Statement:
         source: which of the two it is.
         revocation: None: it does not say that the certificate was taken back.
         complete: it would say so. What is not complete can only revoke.
-        settled: whoever signed it was surely not taken back himself: the issuer, a responder about which
-            nobody asks (id-pkix-ocsp-nocheck), or one that a list clears.
+        settled: whether nobody asks if whoever signed it was taken back himself: of the issuer, and of a
+            responder with id-pkix-ocsp-nocheck.
         this_update: microseconds since 1970 UTC.
         next_update: likewise; None when absent.
         retained_from: it speaks of certificates that expired from then on, likewise.
-        speaker_until: the last moment of a responder's own certificate, likewise; None: the issuer signed.
+        speaker: the responder who signed it; None: the issuer did.
         signings: what it rests on.
     """
 
@@ -76,7 +76,7 @@ class Statement:
     this_update: int
     next_update: int | None
     retained_from: int | None
-    speaker_until: int | None
+    speaker: Certificate | None
     signings: tuple[Signing, ...]
 
 
@@ -140,16 +140,8 @@ class Shelf:
             yield Reason.REVOCATION_FOREIGN_SIGNER
             return
         signings = [Signing(answer.signed_by(speaker.public_key), answer.signature_algorithm.oid)]
-        settled = speaker is issuer
-        if not settled:
+        if speaker is not issuer:
             signings.append(Signing(speaker.signed_by(issuer.public_key), speaker.signature_algorithm.oid))
-            heard = [item for item in self._lists_say(speaker, issuer) if isinstance(item, Statement)]
-            if any(item.revocation is not None for item in heard):
-                # Attack: the key of a responder was stolen, and goes on saying that all is good.
-                yield Reason.REVOCATION_FOREIGN_SIGNER
-                return
-            unasked = oids.ID_PKIX_OCSP_NOCHECK in speaker.extensions
-            settled = unasked or any(item.complete for item in heard)
         for status in about:
             if status.status is Plain.UNKNOWN:
                 yield Reason.REVOCATION_UNKNOWN
@@ -158,12 +150,11 @@ class Shelf:
                 Source.ANSWER,
                 None if isinstance(status.status, Plain) else status.status,
                 complete=True,
-                settled=settled,
+                settled=speaker is issuer or oids.ID_PKIX_OCSP_NOCHECK in speaker.extensions,
                 this_update=status.this_update,
                 next_update=status.next_update,
                 retained_from=status.retained_from,
-                # Attack: the key of a responder that expired long ago signs an answer of then, good for ever.
-                speaker_until=None if speaker is issuer else speaker.not_after + 999_999,
+                speaker=None if speaker is issuer else speaker,
                 signings=tuple(signings),
             )
 
@@ -206,7 +197,7 @@ def _list_says(published: PublishedList, certificate: Certificate, issuer: Certi
         this_update=published.this_update,
         next_update=published.next_update,
         retained_from=published.retained_from,
-        speaker_until=None,
+        speaker=None,
         signings=(Signing(verdict, published.signature_algorithm.oid),),
     )
 

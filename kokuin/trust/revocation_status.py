@@ -9,7 +9,7 @@ above the unit that is so whatever the reason (ETSI EN 319 102-1 §5.2.6, §5.5.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kokuin.trust.context import RevocationMode
@@ -18,7 +18,7 @@ from kokuin.trust.name import display
 from kokuin.trust.report import End, Ending, Status, SubIndication, iso_time
 from kokuin.trust.revocation import RevocationReason
 from kokuin.trust.revocation_sources import shelves_for
-from kokuin.trust.revocation_statement import Statement
+from kokuin.trust.revocation_statement import Source, Statement
 from kokuin.trust.rules import REVOCATION, Reason
 from kokuin.trust.tbs import microseconds
 
@@ -123,7 +123,7 @@ class RevocationJudge:
     def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []
         for certificate, issuer in itertools.pairwise(path):
-            heard = [item for shelf in self._shelves for item in shelf.hear(certificate, issuer)]
+            heard = [self._vet(item, issuer) for item in self._hear(certificate, issuer)]
             judge = _Judge(certificate, certificate is path[0], self._constraints, self._mode)
             found.append((display(certificate.subject), judge.conclude(heard)))
         first = found[0][1]
@@ -132,6 +132,21 @@ class RevocationJudge:
         return tuple(
             each.check([name], self._mode) if isinstance(each, _Silence) else each for name, each in found
         )
+
+    def _hear(self, certificate: Certificate, issuer: Certificate) -> list[Heard]:
+        return [item for shelf in self._shelves for item in shelf.hear(certificate, issuer)]
+
+    def _vet(self, item: Heard, issuer: Certificate) -> Heard:
+        """Ask the lists about a responder too: all of them, whoever brought his answer."""
+        if not isinstance(item, Statement) or item.speaker is None:
+            return item
+        heard = [each for each in self._hear(item.speaker, issuer) if isinstance(each, Statement)]
+        lists = [each for each in heard if each.source is Source.LIST]
+        if any(each.revocation is not None for each in lists):
+            # Attack: the key of a responder was stolen, and goes on saying that all is good.
+            return Reason.REVOCATION_FOREIGN_SIGNER
+        cleared = any(each.complete and self._constraints.proven <= _told_until(each) for each in lists)
+        return replace(item, settled=item.settled or cleared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +296,8 @@ def _is_hold(statement: Statement) -> bool:
 
 def _ended(statement: Statement) -> int:
     ended = statement.this_update if statement.next_update is None else statement.next_update
-    return ended if statement.speaker_until is None else min(ended, statement.speaker_until)
+    # Attack: the key of a responder that expired long ago signs an answer of then, good for ever.
+    return ended if statement.speaker is None else min(ended, statement.speaker.not_after + 999_999)
 
 
 def _told_until(statement: Statement) -> int:

@@ -14,7 +14,19 @@ from kokuin.trust.anchors import TrustStore
 from kokuin.trust.revocation_statement import shelf_of
 from kokuin.wire import encode, oids
 from pqc.policies import load_policy
-from tests.trust.forge import AUTHORITY, DAY, NOW, NOW_US, UNIT, Pki, issue, key_usage, order, pki
+from tests.trust.forge import (
+    AUTHORITY,
+    DAY,
+    NOW,
+    NOW_US,
+    UNIT,
+    Pki,
+    attribute,
+    issue,
+    key_usage,
+    order,
+    pki,
+)
 from tests.trust.revoking import RESPONDER, Reason, Taken, answer, checks, crl, judge, responder, said
 
 REVOKED = Taken(pki().unit, NOW - DAY, Reason.key_compromise)
@@ -376,6 +388,42 @@ def test_a_responder_that_was_taken_back_itself_says_nothing() -> None:
     taken = crl(pki().authority, Taken(who, NOW - DAY), extensions=[point(authorities=True)])
     assert said(judge(taken, answers=[good])) == silence("REVOCATION_PARTIAL")
     assert said(judge(taken, answers=[good], required=True))[0] == "INDETERMINATE"
+
+
+def test_a_responder_that_the_verifier_s_list_took_back_says_nothing_in_a_token_either() -> None:
+    """Attack: the thief of a responder's key has his answer in the token, and an old list that clears him."""
+    who = responder(extensions=RESPONDER[:2])
+    good = answer(pki().authority, pki().unit, responder=who)
+    choice = encode.explicit(
+        0, encode.sequence(crl(pki().authority, this=NOW - 40 * DAY, until=NOW - 30 * DAY))
+    )
+    values = encode.sequence(choice, encode.explicit(1, encode.sequence(good)))
+    carrying = order(unsigned=[attribute(oids.ID_AA_ETS_REVOCATION_VALUES, values)]).make()
+    part = [point(authorities=True)]
+    taken, open_one = (crl(pki().authority, *each, extensions=part) for each in ([Taken(who, NOW - DAY)], []))
+    root = crl(pki().root)
+    assert said(judge(root, taken, token=carrying))[0] == "PASSED"
+    assert {check.reason for check in checks(judge(root, taken, token=carrying))} == {
+        "REVOCATION_STALE",
+        None,
+    }
+    assert said(judge(root, taken, token=carrying, required=True))[0] == "INDETERMINATE"
+    # Nor does the old list clear him, where nobody took him back.
+    report = judge(root, open_one, token=carrying, required=True)
+    assert said(report) == ("INDETERMINATE", "TRY_LATER", "REVOCATION_STALE")
+
+
+def test_a_list_of_the_verifier_s_clears_the_responder_of_an_answer_in_the_token() -> None:
+    points = x509.CRLDistributionPoints(
+        [x509.DistributionPoint([x509.UniformResourceIdentifier(HERE)], None, None, None)]
+    )
+    who = responder(extensions=(*RESPONDER[:2], (points, False)))
+    good = answer(pki().authority, pki().unit, responder=who)
+    values = encode.sequence(encode.explicit(1, encode.sequence(good)))
+    carrying = order(unsigned=[attribute(oids.ID_AA_ETS_REVOCATION_VALUES, values)]).make()
+    for at, found in ((HERE, None), (ELSEWHERE, "REVOCATION_RESPONDER_OPEN")):
+        part = crl(pki().authority, extensions=[point(at=at)])
+        assert said(judge(crl(pki().root), part, token=carrying, required=True))[2] == found
 
 
 def test_an_answer_tells_no_longer_than_its_responder_s_certificate_is_valid() -> None:
