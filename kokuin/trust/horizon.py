@@ -28,8 +28,8 @@ MAX_STEPS = 64
 never too late."""
 
 _NO_END = 253_402_300_799_000_000
-"""9999-12-31T23:59:59Z: a certificate with this notAfter has no end (RFC 5280 §4.1.2.5), and no report can say
-what comes later."""
+"""9999-12-31T23:59:59Z: a certificate with this notAfter has no end (RFC 5280 §4.1.2.5), and no report can
+say what comes later."""
 
 
 def find_end(checks: tuple[Check, ...], again: Callable[[int], tuple[Check, ...]]) -> End | None:
