@@ -62,6 +62,7 @@ class Statement:
         complete: it would say so. What is not complete can only revoke.
         settled: whether nobody asks if whoever signed it was taken back himself: of the issuer, and of a
             responder with id-pkix-ocsp-nocheck.
+        settled_until: until when a list says that he was not, as the times below; None: none does.
         this_update: microseconds since 1970 UTC.
         next_update: likewise; None when absent.
         retained_from: it speaks of certificates that expired from then on, likewise.
@@ -78,6 +79,7 @@ class Statement:
     retained_from: int | None
     speaker: Certificate | None
     signings: tuple[Signing, ...]
+    settled_until: int | None = None
 
 
 Heard: TypeAlias = "Statement | Reason"

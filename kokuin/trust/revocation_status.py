@@ -123,8 +123,8 @@ class RevocationJudge:
     def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []
         for certificate, issuer in itertools.pairwise(path):
-            heard = [self._vet(item, issuer) for item in self._hear(certificate, issuer)]
             judge = _Judge(certificate, certificate is path[0], self._constraints, self._mode)
+            heard = [self._vet(item, issuer, judge) for item in self._hear(certificate, issuer)]
             found.append((display(certificate.subject), judge.conclude(heard)))
         first = found[0][1]
         if isinstance(first, _Silence) and all(each == first for _, each in found):
@@ -136,7 +136,7 @@ class RevocationJudge:
     def _hear(self, certificate: Certificate, issuer: Certificate) -> list[Heard]:
         return [item for shelf in self._shelves for item in shelf.hear(certificate, issuer)]
 
-    def _vet(self, item: Heard, issuer: Certificate) -> Heard:
+    def _vet(self, item: Heard, issuer: Certificate, judge: _Judge) -> Heard:
         """Ask the lists about a responder too: all of them, whoever brought his answer."""
         if not isinstance(item, Statement) or item.speaker is None:
             return item
@@ -145,8 +145,8 @@ class RevocationJudge:
         if any(each.revocation is not None for each in lists):
             # Attack: the key of a responder was stolen, and goes on saying that all is good.
             return Reason.REVOCATION_FOREIGN_SIGNER
-        cleared = any(each.complete and self._constraints.proven <= _told_until(each) for each in lists)
-        return replace(item, settled=item.settled or cleared)
+        until = (_told_until(each) for each in lists if each.complete and judge.is_fit(each))
+        return replace(item, settled_until=max(until, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Judge:
 
     def conclude(self, heard: list[Heard]) -> Check | _Silence:
         """Return the check, or why nobody tells."""
-        statements = [item for item in heard if isinstance(item, Statement) and self._is_fit(item)]
+        statements = [item for item in heard if isinstance(item, Statement) and self.is_fit(item)]
         revoked = [
             (statement, statement.revocation)
             for statement in statements
@@ -179,7 +179,7 @@ class _Judge:
             return REVOCATION.ok(**self._params(latest)).resting_on(*self._ends(latest))
         return self._silence(silences, current)
 
-    def _is_fit(self, statement: Statement) -> bool:
+    def is_fit(self, statement: Statement) -> bool:
         """Whether the policy accepts the signatures: who can forge them could revoke and clear at will."""
         return all(check.status in {Status.OK, Status.WEAK} for check in self._signing_checks(statement))
 
@@ -218,18 +218,25 @@ class _Judge:
             return ()
         named: dict[str, ReportValue] = {"certificate": display(self.certificate.subject)}
         algorithms = (end for check in self._signing_checks(statement) for end in check.ends)
-        told = End(min(_told_until(statement), _LAST_US), Ending.REVOCATION_DATA_ENDS, named)
+        until = _told_until(statement)
+        if not statement.settled and statement.settled_until is not None:
+            until = min(until, statement.settled_until)
+        told = End(min(until, _LAST_US), Ending.REVOCATION_DATA_ENDS, named)
         return (told, *algorithms)
 
     def _why_silent(self, statement: Statement) -> Reason | None:
         """Return why a statement that names no revocation does not clear the certificate; None: it does."""
         if not statement.complete:
             return Reason.REVOCATION_PARTIAL
-        if self.mode is RevocationMode.REQUIRED and not statement.settled:
+        if self.mode is RevocationMode.REQUIRED and not self._is_settled(statement):
             return Reason.REVOCATION_RESPONDER_OPEN
         if self._may_have_dropped(statement):
             return Reason.REVOCATION_AFTER_EXPIRY
         return None if self.constraints.proven <= _told_until(statement) else Reason.REVOCATION_STALE
+
+    def _is_settled(self, statement: Statement) -> bool:
+        until = statement.settled_until
+        return statement.settled or (until is not None and self.constraints.proven <= until)
 
     def _may_have_dropped(self, statement: Statement) -> bool:
         """Attack: wait for the expiry, after which lists drop what was revoked (RFC 5280 §3.3)."""

@@ -424,6 +424,12 @@ def test_a_list_of_the_verifier_s_clears_the_responder_of_an_answer_in_the_token
     for at, found in ((HERE, None), (ELSEWHERE, "REVOCATION_RESPONDER_OPEN")):
         part = crl(pki().authority, extensions=[point(at=at)])
         assert said(judge(crl(pki().root), part, token=carrying, required=True))[2] == found
+    part = crl(pki().authority, extensions=[point(at=HERE)], until=NOW + 2 * DAY)
+    end = judge(crl(pki().root), part, token=carrying, required=True).verifiable_until
+    assert end is not None
+    assert end.time == NOW_US + 2 * DAY_US
+    for moment, verdict in ((end.time, "PASSED"), (end.time + 1, "INDETERMINATE")):
+        assert said(judge(crl(pki().root), part, token=carrying, required=True, at=moment))[0] == verdict
 
 
 def test_an_answer_tells_no_longer_than_its_responder_s_certificate_is_valid() -> None:
