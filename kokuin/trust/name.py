@@ -116,9 +116,14 @@ def same_name(one: bytes, other: bytes) -> bool:
     return one == other or name_key(one) == name_key(other)
 
 
-@functools.lru_cache(maxsize=512)
 def display(name: bytes) -> str:
     """Return the name for people, the most specific part first; an unreadable one as hex."""
+    # What is remembered is bounded: names of a megabyte, each another, would stay.
+    return _display(name[: MAX_NAME_OCTETS + 1])
+
+
+@functools.lru_cache(maxsize=512)
+def _display(name: bytes) -> str:
     try:
         parts = [pair for rdn in reversed(_read(name)) for pair in rdn]
     except WireError:
