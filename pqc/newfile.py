@@ -28,9 +28,14 @@ def write_new(path: Path, octets: bytes) -> None:
 def write_durably(path: Path, octets: bytes, mode: int = 0o600) -> None:
     """Replace a file at once, and return when octets and name are on the disk.
 
+    A pipe or device of that name is written to and stays: the machine's /dev/null is nobody's to replace.
+
     Raises:
         OSError: nothing was replaced.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(octets)
+        return
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

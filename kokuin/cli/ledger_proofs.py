@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -210,10 +209,9 @@ def write_proof(path: Path, octets: bytes) -> None:
     Raises:
         CommandError: it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    from pqc.newfile import write_durably
+
     try:
-        draft.write_bytes(octets)
-        draft.replace(path)
+        write_durably(path, octets, 0o644)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise CommandError("ledger.prove.cannot_write", path=path, reason=error.strerror) from None

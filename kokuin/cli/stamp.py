@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,10 +133,9 @@ def _ask(url: str, query: Query) -> bytes:
 
 def _write(path: Path, answer: bytes) -> None:
     """Write whole or not at all: a time-stamp cut short by a full disk would look like one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    from pqc.newfile import write_durably
+
     try:
-        draft.write_bytes(answer)
-        draft.replace(path)
+        write_durably(path, answer, 0o644)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise CommandError("stamp.cannot_write", path=path, reason=error.strerror) from None

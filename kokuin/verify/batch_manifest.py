@@ -28,6 +28,7 @@ _ENCODINGS = ("utf-8-sig", "cp932")
 class ManifestFault(StrEnum):
     """Why a list cannot be used."""
 
+    NO_FILE = "MANIFEST_NO_FILE"
     ENCODING = "MANIFEST_ENCODING"
     LINE_TOO_LONG = "MANIFEST_LINE_TOO_LONG"
     SYNTAX = "MANIFEST_SYNTAX"
@@ -128,6 +129,9 @@ class Manifest:
 
 def _survey(path: Path) -> tuple[str, str]:
     """Return the SHA-256 of a file's octets, and the encoding of its text."""
+    if path.exists() and not path.is_file():
+        # A list is read more than once: a pipe would be empty by then, and a device may have no end.
+        raise ManifestError(ManifestFault.NO_FILE, 0)
     decoders = {name: codecs.getincrementaldecoder(name)() for name in _ENCODINGS}
     state = sha256()
     with path.open("rb") as file:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,6 @@ from kokuin.verify.batch import judge_batch
 from kokuin.verify.batch_items import Item
 from kokuin.verify.batch_manifest import MAX_LINE, Manifest, ManifestError
 from tests.verify.batches import authority, terms
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DIGEST = hashlib.sha256(b"x").digest()
 
@@ -110,6 +108,15 @@ def test_a_list_that_cannot_be_used_is_refused_with_its_line(
         read(path, text)
     assert refused.value.fault == fault
     assert line in {None, refused.value.line}
+
+
+@pytest.mark.timeout(20)
+def test_a_list_that_could_not_be_read_again_is_refused(path: Path) -> None:
+    os.mkfifo(path)
+    for name in (path, Path(os.devnull), Path("/dev/zero")):
+        with pytest.raises(ManifestError) as refused:
+            Manifest.of(name)
+        assert refused.value.fault == "MANIFEST_NO_FILE"
 
 
 def test_a_list_pairs_tokens_with_data_and_says_what_is_expected(tmp_path: Path, path: Path) -> None:

@@ -1,0 +1,46 @@
+"""Files that are replaced whole: what stands there afterwards, and what is never replaced."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pqc.newfile import write_durably
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old, and longer")
+    write_durably(tmp_path / "file", b"new", 0o640)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe, heard = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_durably(pipe, b"octets")
+    stayed = pipe.is_fifo()
+    reader.join(5)
+    assert stayed
+    assert heard == [b"octets"]
+
+
+def test_a_device_is_written_to_and_its_name_stays(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(os.devnull)
+    write_durably(link, b"octets")
+    assert link.readlink() == Path(os.devnull)
+
+
+def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_durably(tmp_path / "folder", b"octets")
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
