@@ -203,6 +203,8 @@ def proves_token(entry: Entry | None) -> bool:
 
 def in_ledger(rule: Rule, entry: Entry) -> Check:
     """Return the check of a token whose record was found, naming what is not as it was issued."""
+    if entry.displaced:
+        return rule.indeterminate(Reason.LEDGER_DISPLACED, SubIndication.NO_POE, index=entry.index)
     if entry.other_form:
         return rule.weak(Reason.LEDGER_OTHER_FORM, index=entry.index)
     if entry.old_origin is None:

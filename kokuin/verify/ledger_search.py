@@ -107,17 +107,20 @@ class Entry:
         old_origin: of a token that was entered again: in which log it stood before.
         old_index: and where.
         other_form: whether the record is of the same TSTInfo in other CMS octets.
+        displaced: whether it was written at another time than the token's, to which the service never gives a
+            token away.
     """
 
     index: int
     old_origin: str | None = None
     old_index: int | None = None
     other_form: bool = False
+    displaced: bool = False
 
     @property
-    def rank(self) -> tuple[bool, bool]:
+    def rank(self) -> tuple[bool, bool, bool]:
         """Lower counts more: the very token before its content, its issue before its being entered again."""
-        return self.other_form, self.old_origin is not None
+        return self.other_form, self.old_origin is not None, self.displaced
 
 
 def entry_of(sought: Sought, index: int, leaf: Mapping[str, LeafValue]) -> Entry | None:
@@ -131,7 +134,10 @@ def entry_of(sought: Sought, index: int, leaf: Mapping[str, LeafValue]) -> Entry
     if other_form and (leaf.get("tst"), leaf.get("tst512")) != (sought.tst, sought.tst512):
         return None
     if leaf["kind"] == TST_ISSUED:
-        return Entry(index, other_form=other_form)
+        at = leaf["at"]
+        # Attack: who stole key and ledger at once enters today what he dates back.
+        displaced = not isinstance(at, int) or not sought.start <= at <= sought.end
+        return Entry(index, other_form=other_form, displaced=displaced)
     if leaf["kind"] == TST_REENTERED:
         origin, old = leaf.get("old_origin"), leaf.get("old_index")
         return Entry(index, str(origin), old if isinstance(old, int) else -1, other_form)

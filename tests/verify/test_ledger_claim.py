@@ -11,11 +11,13 @@ import pytest
 from asn1crypto import cms as peer  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Report, join
 from kokuin.verify.ledger_claim import LIMITS, Auditor, judge_claim
 from kokuin.verify.ledger_search import TokenSearch
+from kokuin.verify.ledger_sidecar import judge_proof
 from kokuin.verify.ledger_vouching import MAX_STAMPS
 from kokuin.wire import encode, oids
 from tests.der import tlv
@@ -313,6 +315,23 @@ def cosigned(*names: str, at_s: int = 700) -> Callable[[bytes], bytes]:
         return octets
 
     return cosign
+
+
+@pytest.mark.parametrize(("at_s", "found"), [(65, None), (67, "LEDGER_DISPLACED"), (-57, "LEDGER_DISPLACED")])
+def test_a_record_written_at_another_time_than_the_token_s_does_not_date_it(
+    at_s: int, found: str | None
+) -> None:
+    """Attack: who stole key and ledger at once enters today what he dates back."""
+    late = Ledger(
+        sorted([*Ledger().leaves, issued_leaf(FORGED, at_s)], key=lambda leaf: read_leaf(leaf)["at"])
+    )
+    report = claim(FORGED.token, late.read())
+    assert verdict(report) == (
+        ("PASSED", None, None) if found is None else ("INDETERMINATE", "NO_POE", found)
+    )
+    index = late.leaves.index(issued_leaf(FORGED, at_s))
+    shown = judge_proof(ledgers.sought(FORGED.token), late.proof(index).encode(), AUDITOR, ledgers.context())
+    assert [check.reason for check in shown.checks] == [found]
 
 
 def test_a_checkpoint_with_too_few_witnesses_decides_nothing() -> None:
