@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument("--request", type=Path, metavar="FILE", help=text(lang, "verify.request_help"))
     parser.add_argument("--trust", type=Path, metavar="DIR|FILE", help=text(lang, "verify.trust_help"))
     parser.add_argument("--at", metavar="TIME", help=text(lang, "verify.at_help"))
-    parser.add_argument(
-        "--policy", default="baseline", metavar="NAME|FILE", help=text(lang, "verify.policy_help")
-    )
+    parser.add_argument("--policy", metavar="NAME|FILE", help=text(lang, "verify.policy_help"))
     verify_revocation.add_arguments(parser, lang)
     parser.add_argument("--proof", type=Path, metavar="FILE", help=text(lang, "verify.proof_help"))
     parser.add_argument(
@@ -108,13 +106,14 @@ def make_context(arguments: argparse.Namespace) -> Context:
     """
     from kokuin.cli.policy import read_policy
     from kokuin.trust.context import Context, RevocationMode
+    from pqc.policies import BASELINE
 
     return Context(
         _moment(arguments.at),
         read_trust(arguments.trust, arguments.lang),
-        policy=read_policy(arguments.policy),
+        policy=read_policy(arguments.policy or BASELINE),
         revocation=verify_revocation.read_revocation(arguments),
-        revocation_mode=RevocationMode(arguments.revocation),
+        revocation_mode=RevocationMode(arguments.revocation or RevocationMode.IF_AVAILABLE),
     )
 
 

@@ -25,6 +25,8 @@ _ALONE = (
     "request",
     "trust",
     "at",
+    "policy",
+    "revocation",
     "crl",
     "ocsp",
     "proof",

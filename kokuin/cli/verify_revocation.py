@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--revocation",
         choices=MODES,
-        default=MODES[0],
         metavar="MODE",
         help=text(lang, "verify.revocation_help"),
     )

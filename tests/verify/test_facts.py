@@ -331,7 +331,15 @@ def test_what_the_command_saves_it_judges_again_alike_and_from_nothing_else(
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "words",
-    [("token.tsr",), ("--data", "data"), ("--at", AT), ("--trust", "root.pem"), ("--crl", "unit.crl")],
+    [
+        ("token.tsr",),
+        ("--data", "data"),
+        ("--at", AT),
+        ("--trust", "root.pem"),
+        ("--crl", "unit.crl"),
+        ("--policy", "us"),
+        ("--revocation", "required"),
+    ],
 )
 def test_options_that_the_facts_speak_of_are_refused(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
