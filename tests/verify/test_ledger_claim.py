@@ -323,7 +323,9 @@ def test_a_record_written_at_another_time_than_the_token_s_does_not_date_it(
 ) -> None:
     """Attack: who stole key and ledger at once enters today what he dates back."""
     late = Ledger(
-        sorted([*Ledger().leaves, issued_leaf(FORGED, at_s)], key=lambda leaf: read_leaf(leaf)["at"])
+        sorted(
+            [*Ledger().leaves, issued_leaf(FORGED, at_s)], key=lambda leaf: int(str(read_leaf(leaf)["at"]))
+        )
     )
     report = claim(FORGED.token, late.read())
     assert verdict(report) == (
