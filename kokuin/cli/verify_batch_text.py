@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.messages import text
+from kokuin.trust.rules import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,8 +48,8 @@ def _totals(summary: Mapping[str, Any], lang: str) -> Iterator[str]:
     period = {name: at or "…" for name, at in summary["period"].items()}
     if any(summary["period"].values()):
         yield "  " + _said(lang, "period", begins=period["from"], ends=period["to"], outside=over["outside"])
-    if over["data"] or over["other"]:
-        yield "  " + _said(lang, "passed_over", data=over["data"], other=over["other"])
+    if over["data"] or over["proof"] or over["other"]:
+        yield "  " + _said(lang, "passed_over", **over)
 
 
 def _files(kind: str, files: Sequence[Mapping[str, Any]], total: int, lang: str) -> Iterator[str]:
@@ -87,6 +88,9 @@ def _said(lang: str, key: str, /, **params: object) -> str:
 
 
 def _why(cause: Mapping[str, Any], lang: str) -> str:
+    if cause["reason"] == Reason.FILE_UNREADABLE:
+        # Whether it is a time-stamp nobody knows.
+        return _said(lang, "unreadable")
     return text(lang, f"report.{cause['sub_indication'] or cause['indication']}")
 
 

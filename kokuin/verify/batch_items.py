@@ -8,6 +8,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kokuin.verify.beside import PROOF_SUFFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -32,6 +34,7 @@ class Item:
         named: it is a token by its name, so that it has failed when it cannot be read. Of others, those that
             hold a token are judged, and the rest is only counted.
         stamped: it is the data of a token beside it.
+        proof: it is the proof of a token beside it.
     """
 
     token: str
@@ -40,6 +43,7 @@ class Item:
     expected: Indication | None = None
     named: bool = True
     stamped: bool = False
+    proof: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,8 @@ def _pair(folder: str, names: list[str]) -> Iterator[Item]:
     for name in names:
         stem = _stem(name)
         data = _join(folder, stem) if stem in stamped else None
-        yield Item(_join(folder, name), data, named=stem is not None, stamped=name in stamped)
+        proof = name.endswith(PROOF_SUFFIX) and name.removesuffix(PROOF_SUFFIX) in present
+        yield Item(_join(folder, name), data, named=stem is not None, stamped=name in stamped, proof=proof)
 
 
 def _stem(name: str) -> str | None:

@@ -16,11 +16,10 @@ from kokuin.trust.report import Check, Indication, Report, Status, SubIndication
 from kokuin.trust.rules import FORMAT, IMPRINT, Reason
 from kokuin.trust.token import read_token
 from kokuin.verify.batch_items import read_regular
+from kokuin.verify.batch_others import is_something_else
 from kokuin.verify.beside import proof_beside
 from kokuin.verify.content import of_digest, of_file
 from kokuin.verify.enclosed import enclosed_tokens
-from kokuin.verify.inspecting.inspection import inspect_octets
-from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.verifying import MAX_OCTETS, take_token
 from kokuin.wire.pem import is_armoured
 
@@ -38,17 +37,6 @@ _DECIDING = {Indication.FAILED: Status.FAILED, Indication.INDETERMINATE: Status.
 _SHORT = 4_096
 """Characters of what a token says that a line shows at most: a serial number may have millions."""
 _FINDINGS = 65_536
-_SOMETHING_ELSE = frozenset(
-    {
-        Kind.REQUEST,
-        Kind.CERTIFICATE,
-        Kind.CERTIFICATION_REQUEST,
-        Kind.CERTIFICATE_LIST,
-        Kind.OCSP_RESPONSE,
-        Kind.PUBLIC_KEY,
-    }
-)
-"""What is surely no token. Other CMS is not in it: a token whose content type was changed is such."""
 _JSON = json.JSONEncoder(separators=(",", ":"))
 _SUBJECT = ("gen_time", "serial", "policy", "imprint_algorithm", "imprint")
 
@@ -60,8 +48,10 @@ class PassedOver(StrEnum):
     """A token whose genTime is not in the period."""
     DATA = "data"
     """What a token beside it was made for."""
+    PROOF = "proof"
+    """The proof of a token beside it, looked at with the token."""
     OTHER = "other"
-    """Neither."""
+    """None of these."""
 
 
 Outcome: TypeAlias = "bytes | PassedOver"
@@ -161,7 +151,7 @@ def _passed_over(item: Item, data: bytes, terms: Terms) -> PassedOver | None:
     times = _gen_times(data, terms.context)
     if times is None:
         # A name that much else has, too; a token that was damaged is none of that.
-        return None if item.named and not _is_something_else(data) else _uncounted(item)
+        return None if item.named and not is_something_else(data) else _uncounted(item)
     return None if not times or any(map(terms.has, times)) else PassedOver.OUTSIDE
 
 
@@ -178,14 +168,10 @@ def _gen_times(data: bytes, context: Context) -> list[int] | None:
     return [facts.tst_info.gen_time.microseconds for facts in found] if enclosed else None
 
 
-def _is_something_else(data: bytes) -> bool:
-    found = inspect_octets(data)
-    # Of a private key nothing is shown, so that it is never whole.
-    return found.kind is Kind.PRIVATE_KEY or (found.kind in _SOMETHING_ELSE and found.whole)
-
-
 def _uncounted(item: Item) -> PassedOver:
-    return PassedOver.DATA if item.stamped else PassedOver.OTHER
+    if item.stamped:
+        return PassedOver.DATA
+    return PassedOver.PROOF if item.proof else PassedOver.OTHER
 
 
 def _judge(item: Item, data: bytes, terms: Terms) -> Report:

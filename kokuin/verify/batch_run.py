@@ -10,6 +10,7 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
@@ -60,16 +61,32 @@ def _in_processes(chunks: Iterator[list[Item]], terms: Terms, jobs: int) -> Iter
         initializer=_begin,
         initargs=(pickle.dumps(terms),),
     )
+    # With its first process the library starts another one, and hears Ctrl-C again while it goes on.
+    resource_tracker.ensure_running()
     try:
         waiting: deque[Future[list[Outcome]]] = deque()
         for chunk in chunks:
-            waiting.append(pool.submit(_judge_chunk, chunk))
+            waiting.append(_submit(pool, chunk))
             if len(waiting) == jobs * AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[list[Outcome]]:
+    """Give a chunk to the pool, which may start a process for it: one that never hears Ctrl-C.
+
+    Crash point: until `_begin` a process would answer it with a traceback. What is blocked here, it inherits.
+    """
+    if os.name != "posix":
+        return pool.submit(_judge_chunk, chunk)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_judge_chunk, chunk)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _terms: list[Terms] = []

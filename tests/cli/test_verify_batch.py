@@ -144,6 +144,16 @@ def test_a_proof_beside_a_token_counts_as_it_does_alone(
     assert json.loads(tsa(*WORDS, "--json")[1])["limits"]["LEDGER_PROOF_NOT_CHECKED"] == 1
 
 
+def test_of_a_listed_file_that_is_absent_nobody_says_that_it_is_no_time_stamp(
+    files: Path, tsa: Callable[..., tuple[int, str, str]]
+) -> None:
+    (files / "list.csv").write_text("token\nabsent.tsr\n")
+    code, said, _ = tsa(*WORDS, "--manifest", "list.csv")
+    assert code == 1
+    assert "the file is absent or cannot be read" in said
+    assert "this is not a time-stamp" not in said
+
+
 def test_a_token_with_the_longest_name_is_judged_alone_and_among_others(
     files: Path, tsa: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -411,11 +421,18 @@ def _runs(process: int) -> bool:
     return state != "Z"
 
 
+def _judges_begun(process: subprocess.Popen[bytes]) -> bool:
+    return any(map(_judges, _children(process.pid)))
+
+
 @contextlib.contextmanager
-def begun(files: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Begin a batch in two processes, and give it when it has judged something."""
+def begun(
+    files: Path, until: Callable[[subprocess.Popen[bytes]], bool] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Begin a batch in two processes, and give it when it has judged something, or is so far."""
     fill(files / "archive", TOKENS)
     part = files / "out" / f"{RESULTS}.part"
+    until = until or (lambda _: part.exists() and part.read_bytes().count(b"\n") > 1)
     with (files / "told").open("wb") as told:
         process = subprocess.Popen(
             [*TSA, *WORDS, "--jobs", "2", "-o", "out"],
@@ -425,7 +442,7 @@ def begun(files: Path) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     try:
-        while not part.exists() or part.read_bytes().count(b"\n") < 2:
+        while not until(process):
             assert process.poll() is None
             time.sleep(0.005)
         yield process
@@ -460,6 +477,15 @@ def test_ctrl_c_ends_all_processes_quietly_and_the_batch_can_go_on(files: Path) 
         process.wait()
     assert (process.returncode, (files / "told").read_bytes()) == (130, b"")
     assert run(files, *WORDS, "-o", "out", "--resume").returncode == 0
+
+
+@LINUX
+def test_ctrl_c_while_the_processes_start_is_as_quiet(files: Path) -> None:
+    with begun(files, _judges_begun) as process:
+        time.sleep(0.05)  # the interpreter is up, and imports
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+    assert (process.returncode, (files / "told").read_bytes()) == (130, b"")
 
 
 @LINUX

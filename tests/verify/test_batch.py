@@ -121,6 +121,21 @@ def test_a_damaged_token_in_a_der_file_is_never_taken_for_something_else(tmp_pat
     assert not [name for name, line in judged(tmp_path).items() if isinstance(line, str)]
 
 
+def test_proofs_are_counted_apart_from_files_that_have_no_time_stamp(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(DATA)
+    (tmp_path / "data.tsr").write_bytes(authority().stamp(DATA))
+    for name in ("data.tsr.tlog-proof", "alone.tlog-proof", "unstamped.pdf"):
+        (tmp_path / name).touch()
+    found = judged(tmp_path)
+    assert verdict(found.pop("data.tsr")) == PASSED
+    assert found == {
+        "data": "data",
+        "data.tsr.tlog-proof": "proof",
+        "alone.tlog-proof": "other",
+        "unstamped.pdf": "other",
+    }
+
+
 def test_a_token_that_is_itself_the_data_of_a_token_is_judged(tmp_path: Path) -> None:
     token = authority().stamp(DATA)
     (tmp_path / "token").write_bytes(token)
@@ -307,7 +322,7 @@ def test_thousands_of_our_own_tokens_pass(tmp_path: Path) -> None:
     summary = tally.summary()
     assert summary["indication"] == "PASSED"
     assert summary["verdicts"] == {"PASSED": 1_500, "INDETERMINATE": 0, "FAILED": 0}
-    assert summary["passed_over"] == {"outside": 0, "data": 1_500, "other": 0}
+    assert summary["passed_over"] == {"outside": 0, "data": 1_500, "proof": 0, "other": 0}
     assert [month["tokens"] for month in summary["calendar"]] == [1_500]
     (end,) = summary["earliest"]
     assert (end["tokens"], end["first"]) == (1_500, "000/00000.txt.tsr")

@@ -178,7 +178,7 @@ def test_files_that_are_no_tokens_may_come_and_go(folder: Path, path: Path) -> N
     (folder / "000" / "early.tsr").write_bytes(authority().stamp(b"", NOW_US - 1))
     tally, asked = run(folder, path)
     assert asked == []
-    assert tally.summary()["passed_over"] == {"outside": 2, "data": TOKENS, "other": 1}
+    assert tally.summary()["passed_over"] == {"outside": 2, "data": TOKENS, "proof": 0, "other": 1}
 
 
 def test_two_do_not_write_one_journal(path: Path) -> None:
