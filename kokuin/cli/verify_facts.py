@@ -64,12 +64,14 @@ def judge_and_save(
         arguments: of the command.
 
     Raises:
-        CommandError: the facts are too large, or what is at hand of a ledger cannot be used.
+        CommandError: the facts are too large or would stand in the place of what they are about, or what is
+            at hand of a ledger cannot be used.
         OSError: a file cannot be read or written.
     """
     from kokuin.verify.facts import AskedDigests, Facts
     from kokuin.verify.verifying import verify_bytes
 
+    _refuse_evidence(arguments.facts, proof, arguments)
     digests = None if context.content is None else AskedDigests(context.content)
     asked, ledger = replace(context, content=digests), None
     if proof is None and arguments.require_ledger is None:
@@ -84,6 +86,21 @@ def judge_and_save(
     kept = replace(context, content=None, request=None)
     _save(arguments.facts, Facts(data, kept, None if digests is None else digests.asked, request, ledger))
     return report
+
+
+def _refuse_evidence(path: Path, proof: Path | None, arguments: argparse.Namespace) -> None:
+    """A slip of the hand must not cost the only copy of a token, or of what it is judged with."""
+    named = (
+        arguments.token,
+        arguments.data,
+        arguments.request,
+        arguments.trust,
+        arguments.require_ledger,
+        proof,
+    )
+    read = [each for each in (*named, *(arguments.crl or ()), *(arguments.ocsp or ())) if each is not None]
+    if path.is_file() and any(each.exists() and each.samefile(path) for each in read):
+        raise CommandError("verify.facts_over", path=path)
 
 
 def _save(path: Path, facts: Facts) -> None:

@@ -350,6 +350,21 @@ def test_options_that_the_facts_speak_of_are_refused(
     assert "cannot stand beside --from-facts" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "name", ["token.tsr", "linked", "data", "request.tsq", "token.tsr.tlog-proof", "root.pem"]
+)
+def test_facts_are_never_saved_over_what_they_are_about(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "linked").hardlink_to(folder / "token.tsr")
+    (folder / "token.tsr.tlog-proof").write_bytes(b"no proof")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    words = ("--data", "data", "--request", "request.tsq", "--facts", name)
+    assert main(["verify", *GIVEN, *words]) == 3
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "said"),
