@@ -28,6 +28,7 @@ JUDGE_SECONDS = 10.0
 """How long a judgement may take; it may use half of that of a processor, and gives way to stamping."""
 WAIT_SECONDS = 5.0
 """How long a question waits for a child."""
+_DYING_SECONDS = 1.0
 
 _Mark: TypeAlias = "tuple[tuple[str, int, int, int], ...]"
 _log = structlog.get_logger()
@@ -122,7 +123,10 @@ class VerifyPool:
             await _end(child)
             _log.warning("verify.late", seconds=seconds)
             raise VerifyRefusedError(VerifyCode.TOO_LONG) from None
-        except (EOFError, ConnectionError, ValueError):
+        except (EOFError, ConnectionError):
+            await _ended(child)
+            raise VerifyRefusedError(_cause(child.process)) from None
+        except ValueError:
             await _end(child)
             raise VerifyRefusedError(_cause(child.process)) from None
         except BaseException:
@@ -153,6 +157,14 @@ def _cause(process: Process) -> VerifyCode:
     tell = _log.error if code is VerifyCode.FAILED else _log.warning
     tell("verify.child.ended", code=code, status=process.returncode)
     return code
+
+
+async def _ended(child: _Child) -> None:
+    """Wait for a child that ends by itself: to kill one that has just died loses how it died."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DYING_SECONDS):
+            await child.process.wait()
+    await _end(child)
 
 
 async def _end(child: _Child) -> None:

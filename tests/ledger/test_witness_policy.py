@@ -175,8 +175,10 @@ def test_one_public_key_under_two_names_is_one_witness() -> None:
 
 
 def _many(number: int) -> bytes:
-    logs = b"".join(b"log %b\n" % _vkey(b"l%d" % n, n.to_bytes(32, "big"), 1) for n in range(number))
-    witnesses = b"".join(b"witness w%d %b\n" % (n, _vkey(b"w", n.to_bytes(32, "big"))) for n in range(number))
+    logs = b"".join(b"log %b\n" % _vkey(b"l%d" % n, (256 + n).to_bytes(32, "big"), 1) for n in range(number))
+    witnesses = b"".join(
+        b"witness w%d %b\n" % (n, _vkey(b"w", (256 + n).to_bytes(32, "big"))) for n in range(number)
+    )
     groups = b"".join(b"group g%d any w%d\n" % (n, n) for n in range(number))
     return logs + witnesses + groups + b"group all %d " % number
 

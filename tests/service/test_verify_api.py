@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 AT = "2027-06-01T00:00:00Z"
 OCTETS = {"content-type": "application/octet-stream"}
+HALF = (
+    f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+    "Content-Length: 9\r\n\r\nhalf"
+).encode()
+"""A question whose rest never comes."""
 
 
 @pytest.fixture(scope="module")
@@ -334,11 +339,10 @@ def test_stamping_goes_on_beside_judging_and_every_caller_is_answered(double: Se
 
 
 def test_as_many_as_a_worker_takes_wait_and_more_are_told_to_come_again(single: Service) -> None:
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode()
     waiting = [socket.create_connection(("127.0.0.1", single.port), timeout=60) for _ in range(MOST_OPEN)]
     try:
         for connection in waiting:
-            connection.sendall(head)
+            connection.sendall(HALF)
         answer = None
         while answer is None or answer.status_code == 200:
             answer = single.client.post(PATH, content=b"x", headers=OCTETS)
@@ -356,7 +360,7 @@ def test_as_many_as_a_worker_takes_wait_and_more_are_told_to_come_again(single: 
 def test_a_caller_who_leaves_in_the_middle_is_no_fault(single: Service) -> None:
     before = len(single.events())
     with socket.create_connection(("127.0.0.1", single.port), timeout=60) as connection:
-        connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        connection.sendall(HALF)
         single.client.get("/healthz")
     assert verdict(single.client.post(PATH, content=b"x", headers=OCTETS))[0] == "FAILED"
     assert not [event for event in single.events()[before:] if event["level"] == "error"]
