@@ -339,13 +339,15 @@ def test_stamping_goes_on_beside_judging_and_every_caller_is_answered(double: Se
 
 
 def test_as_many_as_a_worker_takes_wait_and_more_are_told_to_come_again(single: Service) -> None:
-    waiting = [socket.create_connection(("127.0.0.1", single.port), timeout=60) for _ in range(MOST_OPEN)]
+    def half() -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", single.port), timeout=60)
+        connection.sendall(HALF)
+        return connection
+
+    waiting = [half() for _ in range(MOST_OPEN)]
     try:
-        for connection in waiting:
-            connection.sendall(HALF)
-        answer = None
-        while answer is None or answer.status_code == 200:
-            answer = single.client.post(PATH, content=b"x", headers=OCTETS)
+        while (answer := single.client.post(PATH, content=b"x", headers=OCTETS)).status_code == 200:
+            waiting.append(half())  # one of them may have come later than this question, and been refused
         problem(answer, 503, "VERIFY_BUSY")
         assert answer.headers["retry-after"] == "1"
         granted(single.post(query()).content)
