@@ -17,9 +17,26 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
     from tests.softhsm import SoftHsm
 
+LONGEST = (
+    "test_survival_postgres",
+    "test_survival",
+    "test_publishing_faults",
+    "test_backup",
+    "test_dryrun_process",
+    "test_fuzz_tokens",
+    "test_verify_batch",
+)
+"""Files that take a minute: when one of them comes last, everything waits for it."""
+
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
 settings.register_profile("kokuin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kokuin")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, whatever order chance gave to the others."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(autouse=True)
