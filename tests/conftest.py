@@ -29,7 +29,10 @@ LONGEST = (
 """Files that take a minute: when one of them comes last, everything waits for it."""
 
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
-settings.register_profile("kokuin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Volume is the business of `make fuzz`.
+settings.register_profile(
+    "kokuin", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("kokuin")
 
 
