@@ -177,7 +177,7 @@ def subtree(source: HashSource, start: int, height: int) -> bytes:
     level, rest = divmod(height, _HEIGHT)
     first = start >> level * _HEIGHT
     hashes = _read(source, level, first, first + (1 << rest))
-    # What lies above level 0 is in the proofs of very many leaves; of few hashes, the join costs as much.
+    # What lies above level 0 is in the proofs of very many leaves; small ones would crowd out the others.
     return _peak(hashes) if rest < _REMEMBERED_FROM else _remembered_peak(b"".join(hashes))
 
 
