@@ -15,7 +15,7 @@ from kokuin.ledger.findings import Finding, LedgerFault
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_ends import LAST, Ends, check_counts, check_ends, check_head, settle_size
 from kokuin.ledger.store_faults import StoreFault
-from kokuin.ledger.store_findings import Findings, Questions
+from kokuin.ledger.store_findings import OF_THE_TREE, Findings, Questions
 from kokuin.ledger.store_folder import TileFiles
 from kokuin.ledger.store_memory import MemoryWatch
 from kokuin.ledger.store_records import RecordWatch
@@ -158,12 +158,13 @@ class _StoreCheck:
         if ends.size is not None:
             check_head(ends, size, self._roots.get(size), self._tree, self._findings)
             check_counts(ends, self._records.seen, self._findings, now_us)
+        # Before the roots that others remember are compared: where records are wrong these differ for it.
+        self._tree.close()
         self._since_then(size)
         self._vouchers.orphans()
         # Records that lie beyond an older head are there: then it is the head that was put back.
         self._memory.judge(max(size, ends.stop), self._roots)
         check_ends(self._questions, self._findings, ends, size)
-        self._tree.close()
         if self._files is not None:
             self._strange(self._files, size)
         return self._verdict(size)
@@ -235,7 +236,8 @@ class _StoreCheck:
         if since.size > size:
             self._findings.add(StoreFault.SINCE_BEYOND, size, f"it has {since.size}, the store {size}")
         elif root is not None and root != since.root:
-            self._findings.add(StoreFault.SINCE_ROOT, 0, f"one of 0 to {since.size - 1}")
+            within = self._findings.first_within(0, since.size, OF_THE_TREE)
+            self._findings.add(StoreFault.SINCE_ROOT, within or 0, f"one of 0 to {since.size - 1}")
 
     def _strange(self, files: TileFiles, size: int) -> None:
         tiles = list(files.strange())

@@ -157,7 +157,11 @@ class TreeWatch:
         self._doubts = open_still
 
     def close(self) -> None:
-        """Settle what nothing could: the records are what a reader believes, so they are suspected."""
+        """Settle what nothing above could: by what was signed; else the records are suspected.
+
+        These are what a reader believes.
+        """
+        self.decide(leaves=True, written=False, start=0, stop=self.sound_to)
         for doubt in self._doubts:
             self.replaced(doubt.start, doubt.stop, doubt.places)
         self._doubts = []

@@ -1,4 +1,4 @@
-"""An empty ledger for every test, in each kind of store; made once a session, since that takes its time."""
+"""Ledgers made once a session for their time: an empty one in each kind of store, and a filled one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import pytest
 
 from kokuin.ledger import schema
 from kokuin.ledger.store import SqliteStore
+from tests.ledger.sound_store import fill
 from tests.ledger.stores import PostgresKit, SqliteKit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.ledger.sound_store import SoundStore
     from tests.ledger.stores import Kit
     from tests.postgres import Postgres
 
@@ -68,3 +70,9 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     made = SqliteKit(request.getfixturevalue("path"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> SoundStore:
+    """A filled and published store of a few tiles."""
+    return fill(tmp_path_factory.mktemp("sound") / "small", 700, checkpoints=12)

@@ -59,6 +59,15 @@ def mutate(store: SoundStore, name: str, seed: str) -> Expected:
         return MUTATIONS[name](Hand(store, connection, f"{name} {seed}"))
 
 
+def damaged(store: SoundStore, place: Path, act: Callable[[Hand], None]) -> SoundStore:
+    """Return a copy of a store that was damaged by hand."""
+    copy = store.copy(place)
+    with closing(sqlite3.connect(copy.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        act(Hand(copy, connection, "by hand"))
+    return copy
+
+
 def check(store: SoundStore) -> StoreVerdict:
     """Check a store as `tsa ledger check` does."""
     try:

@@ -24,10 +24,9 @@ from tests.ledger.notes import log, verifier
 from tests.ledger.samples import issued
 from tests.ledger.sound_store import START_US, SoundStore, fill
 from tests.ledger.store_hand import Hand
-from tests.ledger.store_mutations import MUTATIONS, attempt, check, run
+from tests.ledger.store_mutations import MUTATIONS, attempt, check, damaged, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from kokuin.ledger.store_check import StoreVerdict
@@ -40,12 +39,6 @@ SEED = 6962
 def sound(tmp_path_factory: pytest.TempPathFactory) -> SoundStore:
     """A store of 10,000 records."""
     return fill(tmp_path_factory.mktemp("sound") / "store")
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> SoundStore:
-    """A store of a few tiles."""
-    return fill(tmp_path_factory.mktemp("sound") / "small", 700, checkpoints=12)
 
 
 def codes(verdict: StoreVerdict) -> set[str]:
@@ -111,14 +104,6 @@ def test_ten_of_a_thousand_mutations_are_found_under_their_names(sound: SoundSto
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_every_kind_of_damage_is_found_under_its_name(name: str, small: SoundStore, tmp_path: Path) -> None:
     assert attempt(small, tmp_path / "copy", name, "once") == ""
-
-
-def damaged(store: SoundStore, place: Path, act: Callable[[Hand], None]) -> SoundStore:
-    copy = store.copy(place)
-    with closing(sqlite3.connect(copy.path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
-        act(Hand(copy, connection, "by hand"))
-    return copy
 
 
 def replace(hand: Hand, index: int) -> None:
