@@ -17,7 +17,7 @@ from kokuin.service.datafolder import DataFolder
 from kokuin.service.installer import Installer
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
-from kokuin.service.principal import Doorkeeper
+from kokuin.service.access.principal import Doorkeeper
 from kokuin.service.responder import Responder
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.installation import Installation
     from kokuin.service.keeper import Keeper
-    from kokuin.service.principal import Principal
+    from kokuin.service.access.principal import Principal
 
 
 class InProcess:

@@ -26,7 +26,7 @@ from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.ledger_search import SearchDesk
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.desk import InventoryDesk
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
 from kokuin.service.verify_api import VerifyDesk
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.ports import KeeperPort, Readiness
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 _PEM = "application/x-pem-file"
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")

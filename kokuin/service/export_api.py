@@ -15,7 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from kokuin.service.exporting import EXPORT_CHANGED, Asked
 from kokuin.service.migration.desk import SECRETS
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 EXPORT_BUSY = "EXPORT_BUSY"
 """Another bundle is being made."""

@@ -17,7 +17,7 @@ from tsa.decide import IssuingRules, decide
 from tsa.status import Refusal
 
 if TYPE_CHECKING:
-    from kokuin.service.principal import Principal
+    from kokuin.service.access.principal import Principal
     from kokuin.trust.records import LeafValue
     from tsa.clock.reader import ClockReader
     from tsa.clock.verdict import ClockVerdict

@@ -12,14 +12,14 @@ from kokuin.ledger import search_query
 from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Order, QueryError
 from kokuin.service.ledger_search import REFUSALS
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kokuin.service.ledger_search import SearchDesk
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 SEARCH_BUILDING = "SEARCH_BUILDING"
 """The index is being built; `leaves` of `size` are read."""

@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.proving import ProofFault
 from kokuin.ledger.tiles import parse_path
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.published_log import LogFault, LogRefusedError, PublishedLog
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.tiles import TilePath
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 _PREFIX = "/log/"
 _NOTE = "text/plain; charset=utf-8"

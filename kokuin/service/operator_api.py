@@ -12,7 +12,7 @@ from kokuin.service.ledger_status import STATUS
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
 from kokuin.service.migration.dryrun_codes import DRY_RUN_MALFORMED, DRY_RUN_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.migration.desk import InventoryDesk
     from kokuin.service.ports import KeeperPort
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
     _Operate: TypeAlias = Callable[..., Awaitable[Response]]
 

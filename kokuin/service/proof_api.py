@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, Response
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.proving import ProofFault, ProofRefusedError
 from kokuin.ledger.search_file import SearchRefusedError
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.proofs import Proofs, Wanted, as_text, consistency_document
 from kokuin.service.published_log import LogFault
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 WAIT_SECONDS = 3.0
 """How long `wait` waits for the next checkpoint; one comes every second."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kokuin.service.issuing import Draft, Issuer
-    from kokuin.service.principal import Principal
+    from kokuin.service.access.principal import Principal
     from kokuin.trust.journal import AppendOutcome, Journal
     from kokuin.wire.tsp import TimeStampReq
 

@@ -17,7 +17,7 @@ import structlog
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
 from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.http_problems import TransportCode, send_problem
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_body
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kokuin.service.exchange import Exchange
     from kokuin.service.metrics import WorkerCounters
     from kokuin.service.ports import KeeperPort
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
     from kokuin.service.responder import Answer, Responder
 
 PATH = "/tsa"

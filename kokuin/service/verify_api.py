@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from kokuin.service import verify_openapi
-from kokuin.service.principal import Role
+from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.verify_codes import STATUS, VerifyCode, VerifyRefusedError
 from kokuin.service.verify_pool import VerifyPool
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kokuin.service.config import Config
-    from kokuin.service.principal import Doorkeeper
+    from kokuin.service.access.principal import Doorkeeper
 
 MOST_OPEN = 16
 """Requests of one worker that arrive, wait or are judged; with what each may keep they bound its memory."""

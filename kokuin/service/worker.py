@@ -14,7 +14,7 @@ from kokuin.service.http_server import make_server
 from kokuin.service.installer import Installer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import KEEPER_UNAVAILABLE, Readiness, WorkerReport
-from kokuin.service.principal import Doorkeeper, read_operator_digest
+from kokuin.service.access.principal import Doorkeeper, read_operator_digest
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
 

@@ -18,7 +18,7 @@ from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import Readiness
-from kokuin.service.principal import Doorkeeper
+from kokuin.service.access.principal import Doorkeeper
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
 from kokuin.trust.records import Receipt

@@ -20,7 +20,7 @@ from tsa.decide import IssuingRules
 from tsa.unit import IssuedToken
 
 if TYPE_CHECKING:
-    from kokuin.service.principal import Principal
+    from kokuin.service.access.principal import Principal
     from kokuin.trust.journal import AppendOutcome
     from kokuin.wire.tsp import TimeStampReq
 

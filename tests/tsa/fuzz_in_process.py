@@ -18,7 +18,7 @@ from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
 from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
-from kokuin.service.principal import Principal
+from kokuin.service.access.principal import Principal
 from kokuin.service.responder import Responder
 from kokuin.trust.records import Receipt
 from pqc.profiles import load_shipped

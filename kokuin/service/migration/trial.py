@@ -25,7 +25,7 @@ from kokuin.service.datafolder import DataFolder
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.migration.trial_sums import Sums
-from kokuin.service.principal import Principal
+from kokuin.service.access.principal import Principal
 from kokuin.service.provisioning import provide_units
 from kokuin.trust.anchors import load_trust, read_certificates
 from kokuin.trust.context import Context

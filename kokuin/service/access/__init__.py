@@ -1,0 +1,1 @@
+"""Who may do what: callers, what they hold, the rules, and who changes them."""
