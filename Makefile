@@ -18,6 +18,10 @@ CODE := kokuin pqc tsa
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation --check-build-dependencies --editable . && \
     $(BIN)/python -m compileall -q $(CODE)
 
+# Where this variable is set, every process that the tests start would compile our modules again, and every
+# worker of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One lock for every system and every Python from 3.11 on; it names no registry, that is the user's choice.
 LOCK = $(BIN)/uv pip compile --quiet $(UV_FLAGS) --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --custom-compile-command "make lock"
