@@ -1,0 +1,211 @@
+"""`state.db`, the folder's owner's alone: made, brought to this release's revision, read and written.
+
+SQLite with a write-ahead log and `synchronous=FULL`: what `write` returned from is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import URL, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+from sqlmodel import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+REVISION = "0001"
+"""The tables that this release reads and writes."""
+
+_SETTINGS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA trusted_schema=OFF",
+)
+
+
+class StateFault(StrEnum):
+    """Why `state.db` is not opened, or did not take a change."""
+
+    MISSING = "STATE_MISSING"
+    """It is not there; an empty one would shut everybody out, or let everybody in."""
+    UNREADABLE = "STATE_UNREADABLE"
+    """No database, a damaged one, or one that may not be read."""
+    REVISION = "STATE_REVISION"
+    """Made by a newer release, or never brought to this one."""
+    UNWRITABLE = "STATE_UNWRITABLE"
+    """A change could not be written, or it is not known whether it was."""
+
+
+class StateRefusedError(Exception):
+    """`state.db` was not opened, or did not take a change.
+
+    Attributes:
+        fault: the stable code.
+    """
+
+    def __init__(self, fault: StateFault, detail: str = "") -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault
+
+
+def create(path: Path) -> None:
+    """Make a `state.db` with the tenant `operator` and nobody else.
+
+    Args:
+        path: where; its folder must exist.
+
+    Raises:
+        FileExistsError: there is one already.
+        OSError: the folder cannot be written.
+    """
+    if path.exists():
+        raise FileExistsError(path)
+    draft = path.with_name(path.name + ".new")
+    for left in ("", "-wal", "-shm"):
+        draft.with_name(draft.name + left).unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    upgrade(draft)
+    # A crash before this line leaves a draft that the next attempt removes, never half a state.
+    draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def upgrade(path: Path) -> None:
+    """Bring a closed `state.db` to `REVISION` in one transaction.
+
+    Args:
+        path: an existing database file that nobody writes.
+
+    Raises:
+        StateRefusedError: it is no database, or cannot be written.
+    """
+    from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a state pays
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+
+    engine = create_engine(URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("PRAGMA synchronous=FULL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config = Config()
+            config.set_main_option("script_location", "kokuin.service.access:state_migrations")
+            config.set_main_option("path_separator", "os")
+            config.attributes["connection"] = connection
+            command.upgrade(config, REVISION)
+    except DBAPIError as error:
+        raise StateRefusedError(StateFault.UNREADABLE, f"{path}: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+class StateStore:
+    """The one reader and writer of a `state.db`; any thread may call it, one call runs at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing `state.db`.
+
+        Args:
+            path: the file that `create` made.
+
+        Raises:
+            StateRefusedError: it is not there, is damaged, or another release's.
+        """
+        self._lock = threading.Lock()
+        if not path.exists():
+            raise StateRefusedError(StateFault.MISSING, str(path))
+        # One connection for all threads: the lock lets in one at a time.
+        self._engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=StaticPool)
+        event.listen(self._engine, "begin", _begin)
+        try:
+            self.read(lambda session: _require_sound(session.connection()))
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, question: Callable[[Session], T]) -> T:
+        """Answer from one state of the tables; rows that `question` returns may be used afterwards.
+
+        Raises:
+            StateRefusedError: the file cannot be read.
+        """
+        with self._lock, Session(self._engine, expire_on_commit=False) as session:
+            try:
+                return question(session)
+            except DBAPIError as error:
+                raise StateRefusedError(StateFault.UNREADABLE, str(error.orig)) from error
+
+    def write(self, change: Callable[[Session], T]) -> T:
+        """Make a change in one durable transaction; what `change` raises takes everything back.
+
+        Raises:
+            StateRefusedError: nothing was written, or it is not known.
+        """
+        with self._lock, Session(self._engine, expire_on_commit=False) as session:
+            try:
+                done = change(session)
+                # A crash before this line leaves frames that no reader will take: nothing happened.
+                session.commit()
+            except DBAPIError as error:
+                raise StateRefusedError(StateFault.UNWRITABLE, str(error.orig)) from error
+            return done
+
+    async def aread(self, question: Callable[[Session], T]) -> T:
+        """See `read`; for the event loop's thread."""
+        return await asyncio.to_thread(self.read, question)
+
+    async def awrite(self, change: Callable[[Session], T]) -> T:
+        """See `write`; for the event loop's thread, which must not wait for a disk."""
+        return await asyncio.to_thread(self.write, change)
+
+    def close(self) -> None:
+        """Close the file; its write-ahead log goes into the database."""
+        self._engine.dispose()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Never made here, and transactions begin where SQLAlchemy says so, not before some statements.
+    uri = path.absolute().as_uri() + "?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _require_sound(connection: Connection) -> None:
+    """Refuse a damaged file and another release's.
+
+    Raises:
+        StateRefusedError: what it is.
+    """
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise StateRefusedError(StateFault.UNREADABLE, str(found))
+    table = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+    known = connection.exec_driver_sql(table).scalar()
+    revision = (
+        connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+    )
+    if revision != REVISION:
+        raise StateRefusedError(StateFault.REVISION, f"{revision}, this release reads {REVISION}")
