@@ -82,6 +82,7 @@ LEDGER = Refusal(
     FailInfo.SYSTEM_FAILURE, "LEDGER_UNAVAILABLE", "the audit ledger cannot record a time-stamp now"
 )
 SIGNING = Refusal(FailInfo.SYSTEM_FAILURE, "SIGNING_FAILED", "the time-stamp could not be signed")
+STOPPED = Refusal(FailInfo.SYSTEM_FAILURE, "EMERGENCY_STOP", "an operator has stopped this service")
 
 REFUSALS: tuple[Refusal, ...] = (
     UNREADABLE,
@@ -101,6 +102,7 @@ REFUSALS: tuple[Refusal, ...] = (
     KEY_PERIOD_OVER,
     LEDGER,
     SIGNING,
+    STOPPED,
 )
 """Every refusal in the protocol's words; all eight failInfo bits are among them."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kokuin.ledger.faults import StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Append
 from kokuin.trust.journal import AppendOutcome, AppendRefusal, Refused
+from kokuin.trust.records import TST_ISSUED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +102,7 @@ class Committer:
         self._sleeping = False
         self._closed = False
         self._held = ""
+        self._halted = False
         self._thread = Thread(target=self._run, name="ledger-committer", daemon=True)
         self._thread.start()
 
@@ -135,6 +137,13 @@ class Committer:
     def hold(self, reason: str) -> None:
         """Refuse every append that brings a token, as `UNAVAILABLE`; an empty reason takes them again."""
         self._held = reason
+
+    def halt(self, halted: bool) -> None:  # noqa: FBT001  # a state, and nothing else
+        """Refuse every token, as `STOPPED`, whatever else holds appends; or take them again.
+
+        Of one thread that appends and halts, no token that it brings after this call comes into the ledger.
+        """
+        self._halted = halted
 
     @property
     def head(self) -> Head:
@@ -189,8 +198,9 @@ class Committer:
     def _enqueue(self, waiting: _Waiting) -> _Waiting:
         if len(waiting.append.records) > MAX_BATCH:
             refused = Refused(AppendRefusal.LEAF_TOO_LARGE, f"more than {MAX_BATCH} records")
-        elif self._held and any(record.token is not None for record in waiting.append.records):
-            refused = Refused(AppendRefusal.UNAVAILABLE, self._held)
+        elif (self._halted or self._held) and any(map(_issues, waiting.append.records)):
+            stopped = Refused(AppendRefusal.STOPPED)
+            refused = stopped if self._halted else Refused(AppendRefusal.UNAVAILABLE, self._held)
         else:
             with self._changed:
                 if self._closed:
@@ -265,6 +275,11 @@ class Committer:
         waiting = list(self._queue)
         self._queue.clear()
         return waiting
+
+
+def _issues(record: Record) -> bool:
+    """Say whether a record brings a token, or says that there is one."""
+    return record.token is not None or record.kind == TST_ISSUED
 
 
 def _complete(batch: Sequence[_Waiting], outcomes: Sequence[AppendOutcome]) -> None:

@@ -51,6 +51,7 @@ class Server(Table):
 
     host: str = "127.0.0.1"
     port: Port = 3161
+    admin_port: Port | None = None
     workers: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     connections: Count = 1024
     requests: Count = 512

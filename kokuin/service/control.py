@@ -24,10 +24,17 @@ EXIT_UNREACHABLE = 75
 """The ledger's server does not answer: starting again may help."""
 
 _MAX_ORDER = 4096
+_MAX_DESCRIPTORS = 2
+
+
+def places(sock: socket.socket, admin: socket.socket | None) -> dict[str, Any]:
+    """Return where a service listens, for the log: the kernel has chosen a port that the settings leave open."""
+    host, port = sock.getsockname()[:2]
+    return {"host": host, "port": port} | ({} if admin is None else {"admin_port": admin.getsockname()[1]})
 
 
 class Control:
-    """The child's end of the control socket (SOCK_SEQPACKET: one order a packet, at most one descriptor)."""
+    """The child's end of the control socket (SOCK_SEQPACKET: one order a packet, at most two descriptors)."""
 
     def __init__(self, sock: socket.socket, on_order: Callable[[dict[str, Any], list[int]], None]) -> None:
         """Args: the socket; told each order and its descriptors; the order `{}` is the parent's end."""
@@ -42,7 +49,7 @@ class Control:
 
     def _readable(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._sock, _MAX_ORDER, 1)
+            data, descriptors, _, _ = socket.recv_fds(self._sock, _MAX_ORDER, _MAX_DESCRIPTORS)
         except BlockingIOError:
             return
         except OSError:

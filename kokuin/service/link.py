@@ -200,4 +200,5 @@ def unpack_push(header: dict[str, Any]) -> Push:
         active=ActiveConfiguration(**header["active"]),
         floors=header["floors"],
         readiness=Readiness(tuple(header["readiness"]["problems"])),
+        stopped=header["stopped"],
     )

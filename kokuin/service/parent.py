@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from kokuin.service.control import EXIT_CANNOT_START, EXIT_UNREACHABLE, SNAPSHOT
+from kokuin.service.control import EXIT_CANNOT_START, EXIT_UNREACHABLE, SNAPSHOT, places
 from kokuin.service.errors import StartError
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ class Parent:
         sock: the listening socket.
         workers: how many workers.
         environment: environment of the children, with the configuration in it.
+        admin: the listening socket of administration, None: it has none of its own.
     """
 
     folder: DataFolder
     sock: socket.socket
     workers: int
     environment: dict[str, str]
+    admin: socket.socket | None = None
     _children: dict[str, Child] = field(default_factory=dict)
     _restarts: deque[float] = field(default_factory=deque)
     _served: bool = False
@@ -104,12 +106,15 @@ class Parent:
         self._children[name] = child
         self._selector.register(ours, selectors.EVENT_READ, child)
         if role == "worker":
-            _order(child, {"op": "listen"}, self.sock)
+            _order(child, {"op": "listen"}, *self._listening())
             self._join(child)
         else:
             for other in self._children.values():
                 if other.role == "worker":
                     self._join(other)
+
+    def _listening(self) -> tuple[socket.socket, ...]:
+        return (self.sock,) if self.admin is None else (self.sock, self.admin)
 
     def _join(self, worker: Child) -> None:
         """Give keeper and worker the two ends of a fresh link; an older one ends by itself."""
@@ -144,9 +149,8 @@ class Parent:
             return
         child.ready = True
         if all(item.ready for item in self._children.values()):
-            host, port = self.sock.getsockname()[:2]
             self._served = True
-            _log.info("serving", host=host, port=port, workers=self.workers)
+            _log.info("serving", **places(self.sock, self.admin), workers=self.workers)
 
     def _replace(self, dead: Child) -> bool:
         """Start a dead child again; False when too many have died.
@@ -178,7 +182,8 @@ class Parent:
     def _stop_all(self) -> None:
         """Workers first, so that their last records find the keeper; the keeper last."""
         deadline = time.monotonic() + STOP_SECONDS
-        self.sock.close()
+        for sock in self._listening():
+            sock.close()
         for role in ("worker", "keeper"):
             children = [child for child in self._children.values() if child.role == role]
             for child in children:
@@ -191,15 +196,15 @@ class Parent:
                     child.process.wait()
 
 
-def _order(child: Child, order: dict[str, str], sock: socket.socket) -> None:
+def _order(child: Child, order: dict[str, str], *socks: socket.socket) -> None:
     try:
-        socket.send_fds(child.control, [orjson.dumps(order)], [sock.fileno()])
+        socket.send_fds(child.control, [orjson.dumps(order)], [sock.fileno() for sock in socks])
     except OSError:
         # The child died between two looks; its end is noticed at the next one.
         _log.warning("child.deaf", child=child.name)
 
 
-def run_parent(folder: DataFolder, config: Config, sock: socket.socket) -> int:
+def run_parent(folder: DataFolder, config: Config, sock: socket.socket, admin: socket.socket | None) -> int:
     """Serve with several workers until SIGTERM or SIGINT; return the exit code.
 
     Every child, also one that is started later, gets this configuration and not what the files say by then.
@@ -208,4 +213,4 @@ def run_parent(folder: DataFolder, config: Config, sock: socket.socket) -> int:
         StartError: a child said that it cannot start.
     """
     environment = {**os.environ, SNAPSHOT: config.model_dump_json()}
-    return Parent(folder, sock, config.server.workers, environment).run()
+    return Parent(folder, sock, config.server.workers, environment, admin).run()

@@ -44,12 +44,14 @@ class Push:
         active: the configuration in force.
         floors: highest committed genTime by unit, microseconds since 1970 UTC.
         readiness: what `/readyz` answers.
+        stopped: whether an operator has stopped issuing.
     """
 
     clock: ClockVerdict | None
     active: ActiveConfiguration
     floors: Mapping[str, int]
     readiness: Readiness
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class Responder:
         self._threads: SigningThreads[_Stamping, Draft] | None = None
         self._open: dict[_Stamping, None] = {}
         self._stale: list[_Stamping] = []
+        self.stopped = False
+        """Whether an operator has stopped issuing; set by the worker, from the keeper's word."""
         self.install(issuers, default, slow)
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
 
@@ -150,6 +152,9 @@ class Responder:
         request = read_request(body)
         if isinstance(request, Refusal):
             self._loop.call_soon(done, _refused(request, self._issuers.known(profile)))
+            return
+        if self.stopped:
+            self._loop.call_soon(done, _refused(status.STOPPED, self._issuers.known(profile)))
             return
         issuer = self._issuers.choose(request, profile)
         if issuer is None:
@@ -235,6 +240,9 @@ class Responder:
             self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial, draft.twin))
         elif outcome.reason is AppendRefusal.STALE_EPOCH:
             self._renew(stamping, draft)
+        elif outcome.reason is AppendRefusal.STOPPED:
+            # Signed before this worker heard of the stop: the token ends here.
+            self._finish(stamping, _refused(status.STOPPED, stamping.issuer.profile))
         elif stamping.again or outcome.reason not in _AGAIN:
             _log.warning("append.refused", reason=outcome.reason.value, detail=outcome.detail)
             self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))

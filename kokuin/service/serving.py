@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -38,13 +39,17 @@ def serve(root: Path, settings: dict[str, str]) -> int:
     folder.check_format()
     config = load_config(root, {**os.environ, **settings})
     configure_logs("serve")
-    with bind(config.server.host, config.server.port) as sock:
+    with contextlib.ExitStack() as bound:
+        sock = bound.enter_context(bind(config.server.host, config.server.port))
+        admin = None
+        if config.server.admin_port is not None:
+            admin = bound.enter_context(bind(config.server.host, config.server.admin_port))
         if config.server.workers == 1:
             from kokuin.service.single import run_single  # noqa: PLC0415  # libraries that a parent has no use for
 
-            run_single(folder, config, sock)
+            run_single(folder, config, sock, admin)
             return 0
-        return run_parent(folder, config, sock)
+        return run_parent(folder, config, sock, admin)
 
 
 def check_own_package() -> None:

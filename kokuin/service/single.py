@@ -10,6 +10,7 @@ import structlog
 import uvloop
 
 from kokuin.service import owner
+from kokuin.service.control import places
 from kokuin.service.datafolder import LOCK_PATIENCE_SECONDS, FolderLock
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
@@ -28,8 +29,8 @@ NAME = "worker-1"
 _log = structlog.get_logger()
 
 
-def run_single(folder: DataFolder, config: Config, sock: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run_single(folder: DataFolder, config: Config, sock: socket.socket, admin: socket.socket | None) -> None:
+    """Serve until SIGTERM or SIGINT; `admin` is the socket of administration, None: it has none of its own.
 
     Raises:
         UnitError, ProfileError: key, certificate or profile do not fit.
@@ -38,27 +39,31 @@ def run_single(folder: DataFolder, config: Config, sock: socket.socket) -> None:
         OpenRefusedError: the ledger cannot be opened.
     """
     with FolderLock(folder, patience_s=LOCK_PATIENCE_SECONDS):
-        uvloop.run(_serve(folder, config, sock))
+        uvloop.run(_serve(folder, config, sock, admin))
 
 
-async def _serve(folder: DataFolder, config: Config, sock: socket.socket) -> None:
+async def _serve(
+    folder: DataFolder, config: Config, sock: socket.socket, admin: socket.socket | None
+) -> None:
     keeper = make_keeper(folder, config)
     await keeper.start()
     try:
-        await _answer(folder, config, keeper, sock)
+        await _answer(folder, config, keeper, sock, admin)
     finally:
         await keeper.stop()
 
 
-async def _answer(folder: DataFolder, config: Config, keeper: Keeper, sock: socket.socket) -> None:
+async def _answer(
+    folder: DataFolder, config: Config, keeper: Keeper, sock: socket.socket, admin: socket.socket | None
+) -> None:
     worker, loop = Worker(folder, config), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     server = await owner.listen(keeper, folder.owner_socket)
     unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(NAME, worker)
-    _log.info("serving", host=sock.getsockname()[0], port=sock.getsockname()[1], workers=1)
+    _log.info("serving", **places(sock, admin), workers=1)
     try:
-        await worker.serve(LocalPort(keeper, NAME), sock)
+        await worker.serve(LocalPort(keeper, NAME), sock, admin)
     finally:
         unsubscribe()
         leave()

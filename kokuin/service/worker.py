@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kokuin.service.access.admin_door import admin_door
 from kokuin.service.app import make_app
 from kokuin.service.http_protocol import TransportLimits, make_protocol
 from kokuin.service.http_server import make_server
@@ -46,10 +47,11 @@ class Worker:
         self._installation: Installation | None = None
         self._responder: Responder | None = None
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
+        self._stopped = False
         self._counters = WorkerCounters()
         self._probe = ""
         self._probed = float("-inf")
-        self._server: Server | None = None
+        self._servers: list[Server] = []
         self._stopping = False
 
     async def prepare(self, digest: str) -> str:
@@ -63,6 +65,9 @@ class Worker:
     def on_push(self, push: Push) -> None:
         """Take the keeper's word: clock verdict, configuration, floors, readiness."""
         self._readiness = push.readiness
+        self._stopped = push.stopped
+        if self._responder is not None:
+            self._responder.stopped = push.stopped
         self._installer.on_push(push)
 
     def on_floors(self, floors: Mapping[str, int]) -> None:
@@ -79,8 +84,15 @@ class Worker:
         """Say at `/readyz` that nothing can be recorded now."""
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
 
-    async def serve(self, keeper: KeeperPort, sock: socket.socket) -> None:
+    async def serve(
+        self, keeper: KeeperPort, sock: socket.socket, admin: socket.socket | None = None
+    ) -> None:
         """Answer requests on the listening socket from the keeper's first word until `stop`.
+
+        Args:
+            keeper: the way to the keeper.
+            sock: the listening socket.
+            admin: the listening socket of administration, None: it has none of its own.
 
         Raises:
             SnapshotError, UnitError, ProfileError: what is in force cannot be loaded.
@@ -91,19 +103,25 @@ class Worker:
             installation = await self._installer.first
         except asyncio.CancelledError:
             if self._stopping:
-                sock.close()  # as the server would have done
+                for each in filter(None, (sock, admin)):
+                    each.close()  # as the server would have done
                 return
             raise
         made = Responder(installation.issuers, installation.default, keeper, installation.slow)
         self._responder = responder = made
+        responder.stopped = self._stopped
         doorkeeper = Doorkeeper(self._config.access, read_operator_digest(self._folder.operator))
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
-        self._server = make_server(app, self._protocol(stamp))
-        self._server.should_exit = self._stopping  # told to stop before there was a server
+        doors = [(sock, make_server(app, self._protocol(stamp)))]
+        if admin is not None:
+            doors.append((admin, make_server(admin_door(app), self._protocol(None))))
+        self._servers = [server for _, server in doors]
+        for server in self._servers:
+            server.should_exit = self._stopping  # told to stop before there was a server
         reporting = asyncio.create_task(self._report(keeper, stamp), name="report")
         try:
-            await self._server.serve(sockets=[sock])
+            await asyncio.gather(*(server.serve(sockets=[bound]) for bound, server in doors))
         finally:
             reporting.cancel()
             responder.close()
@@ -114,10 +132,10 @@ class Worker:
         """Stop accepting, let open requests end, then let `serve` return."""
         self._stopping = True
         self._installer.first.cancel()
-        if self._server is not None:
-            self._server.should_exit = True
+        for server in self._servers:
+            server.should_exit = True
 
-    def _protocol(self, stamp: StampEndpoint) -> type[GuardedProtocol]:
+    def _protocol(self, stamp: StampEndpoint | None) -> type[GuardedProtocol]:
         server = self._config.server
         limits = TransportLimits(
             header_deadline_s=server.header_seconds,

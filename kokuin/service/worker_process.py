@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 class WorkerChild:
-    """A worker as a process of its own: it waits for the listening socket and for each new link."""
+    """A worker as a process of its own: it waits for the listening sockets and for each new link."""
 
     def __init__(self, folder: DataFolder, config: Config) -> None:
         worker = self._worker = Worker(folder, config)
         self._port = RemotePort(worker)
-        self._listening: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        self._listening: asyncio.Future[list[socket.socket]] = asyncio.get_running_loop().create_future()
         self._attaching: set[asyncio.Task[None]] = set()
 
     async def run(self, control_sock: socket.socket) -> None:
         """Answer HTTP until the parent says stop or is gone."""
         control = Control(control_sock, self._on_order)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop)
-        sock = await self._listening
+        socks = await self._listening
         control.tell("ready")
-        await self._worker.serve(self._port, sock)
+        await self._worker.serve(self._port, *socks)
 
     def _on_order(self, order: dict[str, Any], descriptors: list[int]) -> None:
         match order.get("op"):
             case "listen":
-                self._listening.set_result(socket.socket(fileno=descriptors[0]))
+                self._listening.set_result([socket.socket(fileno=each) for each in descriptors])
             case "link":
                 task = asyncio.ensure_future(self._port.attach(socket.socket(fileno=descriptors[0])))
                 self._attaching.add(task)

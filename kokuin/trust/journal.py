@@ -33,6 +33,8 @@ class AppendRefusal(StrEnum):
     """The leaf would exceed 4,096 octets or holds a value that strict JSON forbids."""
     HEAD_MOVED = "HEAD_MOVED"
     """Another writer moved the head: compare-and-swap refused the batch."""
+    STOPPED = "EMERGENCY_STOP"
+    """An operator has stopped issuing: no token becomes part of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
