@@ -22,14 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from kokuin.service.config_access import Access
 from kokuin.service.config_ledger import Ledger
+from kokuin.service.config_server import Server
 from kokuin.service.config_types import (  # pydantic reads the annotations
-    Count,
     Named,
     Oid,
     PlainPath,
-    Port,
-    Seconds,
     Table,
     Years,
 )
@@ -44,21 +43,6 @@ _NOT_CONFIGURATION = frozenset({"TSA_LANG", "TSA_PASSPHRASE", "TSA_PIN", "TSA_RE
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message is one line that names the place and what to do."""
-
-
-class Server(Table):
-    """Where to listen and how much to take on."""
-
-    host: str = "127.0.0.1"
-    port: Port = 3161
-    admin_port: Port | None = None
-    workers: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
-    connections: Count = 1024
-    requests: Count = 512
-    header_seconds: Seconds = 10.0
-    body_seconds: Seconds = 10.0
-    keep_alive_seconds: Seconds = 30.0
-    body_octets: Annotated[int, Field(strict=True, ge=256, le=1 << 20)] = 64 * 1024
 
 
 class Unit(Table):
@@ -98,12 +82,6 @@ class Switch(Table):
     """How profiles are switched: with `approvals = 2` another actor must approve what one proposed."""
 
     approvals: Annotated[int, Field(strict=True, ge=1, le=2)] = 1
-
-
-class Access(Table):
-    """Who may stamp. Anything but `open` refuses every anonymous request."""
-
-    timestamps: Literal["open", "closed"] = "open"
 
 
 class Verify(Table):
@@ -233,7 +211,9 @@ def _absolute(config: Config, folder: Path) -> dict[str, object]:
         **absolute,
         "signers": signers,
         "policy": Policies(issue=issue),
+        "server": config.server.below(folder),
         "ledger": _ledger(config, folder),
+        "access": config.access.below(folder),
         "verify": config.verify.model_copy(update={"trust": (folder / config.verify.trust).resolve()}),
     }
 
