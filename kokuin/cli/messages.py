@@ -34,6 +34,12 @@ def text(lang: str, key: str, /, **params: object) -> str:
     return _sentences(lang)[section][code].format(**params)
 
 
+def sentence_or(lang: str, key: str, otherwise: str) -> str:
+    """Return the sentence `section.code`, or `otherwise` where there is none: a code of another release."""
+    section, _, code = key.rpartition(".")
+    return _sentences(lang)[section].get(code, otherwise)
+
+
 def write(lines: Iterable[str]) -> None:
     """Print; characters that the terminal's encoding lacks (a name out of a certificate) are escaped."""
     encoding = sys.stdout.encoding or "utf-8"

@@ -26,6 +26,12 @@ COMMANDS = (
     "policy",
     "inventory",
     "ledger",
+    "tenant",
+    "client",
+    "key",
+    "approval",
+    "activation",
+    "stop",
     "upgrade",
 )
 """Each is a module `kokuin.cli.NAME` with `add_arguments(parser, lang)` and `run(arguments) -> int`."""

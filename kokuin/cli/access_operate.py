@@ -1,0 +1,86 @@
+"""What the commands about access have in common: asking the folder's owner, and telling the answer.
+
+An act that makes something prints that alone on standard output, for scripts, and the sentence about it on
+standard error. Where a second person must approve first, nothing is made yet, and nothing is printed there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kokuin.cli.messages import sentence_or, text, write, write_json
+from kokuin.cli.outcome import CommandError, Exit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+PROPOSED = "proposed"
+"""The state of what waits for a second person."""
+
+
+def add_common(command: argparse.ArgumentParser, lang: str) -> None:
+    """Add the options that each act has."""
+    command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
+    command.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
+    command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
+
+
+def ask(arguments: argparse.Namespace, operation: str, question: dict[str, Any]) -> dict[str, Any]:
+    """Have the folder's owner do one thing, or do it as the owner.
+
+    Raises:
+        CommandError: nobody serves the folder, and it cannot be opened.
+    """
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.errors import START_ERRORS
+    from kokuin.service.operating import operate
+
+    try:
+        return operate(DataFolder(arguments.dir), operation, question)
+    except START_ERRORS as error:
+        raise CommandError("cli.folder", reason=error) from None
+
+
+def tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> Exit:
+    """Print an answer, as `lines` when it was done; exit 0 when it was done or proposed, 1 when refused."""
+    if arguments.json:
+        write_json(answer)
+    elif not answer["ok"]:
+        write(refusal(answer, arguments.lang))
+    elif answer.get("state") == PROPOSED:
+        write([text(arguments.lang, "access.proposed", **answer)])
+    else:
+        write(lines)
+    return Exit.PASSED if answer["ok"] else Exit.FAILED
+
+
+def tell_made(arguments: argparse.Namespace, answer: dict[str, Any], made: str, sentence: str) -> Exit:
+    """Print what an act made, alone; exit 2 when it is not made yet, but proposed.
+
+    Args:
+        arguments: the command's.
+        answer: the owner's.
+        made: the field of the answer that holds what was made.
+        sentence: key of the sentence that goes to standard error.
+    """
+    if arguments.json or not answer["ok"]:
+        code = tell(arguments, answer, ())
+        return Exit.INDETERMINATE if answer.get("state") == PROPOSED else code
+    if answer.get("state") == PROPOSED:
+        print(text(arguments.lang, "access.proposed", **answer), file=sys.stderr)
+        return Exit.INDETERMINATE
+    write([str(answer[made])])
+    print(text(arguments.lang, sentence, **answer), file=sys.stderr)
+    return Exit.PASSED
+
+
+def refusal(answer: dict[str, Any], lang: str) -> Iterator[str]:
+    """Yield why nothing was changed: the code, a sentence, and what the owner adds to it."""
+    sentence = sentence_or(lang, f"access.code.{answer['code']}", "")
+    yield text(lang, "access.refused", code=answer["code"], sentence=sentence).rstrip()
+    more = " ".join(str(answer[name]) for name in ("field", "detail") if answer.get(name))
+    if more:
+        yield f"  {more}"
