@@ -50,6 +50,7 @@ EPOCH_SEALED = "epoch.sealed"
 LEDGER_PRUNED = "ledger.pruned"
 NOTE_ADDED = "note.added"
 REDACT = "redact"
+ACCESS_CHANGED = "access.changed"
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPED = "service.stopped"
 

@@ -9,13 +9,14 @@ import asyncio
 import os
 import sqlite3
 import threading
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
+
+from kokuin.service.access.state_faults import StateFault, StateRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,31 +35,6 @@ _SETTINGS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA trusted_schema=OFF",
 )
-
-
-class StateFault(StrEnum):
-    """Why `state.db` is not opened, or did not take a change."""
-
-    MISSING = "STATE_MISSING"
-    """It is not there; an empty one would shut everybody out, or let everybody in."""
-    UNREADABLE = "STATE_UNREADABLE"
-    """No database, a damaged one, or one that may not be read."""
-    REVISION = "STATE_REVISION"
-    """Made by a newer release, or never brought to this one."""
-    UNWRITABLE = "STATE_UNWRITABLE"
-    """A change could not be written, or it is not known whether it was."""
-
-
-class StateRefusedError(Exception):
-    """`state.db` was not opened, or did not take a change.
-
-    Attributes:
-        fault: the stable code.
-    """
-
-    def __init__(self, fault: StateFault, detail: str = "") -> None:
-        super().__init__(f"{fault}: {detail}" if detail else str(fault))
-        self.fault = fault
 
 
 def create(path: Path) -> None:

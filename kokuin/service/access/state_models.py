@@ -100,6 +100,7 @@ class Key(StateTable, table=True):
     begins_us: int | None = None
     ends_us: int | None = None
     revoked: bool = Field(default=False, sa_type=Flag)
+    replaced: bool = Field(default=False, sa_type=Flag)
 
 
 class Binding(StateTable, table=True):
@@ -149,7 +150,8 @@ class Activation(StateTable, table=True):
 class Approval(StateTable, table=True):
     """A proposal that waits for a second actor: an operation of the keeper, and with what it is called.
 
-    `by` is who proposed, as the door knew them: `actor`, `person`, `roles`. Never a key's text.
+    `about` and `tenant` say in pseudonyms, or by a profile's name, what and whom it concerns. `context` is
+    what it was proposed in, and lapses with. Never a key's text.
     """
 
     __table_args__: ClassVar = (_STRICT,)
@@ -157,16 +159,17 @@ class Approval(StateTable, table=True):
     id: str = Field(primary_key=True, sa_type=Text)
     operation: str = Field(sa_type=Text)
     arguments: dict[str, Any] = Field(sa_type=JsonText)
+    about: str = Field(sa_type=Text)
+    tenant: str = Field(sa_type=Text)
+    context: str = Field(sa_type=Text)
     proposer: str = Field(sa_type=Text)
-    by: dict[str, Any] = Field(sa_type=JsonText)
     since_us: int
 
 
 class Stop(StateTable, table=True):
-    """The one row there is while the service is stopped.
+    """An emergency stop that the ledger could not take: there is one row, or none.
 
-    `approvers` are the clients that alone may release it, None: owner and operator key may. `recorded` says
-    whether the ledger has its leaf; when it could not be written, this row alone stops the service.
+    `people` are the persons with role approve there were then.
     """
 
     __table_args__: ClassVar = (CheckConstraint("id = 1", name="one_stop"), _STRICT)
@@ -175,5 +178,4 @@ class Stop(StateTable, table=True):
     actor: str = Field(sa_type=Text)
     reason: str = Field(sa_type=Text)
     since_us: int
-    approvers: list[str] | None = Field(default=None, sa_type=JsonText)
-    recorded: bool = Field(default=False, sa_type=Flag)
+    people: list[str] = Field(sa_type=JsonText)

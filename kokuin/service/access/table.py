@@ -61,6 +61,8 @@ class Key:
         digest: SHA-256, lower-case hex, of the whole key as it was shown once.
         begins_us, ends_us: its validity, microseconds since 1970 UTC; None: open.
         revoked: whether it was.
+        replaced: whether another key took its place: it ends with the time of grace and is then as good as
+            revoked.
     """
 
     id: str
@@ -69,6 +71,11 @@ class Key:
     begins_us: int | None = None
     ends_us: int | None = None
     revoked: bool = False
+    replaced: bool = False
+
+    def is_revoked(self, now_us: int) -> bool:
+        """Say whether it was revoked, or replaced long enough ago."""
+        return self.revoked or (self.replaced and self.ends_us is not None and now_us >= self.ends_us)
 
 
 @dataclass(frozen=True, slots=True)

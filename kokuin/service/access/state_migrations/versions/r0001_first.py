@@ -73,6 +73,7 @@ def _credentials() -> None:
         _number("begins_us", null=True),
         _number("ends_us", null=True),
         _number("revoked"),
+        _number("replaced"),
         sa.CheckConstraint("length(digest) = 64", name="digest_size"),
         sqlite_strict=True,
     )
@@ -122,8 +123,10 @@ def _waiting() -> None:
         _id(),
         _text("operation"),
         _text("arguments"),
+        _text("about"),
+        _text("tenant"),
+        _text("context"),
         _text("proposer"),
-        _text("by"),
         _number("since_us"),
         sqlite_strict=True,
     )
@@ -133,8 +136,7 @@ def _waiting() -> None:
         _text("actor"),
         _text("reason"),
         _number("since_us"),
-        _text("approvers", null=True),
-        _number("recorded"),
+        _text("people"),
         sa.CheckConstraint("id = 1", name="one_stop"),
         sqlite_strict=True,
     )
