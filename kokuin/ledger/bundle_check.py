@@ -297,7 +297,7 @@ class _Check:
         walk, vouching = self._walk, self._vouching
         return BundleVerdict(
             self._tally.indication,
-            tuple(self._tally.findings),
+            self._tally.findings,
             self._tally.more,
             vouching.signed,
             vouching.cosigners,

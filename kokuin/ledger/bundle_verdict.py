@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.bundle_form import BundleFault
@@ -10,6 +11,8 @@ from kokuin.ledger.findings import Finding, LedgerFault
 from kokuin.trust.report import Indication
 
 if TYPE_CHECKING:
+    from enum import StrEnum
+
     from kokuin.ledger.bundle_chunk import Run
     from kokuin.ledger.bundle_form import Manifest
     from kokuin.ledger.bundle_vouching import FoundStamp, WitnessedCheckpoint
@@ -17,10 +20,15 @@ if TYPE_CHECKING:
     from kokuin.ledger.recoveries import Recovery
     from kokuin.ledger.witness_policy import Cosigner
 
-MOST_FINDINGS = 1000
-"""Findings that a verdict lists; more are counted."""
+MOST_FINDINGS = 100
+"""Findings of one name that a verdict lists; more are counted."""
 UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocation.pem", "stamps/")
 """Members that the checkpoint does not cover: whoever uses them judges them by their own signatures."""
+
+_CAUSES = frozenset(
+    {BundleFault.MEMBER_MISSING, BundleFault.MEMBER_INSERTED, BundleFault.MEMBER_SWAPPED}
+)
+"""Where a whole member is not in its place, most else that is wrong follows from it."""
 
 _UNKNOWN = frozenset(
     {
@@ -41,7 +49,8 @@ class BundleVerdict:
 
     Attributes:
         indication: PASSED when nothing is wrong; INDETERMINATE when only something cannot be known; FAILED.
-        findings: what is wrong or unknown, in the order found, at most `MOST_FINDINGS`.
+        findings: what is wrong or unknown: members first that are not in their place, then the others in the
+            order found; at most `MOST_FINDINGS` of a name.
         more_findings: how many there are beyond them.
         checkpoint: with both signatures of its log verified; None when there is none.
         cosigners: witnesses of the policy that signed it, and when; empty without a policy.
@@ -89,19 +98,27 @@ class BundleVerdict:
         return self.indication is not Indication.FAILED and self.records == size
 
 
-@dataclass(slots=True)
 class Tally:
-    """Gathers findings, the first `MOST_FINDINGS` of them, and what they come to.
+    """Gathers findings, the first `MOST_FINDINGS` of each name, and what they come to.
+
+    One cause may have effects without end: without a chunk's records each of its tokens is one too many,
+    and the absent member, which is noticed behind them, must still be named.
 
     Attributes:
-        findings: in the order found.
-        more: how many there are beyond them.
+        more: how many findings there are beyond those that are listed.
         indication: of all of them.
     """
 
-    findings: list[Finding] = field(default_factory=list)
-    more: int = 0
-    indication: Indication = Indication.PASSED
+    def __init__(self) -> None:
+        self.more = 0
+        self.indication = Indication.PASSED
+        self._found: list[Finding] = []
+        self._of: Counter[StrEnum] = Counter()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """As `BundleVerdict.findings`."""
+        return tuple(sorted(self._found, key=lambda finding: finding.code not in _CAUSES))
 
     def tell(self, finding: Finding) -> None:
         """Take a finding."""
@@ -109,7 +126,8 @@ class Tally:
             self.indication = Indication.FAILED
         elif self.indication is Indication.PASSED:
             self.indication = Indication.INDETERMINATE
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding)
+        self._of[finding.code] += 1
+        if self._of[finding.code] <= MOST_FINDINGS:
+            self._found.append(finding)
         else:
             self.more += 1

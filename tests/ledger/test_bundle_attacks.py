@@ -251,6 +251,17 @@ def test_findings_are_counted_and_not_all_kept(ledger: Path, monkeypatch: pytest
     assert verdict.more_findings > 30
 
 
+def test_an_absent_member_is_named_first_however_much_follows_from_it(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a chunk's records, each of its tokens is one too many: the cause must not drown in them."""
+    monkeypatch.setattr(bundle_verdict, "MOST_FINDINGS", 10)
+    parts = [each for each in members(export(ledger)) if each[0] != "chunk/000000/records"]
+    verdict = check(pack(parts))
+    assert verdict.findings[0].code == "MEMBER_MISSING"
+    assert "TOKEN_INSERTED" in codes(verdict)
+
+
 @pytest.mark.parametrize("octets", [b"", b"\0" * 1024, b"\0" * 512, b"x" * 5000, b"\x30\x80" * 900])
 def test_what_is_no_bundle_ends_in_a_verdict(octets: bytes) -> None:
     assert check(octets).indication is Indication.FAILED
