@@ -78,3 +78,9 @@ class Context:
     def existence(self) -> int:
         """The earliest time at which the token is known to have existed (EN 319 102-1 §5.6.2)."""
         return self.at if self.proven is None else min(self.proven, self.at)
+
+    def with_content(self, content: Callable[[str], bytes]) -> Context:
+        """Return the same for a token whose data is at hand."""
+        # As `replace` does, at a third of its cost: a batch has one for each token.
+        by, revocation, mode = self.policy, self.revocation, self.revocation_mode
+        return Context(self.at, self.trust, content, by, self.proven, revocation, mode, self.request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from kokuin.trust.name import display, same_name
@@ -44,6 +45,7 @@ def _directory(node: Node) -> bytes:
     return only_child(node).octets
 
 
+@functools.lru_cache(maxsize=64)
 def display_general(name: bytes) -> str:
     """Return a GeneralName (DER) for people; one of a kind that is no text, or unreadable, as hex."""
     try:

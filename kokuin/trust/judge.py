@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.trust import token_checks
 from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.trust.fitness import Constraints, judge_key, judge_parameters
-from kokuin.trust.horizon import anchor_ends, certificate_ends, find_end
-from kokuin.trust.name import display
-from kokuin.trust.path import CertificatePath, PathVerdict, find_path
+from kokuin.trust.horizon import find_end
 from kokuin.trust.report import (
     Check,
-    Ending,
     Indication,
     Limit,
     Report,
@@ -26,16 +21,14 @@ from kokuin.trust.report import (
 )
 from kokuin.trust.request_checks import judge_request
 from kokuin.trust.revocation_sources import carried_certificates
-from kokuin.trust.revocation_status import RevocationJudge
 from kokuin.trust.rules import (
-    PATH,
-    PATH_ALGORITHMS,
     REVOCATION,
     SIGNATURE,
     SIGNATURE_ALGORITHM,
     Reason,
 )
-from kokuin.trust.signer import SignerVerdict, identify_signer
+from kokuin.trust.signer import identify_signer
+from kokuin.trust.standing import Standing, candidates, judge_standing
 from kokuin.trust.token import TokenFacts, read_token
 from kokuin.trust.token_subject import describe
 from kokuin.trust.unit_rules import judge_unit
@@ -44,7 +37,7 @@ from kokuin.wire.errors import WireError
 from pqc.verifying import SignatureOutcome, SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kokuin.trust.context import Context
     from kokuin.wire.cms import SignerInfo
@@ -66,30 +59,29 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
     if isinstance(facts, Check):
         return make_report({}, context, (*before, facts))
     certificates, ignored = _read_certificates(carried_certificates(facts))
-    verdict = _identify(facts, certificates, context)
-    signer = verdict.certificate
+    standing = judge_standing(facts, certificates, context, _constraints(facts, context))
+    signer = standing.signer.certificate
     signature = None if signer is None else verify_signer_info(facts.signer_info, signer)
-    signed = _judge_signer(facts, verdict, certificates, context, signature)
+    signed = _judge_signer(facts, standing, context, signature)
     checks = (*before, *_judge_statements(facts, context), *signed)
     limits = (Limit.CERTIFICATES_IGNORED,) if ignored else ()
-    report = make_report(describe(facts, verdict.certificate), context, checks, limits)
 
     def again(at: int) -> tuple[Check, ...]:
         # Whether data and request fit, and the signature, does not depend on the time, nor who made it.
         later = replace(context, at=at, proven=None, content=None, request=None)
-        verdict = _identify(facts, certificates, later)
-        signed = _judge_signer(facts, verdict, certificates, later, signature)
-        return (*_judge_statements(facts, later), *signed)
+        standing = judge_standing(facts, certificates, later, _constraints(facts, later))
+        return (*_judge_statements(facts, later), *_judge_signer(facts, standing, later, signature))
 
-    if report.indication is not Indication.PASSED or context.existence < context.at:
-        return report  # what an earlier proof of existence shows, it shows as long as the proof itself holds
-    return replace(report, verifiable_until=find_end(report.checks, again))
+    # What an earlier proof of existence shows, it shows as long as the proof itself holds.
+    ending = again if context.existence == context.at else None
+    return make_report(describe(facts, signer), context, checks, limits, ending)
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
     """Return the certificate under which a token was signed; None when it is not at hand."""
     certificates, _ = _read_certificates(carried_certificates(facts))
-    return _identify(facts, certificates, context).certificate
+    among = candidates(certificates, context.trust)
+    return identify_signer(facts.signer_info, among, _constraints(facts, context)).certificate
 
 
 def make_report(
@@ -97,8 +89,17 @@ def make_report(
     context: Context,
     checks: tuple[Check, ...],
     limits: tuple[Limit, ...] = (),
+    again: Callable[[int], tuple[Check, ...]] | None = None,
 ) -> Report:
-    """Draw the conclusion from the checks; what was not done becomes a limit."""
+    """Draw the conclusion from the checks; what was not done becomes a limit.
+
+    Args:
+        subject: what the object says of itself.
+        context: what it was judged by.
+        checks: in the order they were made.
+        limits: what else was not looked at.
+        again: makes the checks for another moment, to find until when they pass; None: nobody asks.
+    """
     indication, sub_indication = conclude(checks)
     undone = tuple(
         Limit.REVOCATION_NOT_CHECKED if check.id == REVOCATION.id else Limit.CONTENT_NOT_COMPARED
@@ -114,6 +115,7 @@ def make_report(
         checks,
         tuple(dict.fromkeys((*undone, *limits))),
         policy=context.policy,
+        verifiable_until=find_end(checks, again) if again and indication is Indication.PASSED else None,
     )
 
 
@@ -121,7 +123,7 @@ def _constraints(facts: TokenFacts, context: Context) -> Constraints:
     return Constraints(context.policy, context.existence, facts.tst_info.gen_time.microseconds)
 
 
-def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool]:
+def _read_certificates(octets: Iterable[bytes]) -> tuple[tuple[Certificate, ...], bool]:
     """Return the certificates that can be read, and whether any was left out."""
     found = list(dict.fromkeys(octets))
     certificates = []
@@ -130,7 +132,7 @@ def _read_certificates(octets: Iterable[bytes]) -> tuple[list[Certificate], bool
             certificates.append(read_certificate(der))
         except WireError:
             continue
-    return certificates, len(certificates) < len(found)
+    return tuple(certificates), len(certificates) < len(found)
 
 
 def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
@@ -152,47 +154,26 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
 
 
 def _judge_signer(
-    facts: TokenFacts,
-    verdict: SignerVerdict,
-    certificates: list[Certificate],
-    context: Context,
-    signature: SignatureVerdict | None,
+    facts: TokenFacts, standing: Standing, context: Context, signature: SignatureVerdict | None
 ) -> tuple[Check, ...]:
     """Check who signed, with which key, and whether the verifier's anchors vouch for it at the time.
 
     Args:
         facts: the token.
-        verdict: who is said to have signed.
-        certificates: those of the token.
+        standing: of who is said to have signed.
         context: what it is judged by.
         signature: what it turned out to be by the key of whoever is said to have signed.
     """
-    trust, constraints = context.trust, _constraints(facts, context)
-    if verdict.certificate is None:
-        return verdict.checks
-    signer = verdict.certificate
-    revocation = RevocationJudge(context, facts, constraints)
-    algorithms = functools.cache(functools.partial(_judge_path_algorithms, constraints=constraints))
-
-    def is_shunned(path: CertificatePath) -> bool:
-        # Of an authority that was certified twice, the certificate that comes first must not decide.
-        unfit = algorithms(path).status in {Status.FAILED, Status.INDETERMINATE}
-        return unfit or revocation.speaks_against(path)
-
-    path = find_path(signer, trust, certificates, context.existence, is_shunned)
+    signer = standing.signer
+    if signer.certificate is None:
+        return signer.checks
     return (
-        *verdict.checks,
-        *_judge_signature(facts, signature, constraints),
-        _judge_path(path, context),
-        *(() if path.path is None else (algorithms(path.path),)),
-        *judge_unit(signer, facts.tst_info, context.existence),
-        *revocation.judge(path.path),
+        *signer.checks,
+        *_judge_signature(facts, signature, _constraints(facts, context)),
+        *standing.path,
+        *judge_unit(signer.certificate, facts.tst_info, context.existence),
+        *standing.revocation,
     )
-
-
-def _identify(facts: TokenFacts, certificates: list[Certificate], context: Context) -> SignerVerdict:
-    candidates = (*certificates, *context.trust.helpers, *context.trust.anchors)
-    return identify_signer(facts.signer_info, candidates, _constraints(facts, context))
 
 
 def _judge_signature(
@@ -234,32 +215,3 @@ def verify_signer_info(info: SignerInfo, signer: Certificate) -> SignatureVerdic
         if verdict.outcome is not SignatureOutcome.INVALID:
             break
     return verdict
-
-
-def _judge_path(verdict: PathVerdict, context: Context) -> Check:
-    if verdict.fault is not None:
-        fault = verdict.fault
-        return PATH.indeterminate(fault.reason, fault.means, certificate=fault.subject)
-    if verdict.path is not None:
-        # The anchor's validity is its operator's decision, as in `judge_path`, who may give it dates.
-        ends = certificate_ends(Ending.AUTHORITY_EXPIRES, *verdict.path[1:-1])
-        trusted = anchor_ends(context.trust.period_of(verdict.path[-1]), verdict.path[-1])
-        names = [display(each.subject) for each in verdict.path]
-        return PATH.ok(path=names).resting_on(*ends, *trusted)
-    reason = Reason.NO_PATH if context.trust.anchors else Reason.NO_ANCHOR
-    return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
-
-
-def _judge_path_algorithms(path: CertificatePath, constraints: Constraints) -> Check:
-    """The signatures that join the path; the anchor's own is not relied on."""
-    checks = []
-    for certificate, issuer in itertools.pairwise(path):
-        verdict = certificate.signed_by(issuer.public_key)
-        algorithm = certificate.signature_algorithm.oid
-        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest, algorithm, constraints))
-    ends = tuple(end for check in checks for end in check.ends)
-    for status in (Status.FAILED, Status.INDETERMINATE, Status.WEAK):
-        for check in checks:
-            if check.status is status:
-                return replace(check, ends=ends)
-    return PATH_ALGORITHMS.ok().resting_on(*ends)

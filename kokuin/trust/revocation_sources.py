@@ -24,9 +24,9 @@ MAX_CARRIED = 16
 """Lists, and as many answers, of a token that are looked at; each may cost a signature to verify."""
 
 
-def shelves_for(data: RevocationData, facts: TokenFacts) -> tuple[Shelf, ...]:
+def shelves_for(data: RevocationData, carried: RevocationData) -> tuple[Shelf, ...]:
     """Return what the verifier has and what the token carries, each where there is anything."""
-    return tuple(shelf_of(each) for each in (data, carried_revocation(facts)) if each != RevocationData())
+    return tuple(shelf_of(each) for each in (data, carried) if each != RevocationData())
 
 
 def carried_revocation(facts: TokenFacts) -> RevocationData:

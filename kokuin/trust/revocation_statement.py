@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.context import RevocationData
     from kokuin.trust.ocsp_reader import PublishedStatus
-    from kokuin.trust.report import Check
     from kokuin.trust.revocation import Revocation
     from pqc.verifying import SignatureVerdict
 
 _MAX_REMEMBERED = 1_000
-"""Certificates, and paths, about which a shelf remembers what is said."""
+"""Certificates about which a shelf remembers what is said."""
+_MAX_CONCLUSIONS = 128
+"""Units of which it is remembered what follows; for each a few certificates are held on to."""
 
 
 class Source(StrEnum):
@@ -97,7 +98,7 @@ class Shelf:
         self._answers = list(_readable(read_answer, data.answers))
         self._unreadable = len(self._lists) + len(self._answers) < len(data.lists) + len(data.answers)
         self._heard: dict[tuple[bytes, bytes], tuple[Heard, ...]] = {}
-        self._judged: dict[tuple[Hashable, ...], tuple[Check, ...]] = {}
+        self._concluded: dict[tuple[Hashable, ...], object] = {}
 
     def hear(self, certificate: Certificate, issuer: Certificate) -> tuple[Heard, ...]:
         """Return every statement about `certificate`, which `issuer` issued, and why others say nothing."""
@@ -109,15 +110,15 @@ class Shelf:
             found = self._heard[key] = tuple(self._listen(certificate, issuer))
         return found
 
-    def recall(self, key: tuple[Hashable, ...]) -> tuple[Check, ...] | None:
+    def recall(self, key: tuple[Hashable, ...]) -> object | None:
         """Return what was remembered under a key that names all it follows from, beside this shelf."""
-        return self._judged.get(key)
+        return self._concluded.get(key)
 
-    def remember(self, key: tuple[Hashable, ...], checks: tuple[Check, ...]) -> None:
+    def remember(self, key: tuple[Hashable, ...], concluded: object) -> None:
         """Keep what was concluded, for as long as the shelf is kept."""
-        if len(self._judged) == _MAX_REMEMBERED:
-            self._judged.clear()
-        self._judged[key] = checks
+        if len(self._concluded) == _MAX_CONCLUSIONS:
+            self._concluded.clear()
+        self._concluded[key] = concluded
 
     def _listen(self, certificate: Certificate, issuer: Certificate) -> Iterator[Heard]:
         yield from self._lists_say(certificate, issuer)

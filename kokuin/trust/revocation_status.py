@@ -17,19 +17,16 @@ from kokuin.trust.fitness import judge_key
 from kokuin.trust.name import display
 from kokuin.trust.report import End, Ending, Status, SubIndication, iso_time
 from kokuin.trust.revocation import RevocationReason
-from kokuin.trust.revocation_sources import shelves_for
 from kokuin.trust.revocation_statement import Source, Statement
 from kokuin.trust.rules import REVOCATION, Reason
 from kokuin.trust.tbs import microseconds
 
 if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
-    from kokuin.trust.context import Context
     from kokuin.trust.fitness import Constraints
     from kokuin.trust.report import Check, ReportValue
     from kokuin.trust.revocation import Revocation
-    from kokuin.trust.revocation_statement import Heard
-    from kokuin.trust.token import TokenFacts
+    from kokuin.trust.revocation_statement import Heard, Shelf
 
 CLOCK_SKEW = 60 * 1_000_000
 """Microseconds by which data without a nextUpdate may be older than the time it is to tell of."""
@@ -79,14 +76,10 @@ class _Silence:
 class RevocationJudge:
     """Judges the certificates of paths by the lists and answers at hand: the verifier's and the token's."""
 
-    def __init__(self, context: Context, facts: TokenFacts, constraints: Constraints) -> None:
-        self._shelves = shelves_for(context.revocation, facts)
-        self._mode = context.revocation_mode
+    def __init__(self, shelves: tuple[Shelf, ...], mode: RevocationMode, constraints: Constraints) -> None:
+        self._shelves = shelves
+        self._mode = mode
         self._constraints = constraints
-
-    def speaks_against(self, path: tuple[Certificate, ...]) -> bool:
-        """Whether a token on this path would not pass."""
-        return any(check.status in {Status.FAILED, Status.INDETERMINATE} for check in self.judge(path))
 
     def judge(self, path: tuple[Certificate, ...] | None) -> tuple[Check, ...]:
         """Judge the certificates of a path; the anchor is trusted by the verifier, whoever takes it back.
@@ -106,19 +99,7 @@ class RevocationJudge:
         if not self._shelves:
             names = [display(certificate.subject) for certificate in path[:-1]]
             return (_Silence(Reason.REVOCATION_NO_DATA).check(names, self._mode),)
-        return self._recall(path)
-
-    def _recall(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
-        """Tokens of one unit share their path; what is said of it depends on a token where it was revoked."""
-        *others, last = self._shelves
-        by = self._constraints
-        key = (path, *others, by.policy, by.proven, self._mode)
-        found = last.recall(key)
-        if found is None:
-            found = self._judge_path(path)
-            if not any("revoked_at" in check.params for check in found):
-                last.remember(key, found)
-        return found
+        return self._judge_path(path)
 
     def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []

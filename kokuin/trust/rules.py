@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -129,9 +129,16 @@ class Rule:
 
     id: str
     clause: str
+    _holds: Check = field(init=False, repr=False, compare=False)
+    """Most checks of a token hold, and have no more to say."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_holds", Check(self.id, self.clause))
 
     def ok(self, **params: ReportValue) -> Check:
         """It holds."""
+        if not params:
+            return self._holds
         return Check(self.id, self.clause, Status.OK, None, None, params)
 
     def weak(self, reason: Reason, **params: ReportValue) -> Check:

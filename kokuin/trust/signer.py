@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.fitness import Constraints
     from kokuin.trust.report import Check
-    from kokuin.wire.cms import SignerInfo
+    from kokuin.wire.cms import Attribute, SignerInfo
 
 MAX_FURTHER_IDS = 32
 """Ids after the first that are looked at; real tokens have two or three."""
@@ -55,7 +55,7 @@ def identify_signer(
 
     Further ids in the attributes name the chain; certificates for them may be absent.
     """
-    attributes = _read_ids(signer_info)
+    attributes = _read_ids(naming_attributes(signer_info))
     if not isinstance(attributes, tuple):
         return SignerVerdict(None, (attributes,))
     ids = [found[0] for found in attributes]
@@ -74,6 +74,11 @@ def identify_signer(
             return SignerVerdict(certificate, checks)
     check = SIGNER.failed(Reason.CERTIFICATE_DIFFERS, SubIndication.SIG_CONSTRAINTS_FAILURE)
     return SignerVerdict(None, (check,))
+
+
+def naming_attributes(signer_info: SignerInfo) -> tuple[Attribute, ...]:
+    """Return the signed attributes that pin the signer's certificate: beside the sid, all that names it."""
+    return tuple(each for each in signer_info.signed_attributes or () if each.oid in _ATTRIBUTES)
 
 
 def _judge_strength(digests: list[Check], certificate: Certificate) -> Check:
@@ -112,20 +117,20 @@ def _is_of(found: EssCertId, certificate: Certificate) -> bool:
     return found.issuer_serial is not None and _named(found.issuer_serial, certificate)
 
 
-def _read_ids(signer_info: SignerInfo) -> tuple[tuple[EssCertId, ...], ...] | Check:
+def _read_ids(naming: tuple[Attribute, ...]) -> tuple[tuple[EssCertId, ...], ...] | Check:
     """Return the ids of each signing certificate attribute, or the check that failed.
 
     RFC 5035 §3: one instance of an attribute at most, with one value; a second one could say otherwise.
     """
     attributes = []
     for oid in _ATTRIBUTES:
-        if all(attribute.oid != oid for attribute in signer_info.signed_attributes or ()):
+        found = [attribute.values for attribute in naming if attribute.oid == oid]
+        if not found:
             continue
-        values = signer_info.signed_values(oid)
-        if values is None or len(values) != 1:
+        if len(found) != 1 or len(found[0]) != 1:
             return SIGNER.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
         try:
-            attributes.append(read_signing_certificate(values[0], oid))
+            attributes.append(read_signing_certificate(found[0][0], oid))
         except WireError:
             return SIGNER.failed(Reason.ATTRIBUTE_UNREADABLE, SubIndication.FORMAT_FAILURE, attribute=oid)
     if not attributes:

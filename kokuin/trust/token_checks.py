@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from kokuin.trust.fitness import PURE_DIGESTS, judge_digest
@@ -56,6 +57,9 @@ SIGNATURE_DIGESTS = {
 }
 """Signature algorithms that some writers put where a digest must stand, and the digest in them."""
 
+_OF_TST_INFO = (encode.oid(oids.ID_CT_TST_INFO),)
+_SHORT = 512
+"""Octets of an attribute that is remembered."""
 _MAX_ACCURACY = 86_400 * 1_000_000
 
 
@@ -97,7 +101,7 @@ def judge_content_type(signer_info: SignerInfo) -> Check:
     values = signer_info.signed_values(oids.ID_CONTENT_TYPE)
     if values is None:
         return SIGNED_CONTENT_TYPE.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
-    if values != (encode.oid(oids.ID_CT_TST_INFO),):
+    if values != _OF_TST_INFO:
         return SIGNED_CONTENT_TYPE.failed(Reason.ATTRIBUTE_DIFFERS, SubIndication.FORMAT_FAILURE)
     return SIGNED_CONTENT_TYPE.ok()
 
@@ -123,17 +127,24 @@ def judge_algorithm_protection(signer_info: SignerInfo) -> Check:
     """RFC 6211 §2: when the attribute is there, it repeats the SignerInfo's algorithms."""
     if all(each.oid != oids.ID_CMS_ALGORITHM_PROTECT for each in signer_info.signed_attributes or ()):
         return ALGORITHM_PROTECTION.ok(present=False)
-    values = signer_info.signed_values(oids.ID_CMS_ALGORITHM_PROTECT)
+    value = (signer_info.signed_values(oids.ID_CMS_ALGORITHM_PROTECT) or (b"",))[0]
+    judge = _judge_repeated if len(value) <= _SHORT else _judge_repeated.__wrapped__
+    return judge(value, signer_info.digest_algorithm, signer_info.signature_algorithm)
+
+
+@functools.lru_cache(maxsize=64)
+def _judge_repeated(
+    value: bytes, digest_algorithm: AlgorithmIdentifier, signature_algorithm: AlgorithmIdentifier
+) -> Check:
+    """The tokens of one unit repeat the same algorithms."""
     try:
-        fields = Fields(read_whole((values or ())[0], asn1.SEQUENCE))
+        fields = Fields(read_whole(value, asn1.SEQUENCE))
         digest = read_algorithm(fields.take_any())
         signature = read_algorithm(fields.take_any(), asn1.context(1))
         fields.finish()
-    except (WireError, IndexError):
+    except WireError:
         return ALGORITHM_PROTECTION.failed(Reason.ATTRIBUTE_UNREADABLE, SubIndication.FORMAT_FAILURE)
-    if not _same(digest, signer_info.digest_algorithm) or not _same(
-        signature, signer_info.signature_algorithm
-    ):
+    if not _same(digest, digest_algorithm) or not _same(signature, signature_algorithm):
         # Substituting a weaker algorithm that fits the same signature is what the attribute is there to stop.
         return ALGORITHM_PROTECTION.failed(Reason.ATTRIBUTE_DIFFERS, SubIndication.SIG_CONSTRAINTS_FAILURE)
     return ALGORITHM_PROTECTION.ok(present=True)

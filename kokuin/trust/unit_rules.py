@@ -31,18 +31,23 @@ def judge_unit(certificate: Certificate, info: TSTInfo, at: int) -> tuple[Check,
     gen_time = info.gen_time.microseconds
     return (
         _judge_name(certificate, info.tsa),
-        _judge_purpose(certificate),
-        _judge_key_usage(certificate),
+        *_judge_use(certificate),
         _judge_key_period(certificate, gen_time),
         _judge_validity(certificate, gen_time, at),
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _judge_name(certificate: Certificate, tsa: bytes | None) -> Check:
     """The tsa field is one of the certificate's names; who signed is decided elsewhere."""
     if tsa is not None and not names_subject(tsa, certificate):
         return TSA_NAME.weak(Reason.NAME_DIFFERS)
     return TSA_NAME.ok(present=tsa is not None)
+
+
+@functools.lru_cache(maxsize=128)
+def _judge_use(certificate: Certificate) -> tuple[Check, ...]:
+    return _judge_purpose(certificate), _judge_key_usage(certificate)
 
 
 def _judge_purpose(certificate: Certificate) -> Check:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TOKEN_SUFFIXES = frozenset({".tsr", ".tst", ".der"})
 """A file so named is a token by its name, and `X.tsr` is the one of `X`."""
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""How a file is opened that may turn out to be a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,20 @@ def read_regular(path: str, most: int) -> bytes:
     Raises:
         OSError: it cannot be read, or is no regular file: a pipe of that name would be waited on for ever.
     """
-    descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb") as file:
+    descriptor = os.open(path, READING)
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+            code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+            raise OSError(code, os.strerror(code), path)
         # Not `most` outright: memory is taken for what is asked for.
-        return file.read(min(found.st_size, most) + 1)
+        size = min(found.st_size, most)
+        octets = os.read(descriptor, size + 1)
+        while len(octets) < size and (more := os.read(descriptor, size + 1 - len(octets))):
+            octets += more
+        return octets
+    finally:
+        os.close(descriptor)
 
 
 def _list(root: Path, folder: _Folder) -> tuple[list[str], list[_Folder]]:

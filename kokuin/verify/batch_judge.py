@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -12,13 +11,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.trust.judge import make_report
-from kokuin.trust.report import Check, Indication, Report, Status, SubIndication, extend, iso_time
+from kokuin.trust.report import Check, Indication, Report, Status, SubIndication, extend
 from kokuin.trust.rules import FORMAT, IMPRINT, Reason
 from kokuin.trust.token import read_token
+from kokuin.verify.batch_data import StampedData, state_of
 from kokuin.verify.batch_items import read_regular
 from kokuin.verify.batch_others import is_something_else
 from kokuin.verify.beside import proof_beside
-from kokuin.verify.content import of_digest, of_file
+from kokuin.verify.content import of_digest
 from kokuin.verify.enclosed import enclosed_tokens
 from kokuin.verify.verifying import MAX_OCTETS, take_token
 from kokuin.wire.pem import is_armoured
@@ -103,12 +103,15 @@ def _outcome(item: Item, terms: Terms) -> Outcome:
         data = _read(item, terms.root)
     except OSError as error:
         if item.named:
-            return _line(item, terms.root, None, _unreadable(error, terms.context))
+            return _line(_Asked(item, terms.root), None, _unreadable(error, terms.context))
         data = None
     if data is None:
         return _uncounted(item)
     passed_over = _passed_over(item, data, terms)
-    return passed_over or _line(item, terms.root, sha256(data).hexdigest(), _judge(item, data, terms))
+    if passed_over is not None:
+        return passed_over
+    asked = _Asked(item, terms.root)
+    return _line(asked, sha256(data).hexdigest(), _judge(asked, data, terms))
 
 
 def pass_over(item: Item, terms: Terms) -> PassedOver | None:
@@ -130,8 +133,31 @@ def still_holds(line: dict[str, object], item: Item, root: Path) -> bool:
         digest = sha256(read_regular(_path(root, item.token), MAX_OCTETS)).hexdigest()
     except OSError:
         digest = None
-    now = {**_asked(item, root), "sha256": digest}
+    now = {**_Asked(item, root).shown(), "sha256": digest}
     return all(line.get(name) == value for name, value in now.items())
+
+
+class _Asked:
+    """The question about one file: looked up once, since every look costs."""
+
+    __slots__ = ("data", "item", "proof")
+
+    def __init__(self, item: Item, root: Path) -> None:
+        self.item = item
+        self.proof = proof_beside(_path(root, item.token))
+        self.data = None if item.data is None else StampedData(_path(root, item.data))
+
+    def shown(self) -> dict[str, object]:
+        """Return what a line says about the question: the same now and later when it is the same question."""
+        item = self.item
+        return {
+            "token": item.token,
+            "data": item.data,
+            "data_state": None if self.data is None else self.data.state(),
+            "proof_state": None if self.proof is None else state_of(self.proof),
+            "digest": item.digest and item.digest.hex(),
+            "expected": item.expected and item.expected.value,
+        }
 
 
 def _read(item: Item, root: Path) -> bytes | None:
@@ -174,12 +200,12 @@ def _uncounted(item: Item) -> PassedOver:
     return PassedOver.PROOF if item.proof else PassedOver.OTHER
 
 
-def _judge(item: Item, data: bytes, terms: Terms) -> Report:
-    proof, context = proof_beside(_path(terms.root, item.token)), terms.context
-    if item.digest is not None:
-        context = dataclasses.replace(context, content=of_digest(item.digest))
-    elif item.data is not None:
-        context = dataclasses.replace(context, content=_content(terms.root / item.data))
+def _judge(asked: _Asked, data: bytes, terms: Terms) -> Report:
+    proof, context = asked.proof, terms.context
+    if asked.item.digest is not None:
+        context = context.with_content(of_digest(asked.item.digest))
+    elif asked.data is not None:
+        context = context.with_content(asked.data.digest)
     try:
         return terms.judge(data, context, proof)
     except OSError as error:
@@ -193,15 +219,6 @@ def _judge(item: Item, data: bytes, terms: Terms) -> Report:
     return extend(report, (check,), ())
 
 
-def _content(path: Path) -> Callable[[str], bytes]:
-    def digest(algorithm: str) -> bytes:
-        if not path.is_file():  # of a pipe, nobody knows when it ends
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        return of_file(path)(algorithm)
-
-    return digest
-
-
 def _unreadable(error: OSError, context: Context) -> Report:
     check = FORMAT.failed(Reason.FILE_UNREADABLE, SubIndication.FORMAT_FAILURE, error=_name(error))
     return make_report({}, context, (check,))
@@ -211,14 +228,14 @@ def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "EIO")
 
 
-def _line(item: Item, root: Path, digest: str | None, report: Report) -> bytes:
+def _line(asked: _Asked, digest: str | None, report: Report) -> bytes:
     parts = _parts(report)
     checks = [check for part in parts for check in part.checks]
     decided = next((check for check in checks if check.status is _DECIDING.get(report.indication)), None)
     signer = next((check.params.get("certificate") for check in checks if check.id == "signer"), None)
     subject = next((part.subject for part in parts if "gen_time" in part.subject), {})
     found = {
-        **_asked(item, root),
+        **asked.shown(),
         "sha256": digest,
         "kind": report.kind,
         "indication": report.indication.value,
@@ -251,27 +268,6 @@ def _findings(checks: list[Check]) -> list[dict[str, object]]:
     if found and len(json.dumps(found)) > _FINDINGS:
         found = [{**each, "params": {}} for each in found]
     return found
-
-
-def _asked(item: Item, root: Path) -> dict[str, object]:
-    """Return what a line says about the question: the same now and later when it is the same question."""
-    proof = proof_beside(_path(root, item.token))
-    return {
-        "token": item.token,
-        "data": item.data,
-        "data_state": None if item.data is None else _state(_path(root, item.data)),
-        "proof_state": None if proof is None else _state(proof),
-        "digest": item.digest and item.digest.hex(),
-        "expected": item.expected and item.expected.value,
-    }
-
-
-def _state(path: Path | str) -> dict[str, object] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116  # as in `_path`
-    except OSError:
-        return None
-    return {"size": found.st_size, "modified": iso_time(found.st_mtime_ns // 1_000)}
 
 
 def _path(root: Path, name: str) -> str:

@@ -21,6 +21,7 @@ LISTED = 1_000
 
 _End: TypeAlias = tuple[str, str, str]
 """A moment, what ends then, and of what: tokens of one unit have it in common."""
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 _CAUSE = ("indication", "sub_indication", "check", "reason")
 
 
@@ -67,7 +68,7 @@ class Tally:
             return
         self._months[end["time"][:7]][end["cause"]] += 1
         # Without the Z, a second stands before its fractions.
-        key = (end["time"].rstrip("Z"), end["cause"], json.dumps(end["params"], sort_keys=True))
+        key = (end["time"].rstrip("Z"), end["cause"], _ENCODE(end["params"]))
         if key in self._ends:
             self._ends[key]["tokens"] += 1
         elif len(self._earliest) < LISTED or key < self._earliest[-1]:
