@@ -61,7 +61,7 @@ def _write(folder: Path, path: Path) -> None:
         scope, indexes = Scope(), None
         if path.name == "third":
             scope = Scope("selection", by="tenant", value="alpha")
-            indexes = select(reader, kept.size, scope.by, scope.value)
+            indexes = select(reader, kept.size, {scope.by: scope.value})
         plan = plan_bundle(reader, kept, scope, indexes=indexes)
         pem = (folder / "certificates.pem").read_bytes()
         writer = BundleWriter(reader, plan, certificates=pem, revocation=b"", made_us=kept.at)

@@ -21,7 +21,7 @@ from kokuin.ledger.tiles import root_at
 from kokuin.trust.records import TST_ISSUED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.published import KeptCheckpoint, Rows
@@ -163,15 +163,17 @@ def stamp_octets(rows: Rows, size: int, number: int) -> bytes:
     return _stamps_at(rows, size, "der")[number]
 
 
-def select(source: StoreReader, size: int, field: str, value: str) -> array[int]:
-    """Return the indexes of the leaves below `size` whose field has a value; every leaf is looked at.
+def select(source: StoreReader, size: int, fields: Mapping[str, str]) -> array[int]:
+    """Return the indexes of the leaves below `size` whose fields have these values; every leaf is looked at.
 
     No index of the store is asked: what it leaves out would be missing without a trace.
     """
     found = array("q")
-    sought = value.encode()
+    sought = [value.encode() for value in fields.values()]
     for stored in source.walk(0, size, tokens=False):
-        if sought in stored.leaf and _field(stored.leaf, field) == value:
+        if all(octets in stored.leaf for octets in sought) and all(
+            _field(stored.leaf, field) == value for field, value in fields.items()
+        ):
             found.append(stored.index)
     return found
 

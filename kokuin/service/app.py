@@ -19,14 +19,18 @@ from kokuin.service import (
     log_endpoint,
     operator_api,
     proof_api,
+    stamp_openapi,
     verify_api,
     verify_openapi,
 )
+from kokuin.service.access import openapi, request_ids
+from kokuin.service.access.gate import AccessGate, principal_of
+from kokuin.service.access.principal import PUBLIC_TENANT
+from kokuin.service.access.rules import check_routes
 from kokuin.service.body_limit import BodyLimitMiddleware
-from kokuin.service.ledger_search import SearchDesk
+from kokuin.service.ledger_search import SearchDesk, tenant_of
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.desk import InventoryDesk
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
 from kokuin.service.verify_api import VerifyDesk
@@ -38,10 +42,10 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from kokuin.service.access.principal import Doorkeeper
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.ports import KeeperPort, Readiness
-    from kokuin.service.access.principal import Doorkeeper
 
 _PEM = "application/x-pem-file"
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")
@@ -50,15 +54,19 @@ _SERIAL = re.compile(r"[0-9a-f]{1,64}")
 class Application(FastAPI):
     """FastAPI with the stamp endpoint before its router, and with what must be closed at the end."""
 
+    config: Config
     stamp: StampEndpoint
     verify: VerifyDesk
 
     def openapi(self) -> dict[str, Any]:
-        """Describe the routes; see `verify_openapi.complete`."""
-        return verify_openapi.complete(super().openapi())
+        """Describe the routes, also those beside the router, and who may use them."""
+        document = stamp_openapi.complete(verify_openapi.complete(super().openapi()))
+        return openapi.secured(document, self.config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; part of ASGI."""
+        if scope["type"] == "http":
+            send = request_ids.telling(send, request_ids.mark(scope))
         if scope["type"] == "http" and StampEndpoint.serves(scope["path"]):
             await self.stamp(scope, receive, send)  # type: ignore[arg-type]  # uvicorn's and starlette's names for ASGI
             return
@@ -76,27 +84,36 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     keeper: KeeperPort,
     readiness: Callable[[], Readiness],
 ) -> Application:
-    """Build the application of one worker."""
+    """Build the application of one worker.
+
+    Raises:
+        StartError: a route has no rule of access, or a rule no route.
+    """
     # A path has one spelling: a redirect to another would lead where the client's own Host field says.
     app = Application(
         title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.stamp, app.verify = stamp, VerifyDesk(config)
+    app.config, app.stamp, app.verify = config, stamp, VerifyDesk(config)
     streamed = frozenset({verify_openapi.PATH})
+    # What is added last is asked first: content is bounded before anybody's credentials are looked at.
+    app.add_middleware(
+        AccessGate, routes=app.router.routes, doorkeeper=doorkeeper, config=config, unread=streamed
+    )
     app.add_middleware(BodyLimitMiddleware, limit=config.server.body_octets, streamed=streamed)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(Exception, _our_fault)
     _add_health(app, readiness, keeper)
     _add_trust(app, folder)
-    _add_tokens(app, folder, config, doorkeeper)
-    operator_api.add(app, doorkeeper, keeper, InventoryDesk(folder, config))
-    log_endpoint.add(app, folder, config, doorkeeper)
-    proof_api.add(app, folder, config, doorkeeper)
-    export_api.add(app, folder, config, doorkeeper)
-    ledger_api.add(app, doorkeeper, SearchDesk(folder, config))
-    verify_api.add(app, config, doorkeeper, app.verify)
+    _add_tokens(app, folder, config)
+    operator_api.add(app, keeper, InventoryDesk(folder, config))
+    log_endpoint.add(app, folder, config)
+    proof_api.add(app, folder, config)
+    export_api.add(app, folder, config)
+    ledger_api.add(app, SearchDesk(folder, config))
+    verify_api.add(app, app.verify)
     _add_docs(app)
+    check_routes(app)
     return app
 
 
@@ -134,18 +151,20 @@ def _add_trust(app: FastAPI, folder: DataFolder) -> None:
     download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
 
 
-def _add_tokens(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
-    def find(serial: str) -> bytes | None:
+def _add_tokens(app: FastAPI, folder: DataFolder, config: Config) -> None:
+    def find(serial: str, sees: Callable[[str], bool]) -> bytes | None:
         with open_reader(folder, config) as reader:
             stored = reader.by_serial(serial)
-        return None if stored is None else stored.token
+        if stored is None:
+            return None
+        tenant = tenant_of(stored)
+        return stored.token if tenant == PUBLIC_TENANT or sees(tenant) else None
 
     @app.get(TOKENS + "/{serial}", tags=["stamping"])
     async def token(request: Request, serial: str) -> Response:
         """A token that was issued, as a granted TimeStampResp; its serial number in lower-case hex."""
-        if not doorkeeper.principal(request.scope["headers"]).may(Role.STAMP):
-            return problem_response(403, "STAMPING_NOT_ALLOWED")
-        found = await asyncio.to_thread(find, serial) if _SERIAL.fullmatch(serial) else None
+        sees = principal_of(request).sees
+        found = await asyncio.to_thread(find, serial, sees) if _SERIAL.fullmatch(serial) else None
         if found is None:
             return problem_response(404, "TOKEN_UNKNOWN")
         return Response(granted(found), media_type="application/timestamp-reply")
@@ -154,7 +173,7 @@ def _add_tokens(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Do
 def _add_docs(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(api_page.page(app.openapi()), headers=api_page.HEADERS)
+        return HTMLResponse(api_page.page(app.openapi()))
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:

@@ -13,9 +13,10 @@ import orjson
 from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import Response, StreamingResponse
 
+from kokuin.service.access.gate import principal_of
+from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.exporting import EXPORT_CHANGED, Asked
 from kokuin.service.migration.desk import SECRETS
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.access.principal import Doorkeeper
 
 EXPORT_BUSY = "EXPORT_BUSY"
 """Another bundle is being made."""
@@ -48,7 +48,7 @@ class ExportBrokenError(Exception):
     """A bundle ended too early; the connection must not end as if it were whole."""
 
 
-def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
+def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     """Add the route of bundles."""
     desk = ExportDesk(folder, config)
 
@@ -62,14 +62,14 @@ def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper
         chunk: Annotated[int, Query(ge=0, lt=10**6)] = 0,
         head: Annotated[str, Query(pattern="^([0-9a-f]{64})?$")] = "",
     ) -> Response:
-        """A bundle for `tsa ledger check`, whole or from a chunk on; for the operator key, unless all may."""
-        principal = doorkeeper.principal(request.scope["headers"])
-        if not config.ledger.public_entries and not principal.may(Role.AUDIT):
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
-        if serial is not None and (since_us, until_us) != (None, None):
+        """A bundle for `tsa ledger check`, whole or from a chunk on; a tenant's has its own records alone."""
+        tenant = principal_of(request).tenant
+        own = None if tenant == OPERATOR_TENANT or config.ledger.public_entries else tenant
+        if (serial is not None or own is not None) and (since_us, until_us) != (None, None):
+            # No bundle says of itself that it has a period of one tenant's records.
             return problem_response(422, "REQUEST_INVALID")
         only_headers = request.scope.get(ONLY_HEADERS, False)
-        asked = Asked(size, since_us, until_us, serial)
+        asked = Asked(size, since_us, until_us, serial, own)
         return await desk.send(asked, chunk, head, only_headers=only_headers)
 
 

@@ -51,8 +51,9 @@ class Asked:
         size: of the checkpoint; None: the newest.
         since_us: records from this time on, microseconds since 1970 UTC.
         until_us: records before this time.
-        serial: the record of this serial number alone, lower-case hex.
-        tenant: the records of this tenant alone; nothing, or one of `serial` and `tenant`, may be asked.
+        serial: the record of this serial number alone, lower-case hex; not with a period.
+        tenant: the records of this tenant alone, and of a serial number that is another's none; not with a
+            period.
         judging: with a period, also the records around it that it takes to judge a token of it.
     """
 
@@ -99,9 +100,10 @@ def open_export(
 
 
 def _scope(reader: StoreReader, size: int, asked: Asked) -> tuple[Scope, array[int] | None]:
-    for name, value in (("serial", asked.serial), ("tenant", asked.tenant)):
-        if value is not None:
-            return Scope("selection", by=name, value=value), select(reader, size, name, value)
+    wanted = {"serial": asked.serial, "tenant": asked.tenant}
+    fields = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in fields.items():
+        return Scope("selection", by=name, value=value), select(reader, size, fields)
     if asked.since_us is None and asked.until_us is None:
         return Scope(), None
     leaves = (around if asked.judging else within)(reader, size, asked.since_us, asked.until_us)

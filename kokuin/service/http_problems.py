@@ -8,6 +8,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from kokuin.service.access.request_ids import new_request_id
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendCallable
 
@@ -76,6 +78,7 @@ def problem(code: TransportCode) -> tuple[HTTPStatus, list[tuple[bytes, bytes]],
         (b"content-length", b"%d" % len(content)),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
+        (b"x-request-id", new_request_id().encode()),
     ]
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         fields.append((b"retry-after", b"%d" % RETRY_AFTER_S))

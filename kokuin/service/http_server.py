@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from kokuin.service.access.response_fields import response_fields
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,8 +25,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: Any, protocol: Any) -> Server:
-    """Return a server of an ASGI application over the class that `http_protocol.make_protocol` returned."""
+def make_server(app: Any, protocol: Any, *, tls: bool = False) -> Server:
+    """Return a server of an ASGI application over the class that `http_protocol.make_protocol` returned.
+
+    Args:
+        app: answers requests.
+        protocol: the class.
+        tls: whether TLS ends here.
+    """
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -33,6 +41,7 @@ def make_server(app: Any, protocol: Any) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=response_fields(tls=tls),
         proxy_headers=False,  # nobody's word about the client's address is taken, nor needed
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

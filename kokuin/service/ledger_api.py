@@ -1,4 +1,4 @@
-"""What may be asked of the ledger over HTTP; needs the audit role, which the operator key has."""
+"""What auditors may ask of the ledger over HTTP: the operator's everything, a tenant's their own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from pydantic import BaseModel, ConfigDict
 from kokuin.ledger import search_query
 from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Order, QueryError
+from kokuin.service.access.denials import Denial, DenialCode
+from kokuin.service.access.gate import principal_of
+from kokuin.service.access.principal import OPERATOR_TENANT
+from kokuin.service.access.refusing import DeniedError
 from kokuin.service.ledger_search import REFUSALS
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from kokuin.service.access.principal import Principal
     from kokuin.service.ledger_search import SearchDesk
-    from kokuin.service.access.principal import Doorkeeper
 
 SEARCH_BUILDING = "SEARCH_BUILDING"
 """The index is being built; `leaves` of `size` are read."""
@@ -68,20 +71,18 @@ class Conditions(BaseModel):
         )
 
 
-def add(app: FastAPI, doorkeeper: Doorkeeper, desk: SearchDesk) -> None:
+def add(app: FastAPI, desk: SearchDesk) -> None:
     """Add the ledger's routes."""
 
     @app.get("/api/v1/ledger/records", tags=["ledger"])
     async def records(request: Request, conditions: Annotated[Conditions, Query()]) -> Response:
-        """Search the ledger: a page of records that fit all conditions; needs the operator key."""
-        if not doorkeeper.principal(request.scope["headers"]).may(Role.AUDIT):
-            return _key_wanted()
+        """Search the ledger: a page of records that fit all conditions, of the caller's tenant alone."""
         names = [name for name, _ in request.query_params.multi_items() if name not in _SEVERAL]
         if len(names) != len(set(names)):
             # Two values of one condition: whoever filters before us may have read the other one.
             return problem_response(422, "REQUEST_INVALID")
         try:
-            found = await desk.find(conditions.query())
+            found = await desk.find(_scoped(conditions, principal_of(request)).query())
         except QueryError as error:
             return problem_response(422, error.fault, more={"field": error.field})
         except REFUSALS as error:
@@ -93,15 +94,22 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, desk: SearchDesk) -> None:
 
     @app.get("/api/v1/ledger/records/{index}", tags=["ledger"])
     async def record(request: Request, index: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
-        """One record by its index in the ledger; needs the operator key."""
-        if not doorkeeper.principal(request.scope["headers"]).may(Role.AUDIT):
-            return _key_wanted()
+        """One record by its index in the ledger; of another tenant's only its hash."""
         try:
-            found = await desk.record(index)
+            found = await desk.record(index, principal_of(request).sees)
         except REFUSALS as error:
             return problem_response(503, error.fault, headers=_SOON)
         return problem_response(404, RECORD_UNKNOWN) if found is None else JSONResponse(found)
 
 
-def _key_wanted() -> Response:
-    return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
+def _scoped(conditions: Conditions, principal: Principal) -> Conditions:
+    """Return conditions under which only the caller's records are found.
+
+    Raises:
+        DeniedError: they name a tenant that is not the caller's, whether or not there is one of that name.
+    """
+    if principal.tenant == OPERATOR_TENANT:
+        return conditions
+    if conditions.tenant not in {None, principal.tenant}:
+        raise DeniedError(Denial(DenialCode.TENANT_WRONG, principal.tenant))
+    return conditions.model_copy(update={"tenant": principal.tenant})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.search import STEP, Page, Progress, SearchIndex, find
 from kokuin.ledger.search_file import SearchRefusedError
-from kokuin.ledger.search_query import read_fields
+from kokuin.ledger.search_query import TENANT, read_fields
 from kokuin.service.ledger_store import open_reader
 
 if TYPE_CHECKING:
@@ -114,15 +115,21 @@ class SearchDesk:
             self._building = asyncio.create_task(self._build(), name="search index")
         return found
 
-    async def record(self, index: int) -> dict[str, Any] | None:
+    async def record(self, index: int, sees: Callable[[str], bool]) -> dict[str, Any] | None:
         """Return the document of one leaf, None beyond the end.
+
+        Args:
+            index: in the ledger.
+            sees: says of a tenant's pseudonym whether its records may be shown; else the hash alone is.
 
         Raises:
             OpenRefusedError: the ledger cannot be read.
         """
         async with self._turn:
             stored = await asyncio.to_thread(self._search.record, index)
-        return None if stored is None else record_document(stored)
+        if stored is None:
+            return None
+        return record_document(stored if sees(tenant_of(stored)) else replace(stored, leaf=b"", token=None))
 
     def _find(self, query: Query) -> dict[str, Any] | Progress:
         found = self._search.find(query)
@@ -137,6 +144,12 @@ class SearchDesk:
                 except REFUSALS:
                     # Whoever searches next meets the same, and is told.
                     return
+
+
+def tenant_of(stored: Stored) -> str:
+    """Return the pseudonym of the tenant whose record it is; empty where the leaf does not say."""
+    tenant = read_fields(stored.leaf).get(TENANT)
+    return tenant if isinstance(tenant, str) else ""
 
 
 def page_document(page: Page) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The published log over HTTP (C2SP tlog-tiles): checkpoint, tiles, entry bundles, and the keys that sign.
 
-Checkpoint and hash tiles are public. Entries need the audit role, unless the
-configuration opens them (`ledger.public_entries`).
+Checkpoint and hash tiles are public. Entries are for the operator's auditors,
+unless the configuration opens them (`ledger.public_entries`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from fastapi.responses import Response
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.proving import ProofFault
 from kokuin.ledger.tiles import parse_path
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.published_log import LogFault, LogRefusedError, PublishedLog
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from kokuin.ledger.tiles import TilePath
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.access.principal import Doorkeeper
 
 _PREFIX = "/log/"
 _NOTE = "text/plain; charset=utf-8"
@@ -47,7 +45,7 @@ _STATUS = {
 _GZIP = re.compile(r"gzip(\s*;\s*q=(1(\.0{0,3})?|0\.(?!0{0,3}$)[0-9]{0,3}))?", re.IGNORECASE)
 
 
-def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
+def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     """Add the routes of the published log."""
     log = PublishedLog(folder, config)
     bundles = _Bundles(log, public=config.ledger.public_entries)
@@ -62,19 +60,31 @@ def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper
         """The newest signed checkpoint (C2SP tlog-checkpoint)."""
         return await _told(lambda: Response(log.checkpoint(), media_type=_NOTE, headers=_MUTABLE))
 
+    # Before the route of tiles, which would take its paths.
+    @app.get(_PREFIX + "tile/entries/{path:path}", tags=["log"])
+    async def entries(request: Request) -> Response:
+        """An entry bundle `N[.p/W]`: records of all tenants (C2SP tlog-tiles)."""
+        named = _named(request)
+        if named is None or not named.entries:
+            return _unknown()
+        return await bundles.send(named, request.headers.get("accept-encoding", ""))
+
     @app.get(_PREFIX + "tile/{path:path}", tags=["log"])
     async def tile(request: Request) -> Response:
-        """A tile `L/N[.p/W]`; an entry bundle `entries/N[.p/W]`, for the operator key (C2SP tlog-tiles)."""
-        # As it was sent, not decoded: a tile has one path, so that nothing caches it under two.
-        named = parse_path(request.scope["raw_path"].decode("latin-1").removeprefix(_PREFIX))
-        if named is None:
-            return problem_response(404, LogFault.TILE_UNKNOWN, headers=_NO_STORE)
-        if not named.entries:
-            return await _told(lambda: Response(log.tile(named), media_type=_TILE, headers=_FOR_EVER))
-        principal = doorkeeper.principal(request.scope["headers"])
-        if not config.ledger.public_entries and not principal.may(Role.AUDIT):
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
-        return await bundles.send(named, request.headers.get("accept-encoding", ""))
+        """A tile `L/N[.p/W]` (C2SP tlog-tiles)."""
+        named = _named(request)
+        if named is None or named.entries:
+            return _unknown()
+        return await _told(lambda: Response(log.tile(named), media_type=_TILE, headers=_FOR_EVER))
+
+
+def _named(request: Request) -> TilePath | None:
+    # As it was sent, not decoded: a tile has one path, so that nothing caches it under two.
+    return parse_path(request.scope["raw_path"].decode("latin-1").removeprefix(_PREFIX))
+
+
+def _unknown() -> Response:
+    return problem_response(404, LogFault.TILE_UNKNOWN, headers=_NO_STORE)
 
 
 class _Bundles:

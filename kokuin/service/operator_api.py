@@ -1,4 +1,4 @@
-"""What an operator may do over HTTP, with the operator key as bearer token; the keeper does it."""
+"""What an operator may do over HTTP; the keeper does it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import orjson
 from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
+from kokuin.service.access.gate import principal_of
 from kokuin.service.ledger_status import STATUS
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
 from kokuin.service.migration.dryrun_codes import DRY_RUN_MALFORMED, DRY_RUN_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from kokuin.service.migration.desk import InventoryDesk
     from kokuin.service.ports import KeeperPort
-    from kokuin.service.access.principal import Doorkeeper
 
     _Operate: TypeAlias = Callable[..., Awaitable[Response]]
 
@@ -41,17 +40,14 @@ _STATUS = {
 _MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+json"}
 
 
-def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: InventoryDesk) -> None:
+def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
     """Add the operator's routes."""
 
     async def operate(
         request: Request, operation: str, arguments: dict[str, Any] | None = None, status: int = 200
     ) -> Response:
-        """Let the keeper do what the operator's key allows."""
-        principal = doorkeeper.principal(request.scope["headers"])
-        if not principal.may(Role.OPERATE):
-            return _key_wanted()
-        asked = {**(arguments or {}), "actor": principal.actor}
+        """Let the keeper do it in the name of who asks."""
+        asked = {**(arguments or {}), "actor": principal_of(request).actor}
         try:
             orjson.dumps(asked)
         except orjson.JSONEncodeError:
@@ -62,14 +58,11 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: Inventor
 
     @app.get("/api/v1/inventory", tags=["inventory"])
     async def inventory(
-        request: Request,
         format: Literal["json", "cbom"] = "json",  # noqa: A002  # the query's word
         policy: str | None = None,
         years: Annotated[float | None, Query(gt=0, le=200)] = None,
     ) -> Response:
-        """What cryptography is in use and how long it serves, or its CBOM; needs the operator key."""
-        if not doorkeeper.principal(request.scope["headers"]).may(Role.OPERATE):
-            return _key_wanted()
+        """What cryptography is in use and how long it serves, or its CBOM."""
         answer = await desk.take(format, policy, years)
         if not answer.pop("ok"):
             return _problem(answer)
@@ -81,10 +74,6 @@ def add(app: FastAPI, doorkeeper: Doorkeeper, keeper: KeeperPort, desk: Inventor
     _add_dry_runs(app, operate)
 
 
-def _key_wanted() -> Response:
-    return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
-
-
 def _problem(answer: dict[str, Any]) -> Response:
     code = answer.pop("code")
     return problem_response(_STATUS.get(code, 409), code, answer.pop("detail", ""), more=answer)
@@ -93,29 +82,29 @@ def _problem(answer: dict[str, Any]) -> Response:
 def _add_state(app: FastAPI, operate: _Operate) -> None:
     @app.get("/api/v1/status", tags=["operator"])
     async def status(request: Request) -> Response:
-        """State of clock, ledger and workers; needs the operator key as bearer token."""
+        """State of clock, ledger and workers."""
         return await operate(request, "status")
 
     @app.get("/api/v1/ledger/status", tags=["operator"])
     async def ledger_status(request: Request) -> Response:
-        """How the ledger stands: size, checkpoint, witnesses, stamps; needs the operator key."""
+        """How the ledger stands: size, checkpoint, witnesses, stamps."""
         return await operate(request, STATUS)
 
     @app.post("/api/v1/clock/resume", tags=["operator"])
     async def resume(request: Request) -> Response:
-        """Let issuing go on after a clock fault that was cured; needs the operator key as bearer token."""
+        """Let issuing go on after a clock fault that was cured."""
         return await operate(request, "clock.resume")
 
 
 def _add_profiles(app: FastAPI, operate: _Operate) -> None:
     @app.get("/api/v1/profiles", tags=["profiles"])
     async def profiles(request: Request) -> Response:
-        """Every profile, its state, policy OID and suites; needs the operator key as bearer token."""
+        """Every profile, its state, policy OID and suites."""
         return await operate(request, "profile.list")
 
     @app.get("/api/v1/profiles/{name}", tags=["profiles"])
     async def profile(request: Request, name: str) -> Response:
-        """One profile with its TOML; needs the operator key as bearer token."""
+        """One profile with its TOML."""
         return await operate(request, "profile.show", {"name": name})
 
     @app.post("/api/v1/profiles/{name}/use", tags=["profiles"])
@@ -125,19 +114,19 @@ def _add_profiles(app: FastAPI, operate: _Operate) -> None:
 
     @app.post("/api/v1/profiles/{name}/disable", tags=["profiles"])
     async def disable(request: Request, name: str) -> Response:
-        """Turn a profile off; needs the operator key as bearer token."""
+        """Turn a profile off."""
         return await operate(request, "profile.disable", {"name": name})
 
 
 def _add_switches(app: FastAPI, operate: _Operate) -> None:
     @app.post("/api/v1/switches/{act}", tags=["profiles"])
     async def switches(request: Request, act: Literal["rollback", "unschedule"]) -> Response:
-        """Undo the last switch, or drop the scheduled one; needs the operator key as bearer token."""
+        """Undo the last switch, or drop the scheduled one."""
         return await operate(request, f"profile.{act}")
 
     @app.post("/api/v1/proposals/{proposal}/approve", tags=["profiles"])
     async def approve(request: Request, proposal: str) -> Response:
-        """Approve what another actor proposed; needs the operator key as bearer token."""
+        """Approve what another actor proposed."""
         return await operate(request, "profile.approve", {"proposal": proposal})
 
 
@@ -150,11 +139,11 @@ def _add_dry_runs(app: FastAPI, operate: _Operate) -> None:
         from_ledger: Annotated[str | None, Body()] = None,
         policy: Annotated[str | None, Body()] = None,
     ) -> Response:
-        """Rehearse a switch in a child process; the answer holds an id. Needs the operator key."""
+        """Rehearse a switch in a child process; the answer holds an id."""
         asked = {"profile": profile, "requests": requests, "from_ledger": from_ledger, "policy": policy}
         return await operate(request, "dryrun.start", asked, 202)
 
     @app.get("/api/v1/dry-runs/{run_id}", tags=["profiles"])
     async def show(request: Request, run_id: str) -> Response:
-        """State of a rehearsal, its progress while it runs, then its report; needs the operator key."""
+        """State of a rehearsal, its progress while it runs, then its report."""
         return await operate(request, "dryrun.show", {"id": run_id})

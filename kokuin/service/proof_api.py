@@ -2,7 +2,7 @@
 
 Whoever names a token by its digest holds it, and gets its proof with the leaf,
 without which the proof shows nothing. By index or serial number, which others
-can guess, records are for the audit role, unless the configuration opens them.
+can guess, records are for auditors, unless the configuration opens them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Query, Request  # FastAPI reads the routes' annotations when they are added
@@ -18,7 +19,8 @@ from fastapi.responses import JSONResponse, Response
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.proving import ProofFault, ProofRefusedError
 from kokuin.ledger.search_file import SearchRefusedError
-from kokuin.service.access.principal import Role
+from kokuin.service.access.gate import principal_of
+from kokuin.service.access.principal import PUBLIC_TENANT
 from kokuin.service.problems import problem_response
 from kokuin.service.proofs import Proofs, Wanted, as_text, consistency_document
 from kokuin.service.published_log import LogFault
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from kokuin.service.access.principal import Principal
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.access.principal import Doorkeeper
 
 WAIT_SECONDS = 3.0
 """How long `wait` waits for the next checkpoint; one comes every second."""
@@ -50,9 +52,9 @@ _Size = Annotated[int | None, Query(ge=0, lt=2**63)]
 _Hex = r"^[0-9a-fA-F]+$"
 
 
-def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper) -> None:
+def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     """Add the routes of proofs."""
-    desk = ProofDesk(Proofs(folder, config))
+    desk, public = ProofDesk(Proofs(folder, config)), config.ledger.public_entries
 
     @app.get("/api/v1/ledger/checkpoint", tags=["ledger"])
     async def checkpoint() -> Response:
@@ -75,16 +77,18 @@ def add(app: FastAPI, folder: DataFolder, config: Config, doorkeeper: Doorkeeper
         size: _Size = None,
         wait: bool = False,  # noqa: FBT001, FBT002  # likewise
     ) -> Response:
-        """That a record is in the log (C2SP tlog-proof): by its token's SHA-256, or for the operator key."""
+        """That a record is in the log (C2SP tlog-proof): by its token's SHA-256, or for auditors."""
         if index is None and serial is None and token is None:
             return problem_response(422, "REQUEST_INVALID")
-        audits = config.ledger.public_entries or doorkeeper.principal(request.scope["headers"]).may(
-            Role.AUDIT
-        )
-        if token is None and not audits:
-            return problem_response(401, "OPERATOR_KEY_WANTED", headers={"WWW-Authenticate": "Bearer"})
         wanted = Wanted(index, serial and serial.lower(), token and token.lower())
-        return await _told(lambda: desk.inclusion(wanted, size, wait=wait))
+        shows = partial(_shows, principal_of(request), wanted, public=public)
+        return await _told(lambda: desk.inclusion(wanted, shows, size, wait=wait))
+
+
+def _shows(principal: Principal, wanted: Wanted, tenant: str, *, public: bool) -> bool:
+    """Say whether a record of a tenant is proved to whoever asks; of others' not even that they are there."""
+    named = wanted.token is not None or wanted.serial is not None
+    return public or principal.sees(tenant) or (named and tenant == PUBLIC_TENANT)
 
 
 class ProofDesk:
@@ -115,10 +119,12 @@ class ProofDesk:
             found = await asyncio.to_thread(self._proofs.consistency, old_size, size)
         return JSONResponse(consistency_document(found), headers=_NO_STORE)
 
-    async def inclusion(self, wanted: Wanted, size: int | None, *, wait: bool) -> Response:
+    async def inclusion(
+        self, wanted: Wanted, shows: Callable[[str], bool], size: int | None, *, wait: bool
+    ) -> Response:
         """Answer with an inclusion proof; `wait` for the checkpoint that makes it possible."""
         async with self._search_turn if wanted.is_searched else self._turn:
-            stored = await asyncio.to_thread(self._proofs.find, wanted)
+            stored = await asyncio.to_thread(self._proofs.find, wanted, shows)
         if wait:
             await self._covered(stored.index)
         async with self._turn:

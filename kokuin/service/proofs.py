@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from kokuin.ledger.proving import ProofFault, ProofRefusedError, Prover, find_record
 from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Query
-from kokuin.service.ledger_search import LedgerSearch
+from kokuin.service.ledger_search import LedgerSearch, tenant_of
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.published_log import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.proving import Consistency
     from kokuin.ledger.reader import Stored
@@ -42,6 +44,10 @@ class Wanted:
         return self.index is None and self.serial is None
 
 
+def _to_all(_: str) -> bool:
+    return True
+
+
 class Proofs:
     """Finds and proves records of one folder's ledger. Any thread may use it."""
 
@@ -51,14 +57,24 @@ class Proofs:
         self._search = LedgerSearch(folder, config)
         self._prover = Prover(folder.log, lambda: open_reader(folder, config))
 
-    def find(self, wanted: Wanted) -> Stored:
+    def find(self, wanted: Wanted, shows: Callable[[str], bool] = _to_all) -> Stored:
         """Find a record.
+
+        Args:
+            wanted: which.
+            shows: says of a tenant's pseudonym whether its records may be shown; others' are as if unknown.
 
         Raises:
             ProofRefusedError: there is none, or the index that would find it is still being built.
             QueryError: the digest is none.
             SearchRefusedError, OpenRefusedError: the index or the ledger cannot be used.
         """
+        stored = self._find(wanted)
+        if not shows(tenant_of(stored)):
+            raise ProofRefusedError(ProofFault.RECORD_UNKNOWN)
+        return stored
+
+    def _find(self, wanted: Wanted) -> Stored:
         if not wanted.is_searched:
             with reading(self._folder, self._config) as reader:
                 return find_record(reader, index=wanted.index, serial=wanted.serial, token=wanted.token)

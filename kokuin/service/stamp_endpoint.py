@@ -6,18 +6,17 @@ answered by RFC 3161 with HTTP 200 whatever it says (RFC 3161 §3.4).
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 
+from kokuin.service.access.principal import Role
+from kokuin.service.access.request_ids import new_request_id
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
 from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.http_problems import TransportCode, send_problem
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_body
 
 if TYPE_CHECKING:
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
+    from kokuin.service.access.principal import Doorkeeper
     from kokuin.service.config import Config
     from kokuin.service.exchange import Exchange
     from kokuin.service.metrics import WorkerCounters
     from kokuin.service.ports import KeeperPort
-    from kokuin.service.access.principal import Doorkeeper
     from kokuin.service.responder import Answer, Responder
 
 PATH = "/tsa"
@@ -62,9 +61,7 @@ class StampEndpoint:
         self._limit = config.server.body_octets
         self._direct_octets = min(self._limit, DIRECT_OCTETS)
         self._behind_s = config.ledger.behind_seconds
-        self._numbers = itertools.count(1)
         self._log = structlog.get_logger().bind()
-        self._run = f"{os.getpid():x}-{int(time.time()):x}-"
         self.refusals: dict[tuple[str, str], int] = {}
         """Refusals by code and profile since the keeper was last told."""
 
@@ -142,7 +139,7 @@ class StampEndpoint:
 
     def _account(self, answer: Answer, started: float) -> str:
         """Count and log an answer; return the id under which the client may ask for it."""
-        request_id = self._run + str(next(self._numbers))
+        request_id = new_request_id()
         refusal = answer.refusal
         code = refusal.code if refusal else GRANTED
         seconds = time.perf_counter() - started

@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from kokuin.service import verify_openapi
-from kokuin.service.access.principal import Role
 from kokuin.service.problems import problem_response
 from kokuin.service.verify_codes import STATUS, VerifyCode, VerifyRefusedError
 from kokuin.service.verify_pool import VerifyPool
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kokuin.service.config import Config
-    from kokuin.service.access.principal import Doorkeeper
 
 MOST_OPEN = 16
 """Requests of one worker that arrive, wait or are judged; with what each may keep they bound its memory."""
@@ -77,7 +75,7 @@ class VerifyDesk:
         await self._pool.close()
 
 
-def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) -> None:
+def add(app: FastAPI, desk: VerifyDesk) -> None:
     """Add the route."""
 
     @app.post(
@@ -95,10 +93,6 @@ def add(app: FastAPI, config: Config, doorkeeper: Doorkeeper, desk: VerifyDesk) 
     ) -> Response:
         """Judge a time-stamp against this service's trust store; a report whatever the octets, 200 always."""
         del at, policy, revocation, digest  # described here, read with the form's fields of the same names
-        if not config.verify.open and not doorkeeper.principal(request.scope["headers"]).may(Role.OPERATE):
-            return problem_response(
-                401, "OPERATOR_KEY_WANTED", headers={**_REFUSED, "WWW-Authenticate": "Bearer"}
-            )
         started = time.perf_counter()
         try:
             report = await desk.report(request)

@@ -77,7 +77,6 @@ def responses() -> dict[int | str, dict[str, Any]]:
     report = {"schema": orjson.loads(report_schema())}
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": "The report, whatever its verdict.", "content": {"application/json": report}},
-        401: _problems({"OPERATOR_KEY_WANTED": 401}),
     }
     for status in sorted(set(STATUS.values())):
         found[status] = _problems({code: status for code in VerifyCode if STATUS[code] == status})

@@ -124,7 +124,7 @@ def writer(  # noqa: PLR0913 - all that a bundle may be asked for
     assert kept is not None
     scope = scope or Scope()
     if scope.kind == "selection" and indexes is None:
-        indexes = select(reader, kept.size, scope.by, scope.value)
+        indexes = select(reader, kept.size, {scope.by: scope.value})
     plan = plan_bundle(reader, kept, scope, indexes=indexes, since=since)
     return BundleWriter(reader, plan, certificates=certificates(), revocation=revocation, made_us=AT)
 

@@ -44,7 +44,7 @@ class Kept:
             scope = Scope() if start is None else Scope("range", start, stop)
             if tenant:
                 scope = Scope("selection", by="tenant", value=tenant)
-                indexes = select(reader, self.checkpoint.size, "tenant", tenant)
+                indexes = select(reader, self.checkpoint.size, {"tenant": tenant})
             plan = plan_bundle(reader, self.checkpoint, scope, indexes=indexes)
             writer = BundleWriter(reader, plan, certificates=b"", revocation=b"", made_us=NOW_US)
             sink = io.BytesIO()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from kokuin.service.access.denials import Denial, DenialCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from kokuin.service.config import Access
+    from kokuin.service.access.peers import Peer
+    from kokuin.service.config_access import Access
 
 
 class Role(StrEnum):
@@ -32,6 +36,8 @@ OPERATOR_TENANT = "operator"
 """The tenant of those who run the service: its clients see the records of all."""
 PUBLIC_TENANT = "public"
 """The tenant of whoever came without a credential where that is allowed."""
+NO_TENANT = "none"
+"""The tenant of whoever came without a credential elsewhere, or with a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class Principal:
     person: bool = False
     activated: bool = False
 
+    @property
+    def known(self) -> bool:
+        """Whether a credential says who it is; else nobody does, or anybody may be it."""
+        return self.tenant not in {NO_TENANT, PUBLIC_TENANT}
+
     def may(self, role: Role) -> bool:
         """Say whether the caller holds `role`."""
         return role in self.roles
@@ -69,9 +80,12 @@ class Principal:
         return self.tenant in {tenant, OPERATOR_TENANT}
 
 
-_NOBODY = Principal("none", "anonymous", frozenset())
+NOBODY = Principal(NO_TENANT, "anonymous", frozenset())
+"""Whoever shows no credential where one is wanted, or where none is looked at."""
 _ANYBODY = Principal("public", "anonymous", frozenset({Role.STAMP}))
-_OPERATOR = Principal("operator", "operator-key", frozenset({Role.OPERATE, Role.AUDIT}))
+_OPERATOR = Principal(
+    "operator", "operator-key", frozenset({Role.OPERATE, Role.AUDIT, Role.APPROVE}), person=True
+)
 
 
 class Doorkeeper:
@@ -79,15 +93,34 @@ class Doorkeeper:
 
     def __init__(self, access: Access, operator_digest: str | None) -> None:
         """Args: who may stamp; SHA-256 (hex) of the operator key, None when no key was made."""
-        self._anonymous = _ANYBODY if access.timestamps == "open" else _NOBODY
+        self._anonymous = _ANYBODY if access.timestamps == "open" else NOBODY
         self._operator_digest = operator_digest
+        self._denials: Counter[tuple[str, str]] = Counter()
 
     def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
         """Return who a request with these ASGI headers speaks for; a wrong key is nobody, not anybody."""
         for name, value in headers:
             if name == b"authorization":
-                return _OPERATOR if self._is_operator(value) else _NOBODY
+                return _OPERATOR if self._is_operator(value) else NOBODY
         return self._anonymous
+
+    def admit(
+        self, headers: Iterable[tuple[bytes, bytes]], peer: Peer, *, basic: bool = False
+    ) -> Principal | Denial:
+        """Return who a request speaks for, or why it speaks for nobody."""
+        del peer, basic
+        found = self.principal(headers)
+        wrong = found is NOBODY and any(name == b"authorization" for name, _ in headers)
+        return Denial(DenialCode.CREDENTIAL_WRONG) if wrong else found
+
+    def note(self, denial: Denial) -> None:
+        """Count a denial for the worker's next report."""
+        self._denials[denial.code, denial.tenant] += 1
+
+    def drain_denials(self) -> tuple[tuple[str, str, int], ...]:
+        """Return (code, tenant, how many) of what was noted, and forget it."""
+        noted, self._denials = self._denials, Counter()
+        return tuple((code, tenant, count) for (code, tenant), count in noted.items())
 
     def _is_operator(self, header: bytes) -> bool:
         scheme, _, key = header.partition(b" ")
