@@ -1,4 +1,4 @@
-"""Refused requests in the ledger: one leaf a reason and minute with a count.
+"""What was refused, in the ledger: one leaf a reason and minute with a count.
 
 A leaf a refusal would let anybody fill the disk with requests that cost
 nothing; no leaf at all would hide that somebody tries.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from kokuin.trust.records import TST_REFUSED, Record
+from kokuin.trust.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,10 @@ WINDOW_US = 60_000_000
 """How long refusals of one reason are counted before they become a leaf, microseconds."""
 
 MAX_KEYS = 64
-"""Distinct pairs of reason and profile that are counted apart; what comes above is counted together."""
+"""Distinct pairs of reason and subject that are counted apart; what comes above is counted together."""
 
 OTHER = "other"
-"""Reason and profile of what is counted together."""
+"""Reason and subject of what is counted together."""
 
 
 class _Count:
@@ -36,25 +36,27 @@ class _Count:
 
 
 class RefusalCounter:
-    """Counts refusals by reason and profile. Any thread may use it."""
+    """Counts refusals by reason and subject. Any thread may use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str, about: str) -> None:
+        """Args: kind of the leaves; the field in which they name whom or what a refusal was about."""
+        self._kind, self._about = kind, about
         self._lock = Lock()
         self._counts: dict[tuple[str, str], _Count] = {}
 
-    def note(self, reason: str, profile: str, now_us: int, times: int = 1) -> None:
+    def note(self, reason: str, subject: str, now_us: int, times: int = 1) -> None:
         """Count refusals.
 
         Args:
             reason: stable code.
-            profile: name of a configured profile, never what a client wrote.
+            subject: a name or pseudonym that the operator gave, never what a client wrote.
             now_us: the wall clock, microseconds since 1970 UTC.
             times: how many there were.
         """
         with self._lock:
-            count = self._counts.get((reason, profile))
+            count = self._counts.get((reason, subject))
             if count is None:
-                key = (reason, profile) if len(self._counts) < MAX_KEYS else (OTHER, OTHER)
+                key = (reason, subject) if len(self._counts) < MAX_KEYS else (OTHER, OTHER)
                 count = self._counts.setdefault(key, _Count(now_us))
             count.count += times
             count.first = min(count.first, now_us)
@@ -74,16 +76,15 @@ class RefusalCounter:
     def _take(self, over: Callable[[_Count], bool]) -> tuple[Record, ...]:
         with self._lock:
             keys = [key for key, count in self._counts.items() if over(count)]
-            return tuple(_record(key, self._counts.pop(key)) for key in keys)
+            return tuple(self._record(key, self._counts.pop(key)) for key in keys)
 
-
-def _record(key: tuple[str, str], count: _Count) -> Record:
-    reason, profile = key
-    fields: dict[str, LeafValue] = {
-        "reason": reason,
-        "profile": profile,
-        "count": count.count,
-        "from": count.first,
-        "to": count.last,
-    }
-    return Record(TST_REFUSED, fields)
+    def _record(self, key: tuple[str, str], count: _Count) -> Record:
+        reason, subject = key
+        fields: dict[str, LeafValue] = {
+            "reason": reason,
+            self._about: subject,
+            "count": count.count,
+            "from": count.first,
+            "to": count.last,
+        }
+        return Record(self._kind, fields)

@@ -31,11 +31,13 @@ from kokuin.service.tasks import lifelong
 from kokuin.service.vouching import Vouching
 from kokuin.service.worker_reports import WorkerReports
 from kokuin.trust.records import (
+    ACCESS_DENIED,
     CLOCK_FIT,
     CLOCK_RESUMED,
     CLOCK_UNFIT,
     SERVICE_STARTED,
     SERVICE_STOPPED,
+    TST_REFUSED,
 )
 from tsa.status import CLOCK, LEDGER
 
@@ -86,7 +88,8 @@ class Keeper:
         self._next = 0
         self._reports = WorkerReports()
         self._metrics = MetricsView()
-        self._refusals = RefusalCounter()
+        self._refusals = RefusalCounter(TST_REFUSED, "profile")
+        self._denials = RefusalCounter(ACCESS_DENIED, "tenant")
         self._tasks: list[asyncio.Task[None]] = []
         self._push: Push | None = None
         self._dry_runs = DryRuns(folder, config)
@@ -161,7 +164,7 @@ class Keeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dry_runs.close()
-        self._records.counted(self._refusals.drain())
+        self._records.counted(self._refusals.drain() + self._denials.drain())
         await self._records.recorded(SERVICE_STOPPED, {})
         await self._log.stop()
         await asyncio.to_thread(self.journal.close)
@@ -197,6 +200,8 @@ class Keeper:
             self._publish()
         self._metrics.report(worker, report.counters)
         now_us = time.time_ns() // 1_000
+        for code, tenant, count in report.denials:
+            self._denials.note(code, tenant, now_us, count)
         for code, profile, count in report.refusals:
             self._refusals.note(code, profile, now_us, count)
             if code == LEDGER.code:
@@ -290,7 +295,8 @@ class Keeper:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._records.counted(self._refusals.due(time.time_ns() // 1_000))
+            now_us = time.time_ns() // 1_000
+            self._records.counted(self._refusals.due(now_us) + self._denials.due(now_us))
             await self._operations.tick(time.time_ns() // 1_000)
             self._publish()
 

@@ -8,7 +8,7 @@ NOW = 1_763_700_000_000_000
 
 
 def test_a_flood_is_one_record_a_reason_and_minute() -> None:
-    counter = RefusalCounter()
+    counter = RefusalCounter(TST_REFUSED, "profile")
     for number in range(10_000):
         counter.note("badAlg", "classical", NOW + number)
     counter.note("badRequest", "classical", NOW + 5, 7)
@@ -24,7 +24,7 @@ def test_a_flood_is_one_record_a_reason_and_minute() -> None:
 
 
 def test_distinct_reasons_are_bounded_and_none_is_lost() -> None:
-    counter = RefusalCounter()
+    counter = RefusalCounter(TST_REFUSED, "profile")
     for number in range(5 * MAX_KEYS):
         counter.note(f"reason{number}", "classical", NOW)
     records = counter.drain()
@@ -35,7 +35,7 @@ def test_distinct_reasons_are_bounded_and_none_is_lost() -> None:
 
 
 def test_a_clock_set_back_does_not_hold_a_count_for_ever() -> None:
-    counter = RefusalCounter()
+    counter = RefusalCounter(TST_REFUSED, "profile")
     counter.note("badAlg", "classical", NOW)
     [record] = counter.due(NOW - 1)
     assert record.fields["count"] == 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from kokuin.service.access.principal import Doorkeeper, Principal
+    from kokuin.service.access.doorkeeper import Doorkeeper, Principal
     from kokuin.service.access.rules import Rule
     from kokuin.service.config import Config
 
