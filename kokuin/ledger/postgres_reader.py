@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from kokuin.ledger.plan import Value
 
 _ACT = "SELECT max(idx) FROM ix WHERE node = ? AND kind = ? AND serial IS NULL AND idx < ?"
+_ACT_OF_ALL = (
+    "SELECT max(newest) FROM (SELECT (SELECT max(idx) FROM ix"
+    " WHERE ix.node = node_cfg.node AND kind = ? AND serial IS NULL) AS newest FROM node_cfg) AS nodes"
+)
+"""One step into the index for each node; without the node the whole index would be read."""
 
 T = TypeVar("T")
 
@@ -67,6 +72,11 @@ class PostgresReader(StoreReader):
     def act(self, kind: str, before: int) -> int | None:
         """Return the index of this node's newest leaf of a kind without a serial below `before`, or None."""
         index: int | None = self.execute(_ACT, (self._node, kind, before))[0][0]
+        return index
+
+    def act_of_all(self, kind: str) -> int | None:
+        """Return the index of the newest leaf of a kind without a serial, of whichever node, or None."""
+        index: int | None = self.execute(_ACT_OF_ALL, (kind,))[0][0]
         return index
 
     def _ask(self, question: Callable[[Link], T]) -> T:

@@ -80,6 +80,10 @@ class StoreReader(ABC):
         Where several nodes write to the ledger, only this node's own acts are looked at.
         """
 
+    def act_of_all(self, kind: str) -> int | None:
+        """Return the index of the newest leaf of a kind without a serial, of whichever node, or None."""
+        return self.act(kind, self.size())
+
     def size(self) -> int:
         """Return how many leaves are committed."""
         return self.head().size
@@ -96,6 +100,11 @@ class StoreReader(ABC):
         """Return the newest leaf of any of these kinds, or None; only acts are looked at, as of `act`."""
         size = self.size()
         found = [index for index in (self.act(kind, size) for kind in kinds) if index is not None]
+        return self.by_index(max(found)) if found else None
+
+    def newest_of_all(self, *kinds: str) -> Stored | None:
+        """Do the same, over the acts of every node that writes to the ledger."""
+        found = [index for index in map(self.act_of_all, kinds) if index is not None]
         return self.by_index(max(found)) if found else None
 
     def backwards(self, kind: str) -> Iterator[Stored]:

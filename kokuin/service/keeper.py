@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from kokuin.ledger.refusals import RefusalCounter
+from kokuin.service.access.access_desk import AccessDesk
+from kokuin.service.access.emergency import PROBLEM as STOPPED
+from kokuin.service.access.people import People
+from kokuin.service.access.state import StateStore
 from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.health import Health
 from kokuin.service.installation import strictest_accuracy_us
@@ -105,17 +109,27 @@ class Keeper:
             OpenRefusedError: the ledger cannot be opened.
             ActivationError: what was in force cannot be read, or the ledger refused the configuration.
             UnitError, ProfileError: a unit is unfit; nothing was activated.
+            StateRefusedError: `state.db` cannot be read; the ledger was not opened.
         """
-        opened = await open_ledger(self._folder, self._config, self._on_fatal, serving=serving)
+        # First: a keeper that does not know who may do what writes no record and lets nobody in.
+        self._store = await asyncio.to_thread(StateStore, self._folder.state)
+        try:
+            opened = await open_ledger(self._folder, self._config, self._on_fatal, serving=serving)
+        except BaseException:
+            self._store.close()
+            raise
         self.journal, self._active = opened.journal, opened.active
         self._records = Recorder(opened.journal, lambda: self._active.digest)
+        self.people = People(self._store, self._records)
         self._take_up(opened, serving=serving)
+        await self._access.begin()
         self._records.record(SERVICE_STARTED, {"profile": opened.snapshot.default})
         await self._clock.poll()
         self._tasks = [
             lifelong(self._clock.run(), "clock", self._on_fatal),
             lifelong(self._ledger.run(), "ledger", self._on_fatal),
             lifelong(self._log.run(), "log", self._on_fatal),
+            lifelong(self._access.run(), "access", self._on_fatal),
             lifelong(self._tick(), "tick", self._on_fatal),
         ]
 
@@ -132,8 +146,18 @@ class Keeper:
             on_active=self._activated,
             on_act=self._records.act,
         )
+        self._access = AccessDesk(
+            self._folder,
+            self._config,
+            self._store,
+            self.journal,
+            self._records,
+            self.people,
+            switches=lambda: self._operations,
+            on_change=self._publish,
+        )
         shared = (self._folder, self._config, self.switchboard, self._records.recorded)
-        self._operations = ProfileOperations(*shared, opened.pending)
+        self._operations = ProfileOperations(*shared, opened.pending, self._access.approvals.propose)
         self._keys = KeyOperations(*shared)
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
@@ -164,10 +188,12 @@ class Keeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dry_runs.close()
+        await self._access.close()
         self._records.counted(self._refusals.drain() + self._denials.drain())
         await self._records.recorded(SERVICE_STOPPED, {})
         await self._log.stop()
         await asyncio.to_thread(self.journal.close)
+        await asyncio.to_thread(self._store.close)
 
     @property
     def active(self) -> ActiveConfiguration:
@@ -199,6 +225,7 @@ class Keeper:
         if self._reports.take(worker, report):
             self._publish()
         self._metrics.report(worker, report.counters)
+        self._access.used(report.used)
         now_us = time.time_ns() // 1_000
         for code, tenant, count in report.denials:
             self._denials.note(code, tenant, now_us, count)
@@ -240,14 +267,17 @@ class Keeper:
             "keys": self._keys,
             "dryrun": self._dry_runs,
             "ledger": self._log,
+            **dict.fromkeys(("access", "approval", "activation", "stop"), self._access),
         }
         return desks.get(operation.partition(".")[0])
 
     def _state(self) -> Push:
-        return Push(self._clock.verdict, self._active, dict(self.journal.highest_gen()), self._readiness())
+        floors = dict(self.journal.highest_gen())
+        stopped = self._access.emergency.stopped
+        return Push(self._clock.verdict, self._active, floors, self._readiness(), stopped)
 
     def _readiness(self) -> Readiness:
-        problems = []
+        problems = [STOPPED] if self._access.emergency.stopped else []
         fault = self._clock.fault(self._highest_gen())
         if fault is not None:
             problems.append(fault.value)

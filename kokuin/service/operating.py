@@ -18,7 +18,6 @@ from kokuin.service.ledger_acts import SEAL
 from kokuin.service.ledger_status import STATUS as LEDGER_STATUS
 from kokuin.service.ledger_status import read_status
 from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
-from kokuin.service.profile_operations import APPROVE, CHANGES
 from kokuin.service.profile_view import READS, read_view
 from kokuin.service.reentering import REENTER, refusal
 
@@ -69,9 +68,6 @@ def _without_owner(
         return read_status(folder, config)
     if operation == LIST_KEYS:
         return read_keys(folder, config)
-    if operation in {*CHANGES, APPROVE} and config.switch.approvals > 1:
-        # A proposal lives with the owner that took it, and this one ends at once.
-        return {"ok": False, "code": "APPROVAL_NEEDS_SERVICE", "detail": "start `tsa serve` first"}
     # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
     return refusal(folder, config, arguments) if operation == REENTER else None
 

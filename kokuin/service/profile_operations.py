@@ -2,23 +2,23 @@
 
 The questions come from the owner socket or from a worker that checked the
 operator key; who asked stands in every leaf. Where the configuration wants two
-approvals, an act is only proposed until another actor approves it.
+approvals, an act is only proposed until another person approves it.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from kokuin.service.access.approvals import Proposal
 from kokuin.service.candidates import with_next_key
 from kokuin.service.profile_view import READS, ProfileView, Schedule
 from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError
 from kokuin.service.switching import ROTATE
-from kokuin.trust.records import CFG_PROPOSED, CFG_REFUSED, CFG_SCHEDULED, CFG_UNSCHEDULED
+from kokuin.trust.records import CFG_REFUSED, CFG_SCHEDULED, CFG_UNSCHEDULED
 from pqc.profiles import ProfileError, load_profile
 
 if TYPE_CHECKING:
@@ -30,46 +30,42 @@ if TYPE_CHECKING:
     from kokuin.service.switching import Switchboard
     from kokuin.trust.records import LeafValue
 
-PROPOSAL_SECONDS = 3600.0
-"""How long a proposal waits for its second approver."""
 FARTHEST_US = 366 * 24 * 3600 * 1_000_000
 """How far ahead a switch may be scheduled, microseconds."""
 
-MAX_PROPOSALS = 32
-"""How many may wait at a time."""
 ROTATION = "keys.rotate"
 CHANGES = frozenset({*(f"profile.{act}" for act in ("use", "disable", "rollback", "unschedule")), ROTATION})
 """Operations that change what is in force or to come."""
-APPROVE = "profile.approve"
+_NAMING = frozenset({"use", "disable", ROTATE})
+"""Acts that are about a profile by name."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    operation: str
-    arguments: Mapping[str, Any]
-    actor: str
-    since: float
-    cfg: str
-    """Digest of what was in force then."""
 
 
 class ProfileOperations:
     """The operations `profile.*` and `keys.rotate` of the keeper; on its loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what it reads, changes and tells
         self,
         folder: DataFolder,
         config: Config,
         switchboard: Switchboard,
         record: Callable[[str, Mapping[str, LeafValue]], Awaitable[bool]],
         schedule: Schedule | None,
+        propose: Callable[[Proposal, str], Awaitable[dict[str, Any]]],
     ) -> None:
-        """Args: folder and settings; who switches; what writes a leaf, True once durable; what is to come."""
+        """Keep what is needed.
+
+        Args:
+            folder: the data folder.
+            config: its settings.
+            switchboard: who switches.
+            record: writes a leaf, True once durable.
+            schedule: what is to come.
+            propose: lets an act wait for a second person.
+        """
         self._folder, self._config, self._switchboard = folder, config, switchboard
-        self._record, self._schedule = record, schedule
-        self._proposals: dict[str, _Proposal] = {}
+        self._record, self._schedule, self._let_wait = record, schedule, propose
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question; `ok` is False with `code`, and `blockers` where there are some."""
@@ -77,8 +73,6 @@ class ProfileOperations:
         name = str(arguments.get("name", ""))
         try:
             match operation:
-                case _ if operation == APPROVE:
-                    answer = await self._approve(str(arguments.get("proposal", "")), actor)
                 case _ if operation in CHANGES:
                     if self._config.switch.approvals > 1:
                         answer = await self._propose(operation, arguments, actor)
@@ -187,47 +181,24 @@ class ProfileOperations:
         return True
 
     async def _propose(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
-        now = time.monotonic()
-        self._proposals = {
-            key: item for key, item in self._proposals.items() if now - item.since < PROPOSAL_SECONDS
-        }
-        if len(self._proposals) >= MAX_PROPOSALS:
-            return {"ok": False, "code": "PROPOSALS_TOO_MANY"}
-        name = str(arguments.get("name", ""))
-        act = _act_of(operation)
-        self._check_name(act, name)
-        proposal = secrets.token_hex(8)
-        fields = {"actor": actor, "act": act, "profile": name, "proposal": proposal}
-        if not await self._record(CFG_PROPOSED, fields):
-            return _not_recorded()
-        self._proposals[proposal] = _Proposal(
-            operation, arguments, actor, now, self._switchboard.active.digest
-        )
-        return {"ok": True, "state": "proposed", "proposal": proposal}
+        act, asked = _act_of(operation), {}
+        if act in _NAMING:
+            asked = {key: arguments[key] for key in ("name", "at_us") if arguments.get(key) is not None}
+            self._check_name(act, str(asked.get("name", "")))
+        proposal = Proposal(operation, asked, str(asked.get("name", "")), context=self.context)
+        return await self._let_wait(proposal, actor)
 
-    async def _approve(self, proposal: str, actor: str) -> dict[str, Any]:
-        found = self._proposals.get(proposal)
-        if found is None or time.monotonic() - found.since >= PROPOSAL_SECONDS or self._is_stale(found):
-            detail = (
-                "it has expired, was approved, or the service was started again"
-                " or something else was activated since: propose it again"
-            )
-            return {"ok": False, "code": "PROPOSAL_UNKNOWN", "detail": detail}
-        if found.actor == actor:
-            # Attack: one stolen key must not be enough.
-            return {"ok": False, "code": "PROPOSAL_OWN"}
-        del self._proposals[proposal]
-        both = f"{found.actor}+{actor}"
+    @property
+    def context(self) -> str:
+        """What acts are proposed in: the configuration in force. In another one they are other acts."""
+        return self._switchboard.active.digest
+
+    async def do(self, operation: str, arguments: Mapping[str, Any], both: str) -> dict[str, Any]:
+        """Do what two have wanted; answers as `ask` does."""
         try:
-            return await self._act(found.operation, found.arguments, both)
+            return await self._act(operation, arguments, both)
         except SwitchRefusedError as error:
-            name = str(found.arguments.get("name", ""))
-            return await self._refused(_act_of(found.operation), name, both, error)
-
-    def _is_stale(self, proposal: _Proposal) -> bool:
-        """Say whether an act that starts from what is in force would do something else by now."""
-        starts_from = proposal.operation in {"profile.rollback", ROTATION}
-        return starts_from and proposal.cfg != self._switchboard.active.digest
+            return await self._refused(_act_of(operation), str(arguments.get("name", "")), both, error)
 
     def _check_name(self, act: str, name: str) -> None:
         """Refuse what cannot come to anything, before anybody is asked to wait for it or to approve it."""

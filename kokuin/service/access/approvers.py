@@ -1,0 +1,83 @@
+"""Who counts where two people are wanted: persons with role approve, the owner, and the operator key.
+
+Asked of the tables, never of whoever brings the question: a worker that has not heard yet that a
+client was disabled must not let it approve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokuin.service.access.principal import OPERATOR_TENANT, Role
+from kokuin.service.access.state_models import Client, Tenant
+from kokuin.service.owner import OWNER
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from kokuin.service.access.table import AccessTable
+
+OPERATOR_KEY = "operator-key"
+"""The actor of whoever holds the operator key."""
+UNNAMED = frozenset({OWNER, OPERATOR_KEY})
+"""Actors that are no clients: whoever may open the owner socket, whoever has the key of `tsa init`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Somebody who may stand for a second person.
+
+    Attributes:
+        actor: pseudonym.
+        tenant: whose; the operator's may approve for every tenant.
+        since_us: when the client was added, microseconds since 1970 UTC; 0 of those that are no clients.
+    """
+
+    actor: str
+    tenant: str
+    since_us: int
+
+    def sees(self, tenant: str) -> bool:
+        """Say whether a proposal that concerns a tenant, or the service, is theirs to see."""
+        return self.tenant in {OPERATOR_TENANT, tenant}
+
+
+def find_approver(session: Session, actor: str, now_us: int) -> Approver | str:
+    """Return who an actor is, or the code of why they may not approve."""
+    if actor in UNNAMED:
+        return Approver(actor, OPERATOR_TENANT, 0)
+    client = session.get(Client, actor)
+    tenant = None if client is None else session.get(Tenant, client.tenant)
+    if client is None or tenant is None or not (client.enabled and tenant.enabled):
+        return "ROLE_WANTED"
+    begun = client.begins_us is None or client.begins_us <= now_us
+    ended = client.ends_us is not None and client.ends_us < now_us
+    if Role.APPROVE not in client.roles or not begun or ended:
+        return "ROLE_WANTED"
+    # A program that says yes to everything is no second person.
+    return Approver(actor, client.tenant, client.created_us) if client.person else "PERSON_WANTED"
+
+
+def tenant_of(session: Session, actor: str) -> str:
+    """Return the tenant of an actor; empty when there is no such client."""
+    if actor in UNNAMED:
+        return OPERATOR_TENANT
+    client = session.get(Client, actor)
+    return "" if client is None else client.tenant
+
+
+def people_of(table: AccessTable, now_us: int) -> tuple[str, ...]:
+    """Return the persons of the operator's tenant that may approve now."""
+    return tuple(
+        sorted(
+            client.id
+            for client in table.clients.values()
+            if client.enabled
+            and client.person
+            and client.tenant == OPERATOR_TENANT
+            and Role.APPROVE in client.roles
+            and (client.begins_us is None or client.begins_us <= now_us)
+            and (client.ends_us is None or now_us <= client.ends_us)
+        )
+    )

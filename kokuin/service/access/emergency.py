@@ -1,0 +1,292 @@
+"""The emergency stop: one operator stops all issuing at once, two people together release it.
+
+The truth is the ledger: the newest of `stop.set` and `stop.released`, of
+whichever node. A stop that the ledger cannot take stands in `state.db` until it
+can; of the two the newer one counts, so that neither an old copy of `state.db`
+nor a restart changes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlmodel import select
+
+from kokuin.ledger.faults import OpenRefusedError
+from kokuin.service.access.approvals import Proposal
+from kokuin.service.access.approvers import UNNAMED
+from kokuin.service.access.state_faults import StateRefusedError
+from kokuin.service.access.state_models import Stop
+from kokuin.service.activation import read_act
+from kokuin.service.noting import MAX_REASON
+from kokuin.service.switch_refusals import LEDGER_REFUSED
+from kokuin.trust.journal import Refused
+from kokuin.trust.records import STOP_RELEASED, STOP_SET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlmodel import Session
+
+    from kokuin.ledger.committer import Committer
+    from kokuin.ledger.reader import StoreReader
+    from kokuin.service.access.approvals import Decided
+    from kokuin.service.access.state import StateStore
+    from kokuin.service.recording import Recorder
+    from kokuin.trust.records import LeafValue
+
+SET = "stop.set"
+RELEASE = "stop.release"
+PROBLEM = "EMERGENCY_STOP"
+"""What `/readyz` says meanwhile."""
+MAX_PEOPLE = 64
+"""How many people the leaf of a stop names; more would not fit into one."""
+LOOK_SECONDS = 1.0
+"""How often the stops of other nodes are looked for, and a stop that is not on record is recorded."""
+RECORD_SECONDS = 5.0
+"""How long a stop waits for its leaf before it goes into `state.db`."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A stop that stands.
+
+    Attributes:
+        since_us: when, microseconds since 1970 UTC: `at` of its leaf once there is one.
+        actor: who set it.
+        reason: why, in their words.
+        people: the persons of the operator's tenant that could approve then.
+        recorded: whether the ledger has its leaf.
+    """
+
+    since_us: int
+    actor: str
+    reason: str
+    people: tuple[str, ...]
+    recorded: bool = False
+
+    def releasers(self) -> frozenset[str]:
+        """Return who may release it: nobody who was made a person with role approve after it was set."""
+        people = frozenset(self.people)
+        return people if len(people) > 1 else people | UNNAMED
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the ledger says last of stops: when, and the stop; None: it was released."""
+
+    at_us: int
+    stop: Stopped | None
+
+
+class Emergency:
+    """The operations `stop.*`; on the keeper's loop."""
+
+    def __init__(  # noqa: PLR0913  # what it reads and writes, and whom it tells
+        self,
+        store: StateStore,
+        journal: Committer,
+        records: Recorder,
+        reader: Callable[[], StoreReader],
+        *,
+        people: Callable[[], tuple[str, ...]],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Keep what is needed.
+
+        Args:
+            store: of `state.db`.
+            journal: the ledger's writer, which takes no token while stopped.
+            records: writes leaves.
+            reader: opens the ledger for reading.
+            people: says which persons of the operator's tenant may approve now.
+            on_change: told whenever `stopped` changed.
+        """
+        self._store, self._journal, self._records = store, journal, records
+        self._open, self._people, self._on_change = reader, people, on_change
+        self._reader: StoreReader | None = None
+        self._stop: Stopped | None = None
+        self._newest_us = 0
+        self._recording = asyncio.Lock()
+        self._recorder: asyncio.Task[None] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing may be issued."""
+        return self._stop is not None
+
+    @property
+    def context(self) -> str:
+        """The stop that a release is proposed of: of another one nobody said that it may go."""
+        return "" if self._stop is None else str(self._stop.since_us)
+
+    def veto(self, actor: str) -> str:
+        """Say why an actor may not release the stop that stands; empty: they may, or there is none."""
+        return "STOP_PEOPLE_WANTED" if self._stop and actor not in self._stop.releasers() else ""
+
+    async def begin(self) -> None:
+        """Learn, before anything is issued, whether a stop stands.
+
+        Raises:
+            OpenRefusedError, StateRefusedError, ActivationError: that cannot be known.
+        """
+        row = await self._store.aread(lambda session: session.exec(select(Stop)).first())
+        if row is not None:
+            self._install(Stopped(row.since_us, row.actor, row.reason, tuple(row.people)))
+        self._take(await asyncio.to_thread(self._found_now))
+
+    async def run(self, *, shared: bool) -> None:
+        """Look at the ledger for ever where other nodes write to it; record what could not be recorded."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._stop is not None and not self._stop.recorded:
+                await self._put_on_record()
+            if shared:
+                try:
+                    self._take(await asyncio.to_thread(self._found_again))
+                except OpenRefusedError as error:
+                    # Without the ledger nothing is issued either.
+                    _log.warning("stop.unseen", reason=str(error))
+
+    def close(self) -> None:
+        """Let the ledger go."""
+        if self._reader is not None:
+            self._reader.close()
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one question, but for `stop.release`; `ok` is False with `code`."""
+        match operation:
+            case _ if operation == SET:
+                return await self._set(arguments.get("reason"), str(arguments.get("actor", "unknown")))
+            case "stop.show":
+                return {"ok": True, **self._shown()}
+        return {"ok": False, "code": "OPERATION_UNKNOWN"}
+
+    def proposal(self, actor: str) -> Proposal | dict[str, Any]:
+        """Return what a release proposes, or the answer that says why the actor may not propose it."""
+        if self._stop is None:
+            return {"ok": False, "code": "STOP_NONE"}
+        code = self.veto(actor)
+        return {"ok": False, "code": code} if code else Proposal(RELEASE, context=self.context)
+
+    async def release(self, decided: Decided) -> dict[str, Any]:
+        """Let issuing go on, as two have wanted."""
+        stop = self._stop
+        if stop is None:
+            return {"ok": False, "code": "STOP_NONE"}
+        both: dict[str, LeafValue] = {"actor": decided.proposer, "approver": decided.approver}
+        fields = {**both, "since": stop.since_us}
+        outcome = await asyncio.wrap_future(self._records.record(STOP_RELEASED, fields))
+        if isinstance(outcome, Refused):
+            return {"ok": False, "code": LEDGER_REFUSED, "detail": outcome.reason.value}
+        # A crash before this line: a row in `state.db` is older than the leaf, and counts no more.
+        self._newest_us = outcome[0].at
+        self._install(None)
+        await self._store.awrite(_forget)
+        return {"ok": True}
+
+    async def _set(self, reason: object, actor: str) -> dict[str, Any]:
+        if not isinstance(reason, str) or not 0 < len(reason) <= MAX_REASON:
+            detail = f"1 to {MAX_REASON} characters"
+            return {"ok": False, "code": "VALUE_UNFIT", "field": "reason", "detail": detail}
+        if self._stop is None:
+            # At once, and before anything that may take time: the ledger may be what is wrong.
+            now_us = max(time.time_ns() // 1_000, self._newest_us + 1)
+            people = self._people()[:MAX_PEOPLE]
+            self._install(Stopped(now_us, actor, unicodedata.normalize("NFC", reason), people))
+            self._recorder = asyncio.create_task(self._put_on_record(), name="stop")
+            await asyncio.wait({self._recorder}, timeout=RECORD_SECONDS)
+            if self._stop is not None and not self._stop.recorded and not await self._keep(self._stop):
+                return {"ok": False, "code": "STOP_NOT_KEPT", "detail": "it ends with this process"}
+        return {"ok": True, **self._shown()}
+
+    async def _put_on_record(self) -> None:
+        """Write the leaf of the stop that stands."""
+        async with self._recording:
+            stop = self._stop
+            if stop is None or stop.recorded:
+                return
+            said: dict[str, LeafValue] = {"actor": stop.actor, "reason": stop.reason}
+            fields = {**said, "people": list(stop.people)}
+            outcome = await asyncio.wrap_future(self._records.record(STOP_SET, fields))
+            if not isinstance(outcome, Refused) and self._stop is stop:
+                self._newest_us = outcome[0].at
+                self._stop = replace(stop, since_us=outcome[0].at, recorded=True)
+
+    async def _keep(self, stop: Stopped) -> bool:
+        row = Stop(actor=stop.actor, reason=stop.reason, since_us=stop.since_us, people=list(stop.people))
+
+        def keep(session: Session) -> None:
+            session.merge(row)
+
+        try:
+            await self._store.awrite(keep)
+        except StateRefusedError as error:
+            _log.critical("stop.not_kept", reason=str(error))
+            return False
+        return True
+
+    def _found_now(self) -> Found | None:
+        with self._open() as reader:
+            return _newest(reader)
+
+    def _found_again(self) -> Found | None:
+        """Ask over a connection that is kept: it is asked once a second, for ever."""
+        if self._reader is None:
+            self._reader = self._open()
+        return _newest(self._reader)
+
+    def _take(self, found: Found | None) -> None:
+        """Take the ledger's word, where it is newer than what is known."""
+        if found is None or found.at_us <= self._newest_us:
+            return
+        if self._stop is None or found.at_us >= self._stop.since_us:
+            self._newest_us = found.at_us
+            self._install(found.stop)
+
+    def _install(self, stop: Stopped | None) -> None:
+        changed = (stop is None) != (self._stop is None)
+        self._stop = stop
+        # First the ledger, then everybody else: what a worker has signed by now does not leave.
+        self._journal.halt(stop is not None)
+        if changed:
+            _log.warning("stop.released" if stop is None else "stop.set")
+            self._on_change()
+
+    def _shown(self) -> dict[str, Any]:
+        stop = self._stop
+        if stop is None:
+            return {"stopped": False}
+        return {
+            "stopped": True,
+            "since_us": stop.since_us,
+            "actor": stop.actor,
+            "reason": stop.reason,
+            "recorded": stop.recorded,
+            "releasers": sorted(stop.releasers()),
+        }
+
+
+def _newest(reader: StoreReader) -> Found | None:
+    stored = reader.newest_of_all(STOP_SET, STOP_RELEASED)
+    if stored is None:
+        return None
+    leaf = read_act(stored)
+    at_us, people = int(str(leaf["at"])), leaf.get("people")
+    if leaf["kind"] == STOP_RELEASED:
+        return Found(at_us, None)
+    named = tuple(people) if isinstance(people, list) else ()
+    stop = Stopped(at_us, str(leaf["actor"]), str(leaf["reason"]), named, recorded=True)
+    return Found(at_us, stop)
+
+
+def _forget(session: Session) -> None:
+    for row in session.exec(select(Stop)):
+        session.delete(row)
