@@ -82,6 +82,8 @@ def prescan(data: bytes, limits: Limits) -> Scan:  # noqa: C901, PLR0912  # hot:
         first, length = (data[at], data[at + 1]) if content <= end else _TRUNCATED
         if length == 0x82 and at + 4 <= end and data[content]:
             length, content = data[content] << 8 | data[at + 3], at + 4
+        elif length == 0x81 and at + 3 <= end and data[content] > 0x7F:
+            length, content = data[content], at + 3
         if (length > 0x7F and content == at + 2) or first in UNCOMMON_TAGS or content + length > end:
             _, content, length = read_header(data, at, end)
             der = der and _minimal(data, at, content, length)

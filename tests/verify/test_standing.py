@@ -71,6 +71,7 @@ def tokens() -> dict[str, bytes]:
             certificates=twins, attributes={"1.2.840.113549.1.9.16.2.47": ess_v2(TWIN.der)}
         ).make(),
         "with a list": order(crls=[stolen]).make(),
+        "with a list by which it is clear": order(crls=[crl(pki().authority)]).make(),
         "crossed": order(
             certificates=[
                 *pki().chain,
@@ -127,6 +128,8 @@ def test_these_verifiers_and_tokens_differ_in_what_they_come_to() -> None:
         assert said("right", context) is Indication.INDETERMINATE, context
     assert said("right", "other data") is said("forged", "plain") is Indication.FAILED
     assert said("with a list", "plain") is Indication.INDETERMINATE
+    assert said("with a list by which it is clear", "plain") is Indication.PASSED
+    assert said("with a list by which it is clear", "stolen") is Indication.INDETERMINATE
 
 
 def test_of_many_tokens_every_signature_is_verified() -> None:
