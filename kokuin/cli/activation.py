@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
                 "client", type=label(lang), metavar="CLIENT", help=text(lang, "client.id_help")
             )
             command.add_argument(
-                "kind", choices=KINDS, metavar="stamp|seal", help=text(lang, "activation.kind_help")
+                "kind", choices=KINDS, metavar="KIND", help=text(lang, "activation.kind_help")
             )
             count_help = text(lang, "activation.count_help")
             command.add_argument("--count", type=amount(lang), required=True, metavar="N", help=count_help)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
         command = acts.add_parser(act, help=about, description=about)
         if act != "list":
             command.add_argument(
-                "approval", type=label(lang), metavar="APPROVAL", help=text(lang, "approval.id_help")
+                "approval", type=label(lang), metavar="ID", help=text(lang, "approval.id_help")
             )
         add_common(command, lang)
 

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
                 "--unlimited",
                 action="append",
                 choices=tuple(LIMITS),
+                metavar="LIMIT",
                 help=text(lang, "client.unlimited_help"),
             )
         if act in {"add", "change"}:

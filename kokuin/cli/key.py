@@ -68,8 +68,10 @@ def _add_bind(command: argparse.ArgumentParser, lang: str) -> None:
     _add_client(command, lang)
     shown = command.add_mutually_exclusive_group(required=True)
     shown.add_argument("--certificate", type=Path, metavar="FILE", help=text(lang, "key.certificate_help"))
-    shown.add_argument("--issuer", type=label(lang), metavar="NAME", help=text(lang, "key.issuer_help"))
-    command.add_argument("--subject", type=label(lang), metavar="TEXT", help=text(lang, "key.subject_help"))
+    shown.add_argument("--issuer", type=label(lang), metavar="ISSUER", help=text(lang, "key.issuer_help"))
+    command.add_argument(
+        "--subject", type=label(lang), metavar="SUBJECT", help=text(lang, "key.subject_help")
+    )
 
 
 def _add_unbind(command: argparse.ArgumentParser, lang: str) -> None:

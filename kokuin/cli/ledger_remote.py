@@ -94,8 +94,15 @@ def open_remote(url: str, key_file: Path | None) -> RemoteLedger:
     Raises:
         CommandError: the key cannot be read.
     """
-    if key_file is None:
-        return RemoteLedger(url.rstrip("/"), None)
+    return RemoteLedger(url.rstrip("/"), None if key_file is None else read_key(key_file))
+
+
+def read_key(key_file: Path) -> str:
+    """Return the key that a file holds, and nothing else; a command line is for everybody to read.
+
+    Raises:
+        CommandError: the key cannot be read.
+    """
     try:
         with key_file.open("rb") as file:
             key = file.read(1024).decode("ascii").strip()
@@ -105,4 +112,4 @@ def open_remote(url: str, key_file: Path | None) -> RemoteLedger:
         key = ""
     if not key.isprintable() or not key or " " in key:
         raise CommandError("ledger.remote.bad_key", path=key_file)
-    return RemoteLedger(url.rstrip("/"), key)
+    return key

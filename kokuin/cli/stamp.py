@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text
+from kokuin.cli.messages import sentence_or, text
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument(
         "--no-certificates", action="store_true", help=text(lang, "stamp.no_certificates_help")
     )
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help=text(lang, "stamp.key_file_help"))
     parser.add_argument("--proof", action="store_true", help=text(lang, "stamp.proof_help"))
 
 
@@ -44,9 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: a file or the authority cannot be reached, or the answer is not for this request.
     """
+    from kokuin.cli.ledger_remote import read_key
     from tsa.client import AnswerFault, Refused, check_answer, make_query
 
-    ledger = _ledger(arguments.url) if arguments.proof else None
+    key = None if arguments.key_file is None else read_key(arguments.key_file)
+    ledger = _ledger(arguments.url, key) if arguments.proof else None
     imprint = _hash(arguments.file, arguments.hash)
     try:
         query = make_query(
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except ValueError:
         raise CommandError("stamp.bad_policy", policy=arguments.policy) from None
-    answer = _ask(arguments.url, query)
+    answer = _ask(arguments.url, query, key, arguments.lang)
     checked = check_answer(query, answer)
     if isinstance(checked, Refused):
         if checked.fault is AnswerFault.REJECTED:
@@ -70,14 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.PASSED if ledger is None else _prove(ledger, out, arguments.lang)
 
 
-def _ledger(url: str) -> RemoteLedger:
+def _ledger(url: str, key: str | None) -> RemoteLedger:
     """Find the service's other routes: they stand beside that of time-stamps."""
-    from kokuin.cli.ledger_remote import open_remote
+    from kokuin.cli.ledger_remote import RemoteLedger
 
     service = re.fullmatch(r"(.*)/tsa(/[a-z0-9-]+)?", url)
     if service is None:
         raise CommandError("stamp.no_ledger", url=url)
-    return open_remote(service[1], None)
+    return RemoteLedger(service[1], key)
 
 
 def _prove(ledger: RemoteLedger, token: Path, lang: str) -> int:
@@ -110,13 +113,15 @@ def _hash(path: Path, digest: str) -> bytes:
         raise CommandError("stamp.cannot_read", path=path, reason=error.strerror) from None
 
 
-def _ask(url: str, query: Query) -> bytes:
+def _ask(url: str, query: Query, key: str | None, lang: str) -> bytes:
     """Send the request and read at most `MAX_ANSWER` octets; no redirect is followed."""
     import httpx
 
     from tsa.client import REQUEST_MEDIA_TYPE
 
     headers = {"content-type": REQUEST_MEDIA_TYPE}
+    if key is not None:
+        headers["authorization"] = f"Bearer {key}"
     body = bytearray()
     try:
         with httpx.stream("POST", url, content=query.der, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
@@ -127,8 +132,21 @@ def _ask(url: str, query: Query) -> bytes:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError("stamp.no_answer", url=url, reason=str(error) or type(error).__name__) from None
     if answer.status_code not in {200, 201}:
-        raise CommandError("stamp.http_status", url=url, status=answer.status_code)
+        raise _not_granted(url, answer.status_code, bytes(body), lang)
     return bytes(body)
+
+
+def _not_granted(url: str, status: int, body: bytes, lang: str) -> CommandError:
+    """Return what is told of an answer that speaks HTTP alone: why, where it is a refusal of access."""
+    import json
+
+    try:
+        sentence = sentence_or(lang, f"access.code.{json.loads(body)['code']}", "")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        sentence = ""
+    if not sentence:
+        return CommandError("stamp.http_status", url=url, status=status)
+    return CommandError("stamp.denied", url=url, status=status, sentence=sentence)
 
 
 def _write(path: Path, answer: bytes) -> None:
