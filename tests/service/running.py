@@ -20,11 +20,13 @@ from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
+from tests.service.starting import start_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kokuin.ledger.reader import Stored
+    from tests.service.starting import Process
 
 TSA = Path(sys.executable).with_name("tsa")
 QUERY = "application/timestamp-query"
@@ -58,7 +60,7 @@ class Service:
 
     folder: DataFolder
     operator_key: str
-    process: subprocess.Popen[bytes]
+    process: Process
     port: int
     log: Path
     client: httpx.Client
@@ -128,7 +130,7 @@ def serving(
     folder = prepared.folder
     log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
     words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
-    with log.open("wb") as file, _started(words, file, settings or {}) as process:
+    with log.open("wb") as file, _started(words, file, settings or {}, workers) as process:
         port = _port(process, log)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as client:
             service = Service(folder, prepared.operator_key, process, port, log, client)
@@ -139,23 +141,27 @@ def serving(
 
 @contextlib.contextmanager
 def _started(
-    words: list[str], log: IO[bytes], settings: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+    words: list[str], log: IO[bytes], settings: Mapping[str, str], workers: int
+) -> Iterator[Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TSA_")}
-    with subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stderr=log, env={**environment, **settings}
-    ) as process:
+    environment.update(settings)
+    process: Process
+    if workers == 1:
+        process = start_service(words, environment, log)
+    else:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log, env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
         try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+def _port(process: Process, log: Path) -> int:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for line in log.read_text().splitlines():
