@@ -63,6 +63,9 @@ HASH_REFUSED = Refusal(FailInfo.BAD_ALG, "HASH_REFUSED", "the hash algorithm is 
 POLICY_UNKNOWN = Refusal(
     FailInfo.UNACCEPTED_POLICY, "POLICY_UNKNOWN", "the requested policy is not offered here"
 )
+PROFILE_NOT_ALLOWED = Refusal(
+    FailInfo.UNACCEPTED_POLICY, "PROFILE_NOT_ALLOWED", "the policy is not one that this client may use"
+)
 EXTENSION = Refusal(
     FailInfo.UNACCEPTED_EXTENSION, "EXTENSION_REFUSED", "an extension of the request is not accepted here"
 )
@@ -95,6 +98,7 @@ REFUSALS: tuple[Refusal, ...] = (
     HASH_UNKNOWN,
     HASH_REFUSED,
     POLICY_UNKNOWN,
+    PROFILE_NOT_ALLOWED,
     EXTENSION,
     EXTENSION_VALUE,
     CLOCK,

@@ -12,22 +12,22 @@ import structlog
 import uvloop
 
 from conformance.benchmark.load import Load
+from kokuin.service.access.doorkeeper import Doorkeeper
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.installer import Installer
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
-from kokuin.service.access.principal import Doorkeeper
 from kokuin.service.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kokuin.service.access.principal import Principal
     from kokuin.service.config import Config
     from kokuin.service.installation import Installation
     from kokuin.service.keeper import Keeper
-    from kokuin.service.access.principal import Principal
 
 
 class InProcess:
@@ -74,7 +74,7 @@ def in_process(root: Path) -> Iterator[InProcess]:
         runner.run(keeper.start())
         responder = runner.run(_responder(folder, config, keeper))
         try:
-            yield InProcess(runner, responder, Doorkeeper(config.access, None).principal(()))
+            yield InProcess(runner, responder, Doorkeeper(config.access, None).anonymous)
         finally:
             responder.close()
             runner.run(keeper.stop())

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from kokuin.service.access.principal import Doorkeeper
+    from kokuin.service.access.doorkeeper import Doorkeeper
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.ports import KeeperPort, Readiness

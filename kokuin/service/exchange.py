@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from uvicorn.server import ServerState
 
+    from kokuin.service.access.peers import Peer
+    from kokuin.service.access.principal import Principal
+
 DIRECT_OCTETS = 16_384
 """No content above this is handed over directly: nothing here slows a client that sends much."""
 
@@ -43,9 +46,10 @@ class DefaultFields:
 class DirectEndpoint(Protocol):
     """Takes POST requests without ASGI."""
 
-    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Say, from the request target and the fields as received, whether it answers this request.
+    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: Peer) -> Principal | None:
+        """Say for whom it answers, from the request target, the fields as received and the peer.
 
+        None: it does not answer this request; the application does.
         Of its content nothing is known yet but what Content-Length says; a direct request's must be below
         `DIRECT_OCTETS`.
         """
@@ -61,7 +65,6 @@ class Connection(Protocol):
     """What an exchange needs of the protocol whose request it is."""
 
     url: bytes
-    headers: list[tuple[bytes, bytes]]
     transport: asyncio.Transport
     server_state: ServerState
 
@@ -93,7 +96,7 @@ class Exchange:
 
     Attributes:
         url: the request target.
-        headers: fields as received, names in lower case.
+        principal: who asks, as `DirectEndpoint.takes` said.
         body: the content, whole when `DirectEndpoint.answer` sees it.
     """
 
@@ -101,18 +104,18 @@ class Exchange:
         "_connection",
         "body",
         "disconnected",
-        "headers",
         "keep_alive",
         "more_body",
+        "principal",
         "response_complete",
         "url",
     )
     message_event = _NobodyWaits
     waiting_for_100_continue = False
 
-    def __init__(self, connection: Connection, *, keep_alive: bool) -> None:
+    def __init__(self, connection: Connection, *, keep_alive: bool, principal: Principal) -> None:
         self._connection = connection
-        self.url, self.headers = connection.url, connection.headers
+        self.url, self.principal = connection.url, principal
         self.body = b""
         self.more_body = True
         self.keep_alive = keep_alive

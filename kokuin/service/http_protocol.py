@@ -12,6 +12,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from kokuin.service.access.peers import SCOPE_KEY, UNKNOWN, peer_of_transport
 from kokuin.service.exchange import DefaultFields, Exchange
 from kokuin.service.http_connection import (
     ANSWER,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+    from kokuin.service.access.peers import Peer
+    from kokuin.service.access.principal import Principal
     from kokuin.service.exchange import DirectEndpoint
 
 _log = structlog.get_logger()
@@ -102,6 +105,7 @@ class GuardedProtocol(GuardedConnection):
     free its place by hanging up would be granted any number of them.
     """
 
+    peer: Peer = UNKNOWN
     _exchange: Exchange | None = None
     _fault: TransportCode | None = None
     _head_fields = 0
@@ -110,6 +114,7 @@ class GuardedProtocol(GuardedConnection):
         """Take a connection."""
         super().connection_made(transport)
         self._real_app = self.app
+        self.peer = peer_of_transport(transport, self.client)
         self._envelope_left = self.limits.header_octets
 
     def data_received(self, data: bytes) -> None:
@@ -172,11 +177,13 @@ class GuardedProtocol(GuardedConnection):
         self._fault = self._fault_of_head()
         if self._fault is not None:
             raise _FaultyHeadError
-        if self._goes_direct():
-            self._exchange = self.cycle = Exchange(self, keep_alive=self.parser.should_keep_alive())
-            self.exchanges.add(self._exchange)
-        else:
+        principal = self._taken(self.direct) if self._may_go_direct() else None
+        if principal is None:
             self._start_application()
+        else:
+            keep_alive = self.parser.should_keep_alive()
+            self._exchange = self.cycle = Exchange(self, keep_alive=keep_alive, principal=principal)
+            self.exchanges.add(self._exchange)
         # Trailers are no headers (RFC 9110 §6.5.1): the application must never see them as such.
         self._head_fields = len(self.headers)
         self.headers = []
@@ -184,27 +191,25 @@ class GuardedProtocol(GuardedConnection):
         self.since = self.loop.time()
         self.received_before = self.received
 
-    def _goes_direct(self) -> bool:
-        """Say whether the direct endpoint takes the request, and nothing about it wants ASGI."""
+    def _may_go_direct(self) -> bool:
+        """Say whether nothing about the request wants ASGI."""
         cycle = self.cycle
         return (
-            self.direct is not None
-            and (cycle is None or cycle.response_complete)
+            (cycle is None or cycle.response_complete)
             and not self.expect_100_continue
             and not self.flow.write_paused
             and not self.parser.should_upgrade()
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self._open_requests() < self.limits.requests
-            and self._taken(self.direct)
         )
 
-    def _taken(self, direct: DirectEndpoint) -> bool:
+    def _taken(self, direct: DirectEndpoint | None) -> Principal | None:
         try:
-            return direct.takes(self.url, self.headers)
+            return None if direct is None else direct.takes(self.url, self.headers, self.peer)
         except Exception:  # noqa: BLE001  # the parser would take a mistake of ours for one of the client's
             _log.exception("direct.takes.failed")
-            return False
+            return None
 
     def _open_requests(self) -> int:
         return len(self.tasks) + len(self.exchanges)
@@ -212,6 +217,7 @@ class GuardedProtocol(GuardedConnection):
     def _start_application(self) -> None:
         busy = self._open_requests() >= self.limits.requests
         self.app = _too_many_requests if busy else self._real_app
+        self.scope[SCOPE_KEY] = self.peer  # type: ignore[literal-required]  # ours, beside ASGI's
         super().on_headers_complete()
 
     def _fault_of_head(self) -> TransportCode | None:

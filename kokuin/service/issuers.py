@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tsa import status
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kokuin.service.access.principal import Principal
     from kokuin.service.issuing import Issuer
     from kokuin.wire.tsp import TimeStampReq
+    from tsa.status import Refusal
 
 NO_PROFILE = "none"
 """Stands in metrics and leaves for a profile that does not exist."""
@@ -30,7 +34,14 @@ class Issuers:
         self._default = issuers[default]
         self.slow = slow
 
-    def choose(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
+    def choose(self, request: TimeStampReq, profile: str | None, principal: Principal) -> Issuer | Refusal:
+        """Say who answers, among the profiles that whoever asks may use, or why nobody does."""
+        issuer = self._named(request, profile)
+        if issuer is None:
+            return status.POLICY_UNKNOWN
+        return issuer if principal.may_use(issuer.profile) else status.PROFILE_NOT_ALLOWED
+
+    def _named(self, request: TimeStampReq, profile: str | None) -> Issuer | None:
         """By path, else by reqPolicy, else the default; an unknown reqPolicy is left to the decision."""
         if profile is not None:
             return self._by_profile.get(profile)

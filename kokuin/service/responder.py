@@ -30,8 +30,8 @@ from tsa.status import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kokuin.service.issuing import Draft, Issuer
     from kokuin.service.access.principal import Principal
+    from kokuin.service.issuing import Draft, Issuer
     from kokuin.trust.journal import AppendOutcome, Journal
     from kokuin.wire.tsp import TimeStampReq
 
@@ -156,9 +156,9 @@ class Responder:
         if self.stopped:
             self._loop.call_soon(done, _refused(status.STOPPED, self._issuers.known(profile)))
             return
-        issuer = self._issuers.choose(request, profile)
-        if issuer is None:
-            self._loop.call_soon(done, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
+        issuer = self._issuers.choose(request, profile, principal)
+        if isinstance(issuer, Refusal):
+            self._loop.call_soon(done, _refused(issuer, NO_PROFILE))
             return
         stamping = _Stamping(issuer, request, body, principal, profile, done, self._loop.time())
         self._open[stamping] = None
@@ -252,9 +252,9 @@ class Responder:
 
     def _renew(self, stamping: _Stamping, draft: Draft) -> None:
         """Make a token of the former configuration again under the new one, as soon as that is installed."""
-        issuer = self._issuers.choose(stamping.request, stamping.profile)
-        if issuer is None:
-            self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
+        issuer = self._issuers.choose(stamping.request, stamping.profile, stamping.principal)
+        if isinstance(issuer, Refusal):
+            self._finish(stamping, _refused(issuer, NO_PROFILE))
             return
         stamping.issuer, stamping.again = issuer, True
         if issuer.epoch != draft.records[0].cfg_epoch:
@@ -267,9 +267,9 @@ class Responder:
         waiting, self._stale = self._stale, []
         for stamping in waiting:
             if stamping in self._open:
-                issuer = self._issuers.choose(stamping.request, stamping.profile)
-                if issuer is None:
-                    self._finish(stamping, _refused(status.POLICY_UNKNOWN, NO_PROFILE))
+                issuer = self._issuers.choose(stamping.request, stamping.profile, stamping.principal)
+                if isinstance(issuer, Refusal):
+                    self._finish(stamping, _refused(issuer, NO_PROFILE))
                 else:
                     stamping.issuer = issuer
                     self._start(stamping)

@@ -8,13 +8,19 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pqc
+from kokuin.service.access.bearer_tokens import read_issuers
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.errors import START_ERRORS, StartError
 from kokuin.service.logs import configure_logs
 from kokuin.service.parent import run_parent
+from kokuin.service.tls import server_context
+
+if TYPE_CHECKING:
+    from kokuin.service.config import Config
 
 __all__ = ["START_ERRORS", "serve"]
 
@@ -39,6 +45,7 @@ def serve(root: Path, settings: dict[str, str]) -> int:
     folder.check_format()
     config = load_config(root, {**os.environ, **settings})
     configure_logs("serve")
+    check_files(config)
     with contextlib.ExitStack() as bound:
         sock = bound.enter_context(bind(config.server.host, config.server.port))
         admin = None
@@ -50,6 +57,16 @@ def serve(root: Path, settings: dict[str, str]) -> int:
             run_single(folder, config, sock, admin)
             return 0
         return run_parent(folder, config, sock, admin)
+
+
+def check_files(config: Config) -> None:
+    """Read what each worker will read, so that a file that is unfit is told once and before anything listens.
+
+    Raises:
+        StartError: a file of keys or certificates cannot be used.
+    """
+    server_context(config.server)
+    read_issuers(config.access)
 
 
 def check_own_package() -> None:

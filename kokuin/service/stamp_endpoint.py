@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kokuin.service.access.principal import Role
-from kokuin.service.access.request_ids import new_request_id
+from kokuin.service.access.credentials import is_in_url
+from kokuin.service.access.denials import Denial, DenialCode
+from kokuin.service.access.peers import peer_of
+from kokuin.service.access.refusing import refusal
+from kokuin.service.access.request_ids import new_request_id, request_id_of
+from kokuin.service.access.rules import decide, rule_for
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
 from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.http_problems import TransportCode, send_problem
@@ -24,7 +28,10 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-    from kokuin.service.access.principal import Doorkeeper
+    from kokuin.service.access.doorkeeper import Doorkeeper
+    from kokuin.service.access.peers import Peer
+    from kokuin.service.access.principal import Principal
+    from kokuin.service.access.rules import Rule
     from kokuin.service.config import Config
     from kokuin.service.exchange import Exchange
     from kokuin.service.metrics import WorkerCounters
@@ -62,6 +69,10 @@ class StampEndpoint:
         self._direct_octets = min(self._limit, DIRECT_OCTETS)
         self._behind_s = config.ledger.behind_seconds
         self._log = structlog.get_logger().bind()
+        self._config, self._rule = config, _rule()
+        self._telling_fields = doorkeeper.telling_fields
+        nobody = doorkeeper.anonymous
+        self._anonymous = nobody if self._decide(nobody) is None else None
         self.refusals: dict[tuple[str, str], int] = {}
         """Refusals by code and profile since the keeper was last told."""
 
@@ -70,19 +81,29 @@ class StampEndpoint:
         """Say whether a URL path is this endpoint's."""
         return path == PATH or path.startswith(_PREFIX)
 
-    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: Peer) -> Principal | None:
         """See `DirectEndpoint.takes`: a plain path, a declared length, and a caller who is not refused."""
         if url != _PATH_OCTETS and not _PROFILE_URL.fullmatch(url):
-            return False
-        length = -1
+            return None
+        length, telling, shows = -1, self._telling_fields, peer.certificate is not None
         for name, value in headers:
             if name == b"content-length":
                 length = int(value.lstrip(b"0") or b"0")  # all digits; why so, see `read_body`
-        return (
-            0 <= length <= self._direct_octets
-            and self._keeper.lag() <= self._behind_s
-            and self._doorkeeper.principal(headers).may(Role.STAMP)
-        )
+            elif name in telling:
+                shows = True
+        if not 0 <= length <= self._direct_octets or self._keeper.lag() > self._behind_s:
+            return None
+        return self._shown(headers, peer) if shows else self._anonymous
+
+    def _shown(self, headers: Sequence[tuple[bytes, bytes]], peer: Peer) -> Principal | None:
+        """Return who shows a credential, unless they are refused or the keeper must be asked about them."""
+        principal = self._doorkeeper.recognise(headers, peer, basic=True)
+        if principal is None or principal.activated or self._decide(principal) is not None:
+            return None
+        return principal if self._doorkeeper.spend(principal) is None else None
+
+    def _decide(self, principal: Principal) -> Denial | None:
+        return decide(principal, self._rule, self._config, admin=False)
 
     def answer(self, exchange: Exchange) -> None:
         """See `DirectEndpoint.answer`."""
@@ -91,7 +112,8 @@ class StampEndpoint:
 
         def done(answer: Answer) -> None:
             try:
-                request_id = self._account(answer, started)
+                request_id = new_request_id()
+                self._account(answer, started, request_id)
                 fields = _FIELDS % (len(answer.body), request_id.encode())
                 if answer.twin:
                     fields += b"link: %s\r\n" % _twin_link(answer.twin)
@@ -100,7 +122,7 @@ class StampEndpoint:
                 self._log.exception("tsa.answer.failed")
                 exchange.fail()
 
-        self._responder.ask(exchange.body, self._doorkeeper.principal(exchange.headers), profile, done)
+        self._responder.ask(exchange.body, exchange.principal, profile, done)
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request; part of ASGI."""
@@ -108,22 +130,36 @@ class StampEndpoint:
         if scope["method"] != "POST":
             await _problem(send, 405, "METHOD_NOT_ALLOWED", (b"allow", b"POST"))
             return
-        principal = self._doorkeeper.principal(scope["headers"])
-        if not principal.may(Role.STAMP):
-            await _problem(send, 403, "STAMPING_NOT_ALLOWED")
+        principal = self._admit(scope)
+        if isinstance(principal, Denial):
+            await self._refuse(scope, send, principal)
             return
         if self._keeper.lag() > self._behind_s:
             # Nothing is read that could not be recorded soon: the client knows that it may come again.
             await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"))
             return
+        denial = self._doorkeeper.spend(principal)
+        if denial is not None:
+            await self._refuse(scope, send, denial)
+            return
         body = await read_body(scope, receive, limit=self._limit)
         if isinstance(body, BodyRefusal):
             await refuse_body(send, body)
             return
+        denial = await self._activate(principal)
+        if denial is not None:
+            await self._refuse(scope, send, denial)
+            return
+        await self._stamp(scope, send, body, principal, started)
+
+    async def _stamp(
+        self, scope: HTTPScope, send: ASGISendCallable, body: bytes, principal: Principal, started: float
+    ) -> None:
         profile = scope["path"][len(_PREFIX) :] or None
+        request_id = request_id_of(scope)
         try:
             answer = await self._responder.answer(body, principal, profile)
-            request_id = self._account(answer, started)
+            self._account(answer, started, request_id)
         except Exception:
             await send_problem(send, TransportCode.INTERNAL)
             raise  # uvicorn logs it and closes
@@ -137,9 +173,33 @@ class StampEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})
 
-    def _account(self, answer: Answer, started: float) -> str:
-        """Count and log an answer; return the id under which the client may ask for it."""
-        request_id = new_request_id()
+    def _admit(self, scope: HTTPScope) -> Principal | Denial:
+        """Say who asks, or why they may not stamp."""
+        if is_in_url(scope["raw_path"] + b"?" + scope["query_string"]):
+            return Denial(DenialCode.CREDENTIAL_IN_URL)
+        principal = self._doorkeeper.admit(list(scope["headers"]), peer_of(scope), basic=True)
+        if isinstance(principal, Denial):
+            return principal
+        return self._decide(principal) or principal
+
+    async def _activate(self, principal: Principal) -> Denial | None:
+        """Take one act from the caller's activation, where they need one; None: they may act."""
+        if not principal.activated:
+            return None
+        asked = {"client": principal.actor, "kind": "stamp"}
+        answer = await self._keeper.ask("activation.spend", asked)
+        return None if answer["ok"] else Denial(DenialCode.ACTIVATION_WANTED, principal.tenant)
+
+    async def _refuse(self, scope: HTTPScope, send: ASGISendCallable, denial: Denial) -> None:
+        request_id = request_id_of(scope)
+        self._doorkeeper.note(denial)
+        self._log.info("access.denied", code=denial.code, tenant=denial.tenant, request=request_id)
+        status, fields, content = refusal(denial, request_id, basic=True)
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": content})
+
+    def _account(self, answer: Answer, started: float, request_id: str) -> None:
+        """Count and log an answer under the id under which the client may ask for it."""
         refusal = answer.refusal
         code = refusal.code if refusal else GRANTED
         seconds = time.perf_counter() - started
@@ -150,7 +210,12 @@ class StampEndpoint:
         self._log.info(
             "tsa.answer", request=request_id, code=code, serial=answer.serial, ms=round(seconds * 1e3, 2)
         )
-        return request_id
+
+
+def _rule() -> Rule:
+    rule = rule_for("POST", PATH)
+    assert rule is not None  # noqa: S101  # it stands in the table; without it nobody may stamp
+    return rule
 
 
 def _twin_link(serial: str) -> bytes:

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kokuin.service.access.admin_door import admin_door
+from kokuin.service.access.bearer_tokens import read_issuers
+from kokuin.service.access.doorkeeper import Doorkeeper, read_operator_digest
 from kokuin.service.app import make_app
 from kokuin.service.http_protocol import TransportLimits, make_protocol
 from kokuin.service.http_server import make_server
 from kokuin.service.installer import Installer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import KEEPER_UNAVAILABLE, Readiness, WorkerReport
-from kokuin.service.access.principal import Doorkeeper, read_operator_digest
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
+from kokuin.service.tls import server_context
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from kokuin.service.access.table import AccessTable
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.http_problems import TransportEvent
@@ -41,10 +44,18 @@ class Worker:
     """One worker on the running event loop."""
 
     def __init__(self, folder: DataFolder, config: Config) -> None:
-        """Prepare everything that needs no keeper."""
+        """Prepare everything that needs no keeper.
+
+        Raises:
+            StartError: a file of keys or certificates that the configuration names cannot be used.
+        """
         self._folder, self._config = folder, config
+        digest = read_operator_digest(folder.operator)
+        self._doorkeeper = Doorkeeper(config.access, digest, read_issuers(config.access))
+        self._tls = server_context(config.server)
         self._installer = Installer(folder, config, self._on_installed)
         self._installation: Installation | None = None
+        self._table: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._responder: Responder | None = None
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
         self._stopped = False
@@ -69,6 +80,12 @@ class Worker:
         if self._responder is not None:
             self._responder.stopped = push.stopped
         self._installer.on_push(push)
+
+    def on_access(self, table: AccessTable) -> None:
+        """Know who there is and what they may."""
+        self._doorkeeper.install(table)
+        if not self._table.done():
+            self._table.set_result(None)
 
     def on_floors(self, floors: Mapping[str, int]) -> None:
         """Let genTime not fall below what the ledger holds."""
@@ -97,10 +114,10 @@ class Worker:
         Raises:
             SnapshotError, UnitError, ProfileError: what is in force cannot be loaded.
         """
-        # Before it a worker knows neither clock nor units and could only refuse; the kernel keeps new
-        # connections meanwhile.
+        # Before it a worker knows neither clock nor units nor clients and could only refuse; the kernel keeps
+        # new connections meanwhile.
         try:
-            installation = await self._installer.first
+            installation, _ = await asyncio.gather(self._installer.first, self._table)
         except asyncio.CancelledError:
             if self._stopping:
                 for each in filter(None, (sock, admin)):
@@ -110,12 +127,12 @@ class Worker:
         made = Responder(installation.issuers, installation.default, keeper, installation.slow)
         self._responder = responder = made
         responder.stopped = self._stopped
-        doorkeeper = Doorkeeper(self._config.access, read_operator_digest(self._folder.operator))
+        doorkeeper = self._doorkeeper
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
-        doors = [(sock, make_server(app, self._protocol(stamp)))]
+        doors = [(sock, make_server(app, self._protocol(stamp), self._tls))]
         if admin is not None:
-            doors.append((admin, make_server(admin_door(app), self._protocol(None))))
+            doors.append((admin, make_server(admin_door(app), self._protocol(None), self._tls)))
         self._servers = [server for _, server in doors]
         for server in self._servers:
             server.should_exit = self._stopping  # told to stop before there was a server

@@ -16,7 +16,7 @@ import pytest
 from kokuin.cli.main import main
 from kokuin.service import serving, single
 from kokuin.service.config import load_config
-from kokuin.service.principal import read_operator_digest
+from kokuin.service.access.doorkeeper import read_operator_digest
 from tests.peers import need
 from tests.service import running
 from tests.service.running import TSA, Service, prepare
@@ -266,7 +266,7 @@ def test_production_makes_a_request_for_a_real_authority(
         ('kind = "system"', 'kind = "sundial"', "CLOCK_KIND_UNKNOWN"),
         ('kind = "system"', 'kind = "ntp"', "CLOCK_SERVERS_FEW"),
         ("[clock]", "[server]\nconnections = 0\n[clock]", "server.connections"),
-        ("[clock]", '[access]\ntimestamps = "perhaps"\n[clock]', "access.timestamps"),
+        ('timestamps = "open"', 'timestamps = "perhaps"', "access.timestamps"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_fatal(

@@ -27,6 +27,8 @@ from tests.service.slow_clients import Address, Answer, connect, read_answers, u
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from kokuin.service.access.peers import Peer
+    from kokuin.service.access.principal import Principal
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.exchange import Exchange
     from kokuin.service.http_problems import TransportEvent
@@ -49,10 +51,10 @@ class Watched:
     answered: int = 0
     broken: str = ""
 
-    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def takes(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: Peer) -> Principal | None:
         if self.broken == "takes":
             raise Bug
-        return self.stamp.takes(url, headers)
+        return self.stamp.takes(url, headers, peer)
 
     def answer(self, exchange: Exchange) -> None:
         self.answered += 1

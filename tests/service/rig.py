@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from kokuin.service.access.doorkeeper import Doorkeeper
 from kokuin.service.app import make_app
 from kokuin.service.config import load_config
 from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
 from kokuin.service.metrics import WorkerCounters
 from kokuin.service.ports import Readiness
-from kokuin.service.access.principal import Doorkeeper
 from kokuin.service.responder import Responder
 from kokuin.service.stamp_endpoint import StampEndpoint
 from kokuin.trust.records import Receipt

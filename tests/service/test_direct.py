@@ -186,20 +186,21 @@ def test_a_request_octet_by_octet_is_one_and_the_connection_goes_on(server: Serv
 
 
 @pytest.mark.parametrize(
-    ("settings", "fields"),
+    ("settings", "fields", "status", "code"),
     [
-        ({"TSA_ACCESS__TIMESTAMPS": '"closed"'}, []),
-        ({}, [b"Authorization: Bearer wrong"]),
-        ({}, [b"authorization:"]),
-        ({}, [b"Authorization: Bearer a", b"Authorization: Bearer b"]),
+        ({"TSA_ACCESS__TIMESTAMPS": '"closed"'}, [], 401, "CREDENTIAL_WANTED"),
+        ({"TSA_ACCESS__TIMESTAMPS": '"keyed"'}, [], 401, "CREDENTIAL_WANTED"),
+        ({}, [b"Authorization: Bearer wrong"], 401, "CREDENTIAL_WRONG"),
+        ({}, [b"authorization:"], 401, "CREDENTIAL_WRONG"),
+        ({}, [b"Authorization: Bearer a", b"Authorization: Bearer b"], 400, "CREDENTIAL_TWICE"),
     ],
 )
 def test_who_may_not_stamp_is_told_before_anything_is_read(
-    folder: DataFolder, settings: dict[str, str], fields: list[bytes]
+    folder: DataFolder, settings: dict[str, str], fields: list[bytes], status: int, code: str
 ) -> None:
     with serving(folder, settings=settings) as server:
         (answer,) = server.ask(request("/tsa", GOOD, *fields))
-        assert (answer.status, answer.problem()["code"]) == (403, "STAMPING_NOT_ALLOWED")
+        assert (answer.status, answer.problem()["code"]) == (status, code)
         assert (server.direct.answered, server.open(), server.journal.records) == (0, 0, [])
 
 

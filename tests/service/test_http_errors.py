@@ -44,7 +44,7 @@ def test_a_body_above_the_limit_is_not_read(single: Service) -> None:
 
 @pytest.mark.parametrize("credentials", ["Bearer wrong", "Basic b3BlcmF0b3I6", "Bearer", ""])
 def test_wrong_credentials_are_nobodys_and_may_not_stamp(single: Service, credentials: str) -> None:
-    problem(single.post(query(), authorization=credentials), 403, "STAMPING_NOT_ALLOWED")
+    problem(single.post(query(), authorization=credentials), 401, "CREDENTIAL_WRONG")
 
 
 @pytest.mark.parametrize("service", ["single", "double"], indirect=True)

@@ -18,7 +18,7 @@ from kokuin.service.app import make_app
 from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.ledger_search import SearchDesk
-from kokuin.service.access.principal import Doorkeeper
+from kokuin.service.access.doorkeeper import Doorkeeper
 from tests.ledger.searches import KINDS, Leaves, leaf
 from tests.service.asking import DATA, query
 

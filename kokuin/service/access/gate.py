@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from kokuin.service.access.doorkeeper import Doorkeeper, Principal
+    from kokuin.service.access.doorkeeper import Doorkeeper
+    from kokuin.service.access.principal import Principal
     from kokuin.service.access.rules import Rule
     from kokuin.service.config import Config
 
