@@ -16,7 +16,7 @@ from kokuin.service.access.credentials import is_in_url
 from kokuin.service.access.denials import Denial, DenialCode
 from kokuin.service.access.peers import peer_of
 from kokuin.service.access.refusing import refusal
-from kokuin.service.access.request_ids import new_request_id, request_id_of
+from kokuin.service.access.request_ids import endless_request_ids, request_id_of
 from kokuin.service.access.rules import decide, rule_for
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
 from kokuin.service.exchange import DIRECT_OCTETS
@@ -69,6 +69,7 @@ class StampEndpoint:
         self._direct_octets = min(self._limit, DIRECT_OCTETS)
         self._behind_s = config.ledger.behind_seconds
         self._log = structlog.get_logger().bind()
+        self._request_ids = endless_request_ids()
         self._config, self._rule = config, _rule()
         self._telling_fields = doorkeeper.telling_fields
         nobody = doorkeeper.anonymous
@@ -112,7 +113,7 @@ class StampEndpoint:
 
         def done(answer: Answer) -> None:
             try:
-                request_id = new_request_id()
+                request_id = next(self._request_ids)
                 self._account(answer, started, request_id)
                 fields = _FIELDS % (len(answer.body), request_id.encode())
                 if answer.twin:

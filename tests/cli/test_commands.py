@@ -15,8 +15,8 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.service import serving, single
-from kokuin.service.config import load_config
 from kokuin.service.access.doorkeeper import read_operator_digest
+from kokuin.service.config import load_config
 from tests.peers import need
 from tests.service import running
 from tests.service.running import TSA, Service, prepare

@@ -14,11 +14,11 @@ from kokuin.ledger import search
 from kokuin.ledger.search import Progress
 from kokuin.ledger.search_query import Query
 from kokuin.service import ledger_search
+from kokuin.service.access.doorkeeper import Doorkeeper
 from kokuin.service.app import make_app
 from kokuin.service.config import Config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.ledger_search import SearchDesk
-from kokuin.service.access.doorkeeper import Doorkeeper
 from tests.ledger.searches import KINDS, Leaves, leaf
 from tests.service.asking import DATA, query
 
