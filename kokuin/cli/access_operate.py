@@ -1,7 +1,7 @@
 """What the commands about access have in common: asking the folder's owner, and telling the answer.
 
 An act that makes something prints that alone on standard output, for scripts, and the sentence about it on
-standard error. Where a second person must approve first, nothing is made yet, and nothing is printed there.
+standard error. Where a second person must approve first, it is known already, and counts from then on.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[
 
 
 def tell_made(arguments: argparse.Namespace, answer: dict[str, Any], made: str, sentence: str) -> Exit:
-    """Print what an act made, alone; exit 2 when it is not made yet, but proposed.
+    """Print what an act made, alone; exit 0 when it was done or proposed, 1 when it was refused.
 
     Args:
         arguments: the command's.
@@ -67,13 +67,11 @@ def tell_made(arguments: argparse.Namespace, answer: dict[str, Any], made: str, 
         sentence: key of the sentence that goes to standard error.
     """
     if arguments.json or not answer["ok"]:
-        code = tell(arguments, answer, ())
-        return Exit.INDETERMINATE if answer.get("state") == PROPOSED else code
-    if answer.get("state") == PROPOSED:
-        print(text(arguments.lang, "access.proposed", **answer), file=sys.stderr)
-        return Exit.INDETERMINATE
+        return tell(arguments, answer, ())
     write([str(answer[made])])
     print(text(arguments.lang, sentence, **answer), file=sys.stderr)
+    if answer.get("state") == PROPOSED:
+        print(text(arguments.lang, "access.proposed", **answer), file=sys.stderr)
     return Exit.PASSED
 
 

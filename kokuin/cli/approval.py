@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.access_operate import add_common, ask, tell
 from kokuin.cli.access_values import label, time_text
-from kokuin.cli.messages import text
+from kokuin.cli.messages import text, write
+from kokuin.cli.outcome import Exit
+from kokuin.cli.profile import show_change
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -40,7 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
         answer = ask(arguments, "approval.list", {})
         return tell(arguments, answer, _approvals(answer.get("approvals", ()), lang))
     answer = ask(arguments, f"approval.{act}", {"approval": arguments.approval})
-    return tell(arguments, answer, [text(lang, f"approval.{act}_done", approval=arguments.approval)])
+    if "blockers" in answer and not arguments.json:
+        write(show_change(answer, lang))
+        return Exit.FAILED
+    lines = [text(lang, f"approval.{act}_done", approval=arguments.approval)]
+    lines += show_change(answer, lang) if "state" in answer else ()
+    return tell(arguments, answer, lines)
 
 
 def _approvals(approvals: list[dict[str, Any]], lang: str) -> Iterator[str]:
@@ -51,8 +58,23 @@ def _approvals(approvals: list[dict[str, Any]], lang: str) -> Iterator[str]:
             each["operation"],
             each["proposer"],
             time_text(each["ends_us"]),
-            " ".join(f"{name}={value}" for name, value in each["arguments"].items()),
+            _words(each["arguments"]),
         )
         for each in approvals
     ]
     yield from table(headings, rows)
+
+
+def _words(arguments: dict[str, Any]) -> str:
+    """Return what is proposed, as far as it says something: of a new key's hash nobody has anything."""
+    flat = {**arguments, **arguments.get("said", {})}
+    shown = {name: value for name, value in flat.items() if name not in {"said", "digest"}}
+    return " ".join(
+        f"{name}={_word(name, value)}" for name, value in shown.items() if value not in (None, [])
+    )
+
+
+def _word(name: str, value: object) -> str:
+    if name.endswith("_us") and isinstance(value, int):
+        return time_text(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

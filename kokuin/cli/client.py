@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.access_operate import add_common, ask, tell, tell_made
 from kokuin.cli.access_values import add_validity, amount, label, network, rate, time_text, validity
+from kokuin.cli.key import shown_credentials
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError
 from kokuin.cli.table import table
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; exit 0 when it is done or proposed, 1 when it was refused; `add` 2 when it is proposed.
+    """Do it; exit 0 when it is done or proposed, 1 when it was refused.
 
     Raises:
         CommandError: options contradict each other, or nobody serves the folder, and it cannot be opened.
@@ -167,3 +168,6 @@ def _details(answer: dict[str, Any], lang: str) -> Iterator[str]:
         for name in ("person", "activated"):
             answered = text(lang, "access.yes" if shown[name] else "access.no")
             yield f"{text(lang, f'client.show_{name}')}: {answered}"
+        if answer["keys"] or answer["bindings"]:
+            yield ""
+            yield from shown_credentials(answer, lang)

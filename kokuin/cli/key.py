@@ -32,8 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; exit 0 when it is done or proposed, 1 when it was refused.
 
-    What makes a key or a binding ends with 2 when it is proposed: there is none yet.
-
     Raises:
         CommandError: a file cannot be used, or nobody serves the folder, and it cannot be opened.
     """
@@ -123,10 +121,16 @@ def _list(arguments: argparse.Namespace) -> Exit:
     if not keys["ok"]:
         return tell(arguments, keys, ())
     bound = ask(arguments, "access.binding.list", wish)
-    lines = [*_keys(keys["keys"], arguments.lang)]
-    if bound.get("bindings"):
-        lines += ["", *_bindings(bound["bindings"], arguments.lang)]
-    return tell(arguments, {**keys, **bound}, lines)
+    both = {**keys, **bound}
+    return tell(arguments, both, shown_credentials(both, arguments.lang))
+
+
+def shown_credentials(answer: dict[str, Any], lang: str) -> Iterator[str]:
+    """Yield a table of keys, and one of bindings where there are some."""
+    yield from _keys(answer["keys"], lang)
+    if answer.get("bindings"):
+        yield ""
+        yield from _bindings(answer["bindings"], lang)
 
 
 def _keys(keys: list[dict[str, Any]], lang: str) -> Iterator[str]:
@@ -135,13 +139,19 @@ def _keys(keys: list[dict[str, Any]], lang: str) -> Iterator[str]:
         (
             each["key"],
             each["client"],
-            text(lang, "key.revoked" if each["revoked"] else "access.on"),
+            text(lang, _state(each)),
             time_text(each["begins_us"]),
             time_text(each["ends_us"]),
         )
         for each in keys
     ]
     yield from table(headings, rows)
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["revoked"]:
+        return "key.revoked"
+    return "key.replaced" if key["replaced"] else "access.on"
 
 
 def _bindings(bindings: list[dict[str, Any]], lang: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-ACTS = ("list", "show", "dry-run", "use", "disable", "rollback", "unschedule", "approve")
+ACTS = ("list", "show", "dry-run", "use", "disable", "rollback", "unschedule")
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -32,8 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
             )
         if act == "dry-run":
             dryrun.add_arguments(command, lang)
-        if act == "approve":
-            command.add_argument("proposal", metavar="ID", help=text(lang, "profile.proposal_help"))
         command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
         command.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
         command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
@@ -50,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     at: dt.datetime | None = getattr(arguments, "at", None)
     question = {
         "name": getattr(arguments, "name", ""),
-        "proposal": getattr(arguments, "proposal", ""),
         "at_us": None if at is None else int(at.timestamp() * 1e6),
     }
     try:

@@ -49,5 +49,6 @@ def _state(answer: dict[str, Any], lang: str) -> Iterator[str]:
     if answer["stopped"]:
         yield text(lang, "stop.stopped", since=time_text(answer["since_us"]), actor=answer["actor"])
         yield text(lang, "stop.reason", reason=answer["reason"])
+        yield text(lang, "stop.releasers", who=", ".join(answer["releasers"]))
     else:
         yield text(lang, "stop.running")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; exit 0 when it is done or proposed, 1 when it was refused; `add` 2 when it is proposed.
+    """Do it; exit 0 when it is done or proposed, 1 when it was refused.
 
     Raises:
         CommandError: nobody serves the folder, and it cannot be opened.

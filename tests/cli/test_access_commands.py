@@ -226,29 +226,63 @@ def test_a_change_says_only_what_changes(owner: Owner, tsa: Callable[..., tuple[
     ]
 
 
-def test_a_proposal_is_told_and_nothing_made_yet_is_no_success_for_a_script(
+def test_a_proposal_is_told_beside_what_will_count_once_it_is_approved(
+    owner: Owner, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    proposed = {"state": "proposed", "approval": APPROVAL}
+    for operation in ("access.tenant.disable", "stop.release", "activation.propose"):
+        owner.says(operation, **proposed)
+    owner.says("access.key.create", key="abcdefghijklmnop", text=KEY, **proposed)
+    command = f"tsa approval approve {APPROVAL}"
+    for words in (
+        ("tenant", "disable", TENANT),
+        ("stop", "release"),
+        ("activation", "propose", CLIENT, "seal", "--count", "500", "--valid-days", "3"),
+    ):
+        code, out, _ = tsa(*words)
+        assert (code, command in out) == (0, True)
+    assert owner.asked[-1][1].keys() == {"client", "kind", "count", "until_us"}
+    code, out, err = tsa("key", "create", CLIENT)
+    assert (code, out, command in err) == (0, f"{KEY}\n", True)
+    code, out, err = tsa("key", "create", CLIENT, "-o", "key")
+    assert (code, out, command in err) == (0, "abcdefghijklmnop\n", True)
+    assert (tmp_path / "key").read_text() == f"{KEY}\n"
+    code, out, _ = tsa("key", "create", CLIENT, "--json")
+    assert (code, json.loads(out)["approval"]) == (0, APPROVAL)
+
+
+def test_what_waits_is_shown_with_what_it_would_do(
     owner: Owner, tsa: Callable[..., tuple[int, str, str]]
 ) -> None:
-    for operation in ("access.tenant.disable", "access.key.create", "stop.release", "activation.propose"):
-        owner.says(operation, state="proposed", approval=APPROVAL)
-    code, out, _ = tsa("tenant", "disable", TENANT)
-    assert (code, f"tsa approval approve {APPROVAL}" in out) == (0, True)
-    for words in ((), ("-o", "key")):
-        code, out, err = tsa("key", "create", CLIENT, *words)
-        assert (code, out) == (2, "")
-        assert f"tsa approval approve {APPROVAL}" in err
-    code, out, _ = tsa("key", "create", CLIENT, "--json")
-    assert (code, json.loads(out)["approval"]) == (2, APPROVAL)
-    assert APPROVAL in tsa("stop", "release")[1]
-    amount = ("--count", "500", "--valid-days", "3")
-    code, out, _ = tsa("activation", "propose", CLIENT, "seal", *amount)
-    assert (code, APPROVAL in out) == (0, True)
-    assert owner.asked[-1][1] | {"until_us": 0} == {
-        "client": CLIENT,
-        "kind": "seal",
-        "count": 500,
-        "until_us": 0,
+    said = {"roles": ["stamp", "audit"], "name": "archive", "networks": [], "ends_us": 1_800_000_000 * US}
+    waiting = {
+        "approval": APPROVAL,
+        "operation": "access.client.add",
+        "about": CLIENT,
+        "arguments": {"client": CLIENT, "digest": "ab" * 32, "said": said},
+        "proposer": "owner",
+        "since_us": 1_790_000_000 * US,
+        "ends_us": 1_790_003_600 * US,
     }
+    owner.says("approval.list", approvals=[waiting])
+    code, out, _ = tsa("approval", "list")
+    assert code == 0
+    assert out.splitlines()[1] == (
+        f"{APPROVAL}  access.client.add  owner  2026-09-21T15:13:20+00:00  "
+        f"client={CLIENT} roles=stamp,audit name=archive ends_us=2027-01-15T08:00:00+00:00"
+    )
+
+
+def test_approving_a_switch_says_what_came_of_it(
+    owner: Owner, tsa: Callable[..., tuple[int, str, str]]
+) -> None:
+    owner.says("approval.approve", state="active", default="pq", enabled=["pq"], epoch=2, cfg="ab")
+    code, out, _ = tsa("approval", "approve", APPROVAL)
+    assert (code, out) == (0, f"Approved and done: {APPROVAL}\nIn force: default pq, on: pq (epoch 2, ab)\n")
+    blocker = {"code": "UNIT_MISSING", "subject": "pq", "detail": "no key"}
+    owner.answers["approval.approve"] = {"ok": False, "code": "SWITCH_BLOCKED", "blockers": [blocker]}
+    code, out, _ = tsa("approval", "approve", APPROVAL)
+    assert (code, "  UNIT_MISSING pq: no key\n" in out) == (1, True)
 
 
 def test_listings_have_headings_and_columns_that_fit_japanese(
@@ -280,7 +314,9 @@ def test_listings_have_headings_and_columns_that_fit_japanese(
 
 
 def test_one_client_is_shown_with_every_limit(owner: Owner, tsa: Callable[..., tuple[int, str, str]]) -> None:
-    owner.says("access.client.show", client=SHOWN_CLIENT)
+    key_row = {"key": "abcdefghijklmnop", "client": CLIENT, "begins_us": None, "ends_us": None}
+    keys = [{**key_row, "revoked": False, "replaced": True}]
+    owner.says("access.client.show", client=SHOWN_CLIENT, keys=keys, bindings=[])
     code, out, _ = tsa("client", "show", CLIENT)
     assert code == 0
     for line in (
@@ -290,13 +326,14 @@ def test_one_client_is_shown_with_every_limit(owner: Owner, tsa: Callable[..., t
         "A person: no",
     ):
         assert line in out.splitlines()
+    assert out.splitlines()[-1].split() == ["abcdefghijklmnop", CLIENT, "replaced", "-", "-"]
 
 
 def test_keys_and_bindings_are_listed_together(
     owner: Owner, tsa: Callable[..., tuple[int, str, str]]
 ) -> None:
-    shown = {"key": "abcdefghijklmnop", "client": CLIENT, "begins_us": None, "ends_us": None, "revoked": True}
-    owner.says("access.key.list", keys=[shown])
+    shown = {"key": "abcdefghijklmnop", "client": CLIENT, "begins_us": None, "ends_us": None}
+    owner.says("access.key.list", keys=[{**shown, "revoked": True, "replaced": True}])
     owner.says(
         "access.binding.list",
         bindings=[
@@ -316,12 +353,20 @@ def test_the_stop_is_told_and_a_stopped_service_is_no_success(
     owner: Owner, tsa: Callable[..., tuple[int, str, str]]
 ) -> None:
     owner.says(
-        "stop.show", stopped=True, since_us=1_790_000_000 * US, actor="owner", reason="a key was stolen"
+        "stop.show",
+        stopped=True,
+        since_us=1_790_000_000 * US,
+        actor="owner",
+        reason="a key was stolen",
+        releasers=["operator-key", "owner"],
     )
     code, out, _ = tsa("stop", "show")
     assert (code, out) == (
         1,
-        "Stopped since 2026-09-21T14:13:20+00:00 by owner\nReason: a key was stolen\n",
+        (
+            "Stopped since 2026-09-21T14:13:20+00:00 by owner\nReason: a key was stolen\n"
+            "Two of these release it: operator-key, owner\n"
+        ),
     )
     owner.says("stop.show", stopped=False)
     assert tsa("stop", "show")[:2] == (0, "Not stopped.\n")

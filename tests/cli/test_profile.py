@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.service.running import Prepared
 
-ACTS = ("list", "show", "use", "disable", "rollback", "unschedule", "approve")
+ACTS = ("list", "show", "use", "disable", "rollback", "unschedule")
 
 
 @pytest.fixture(autouse=True)

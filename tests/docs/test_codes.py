@@ -27,7 +27,6 @@ TELLING = (
     "ledger_acts",
     "ledger_backup",
     "noting",
-    "operating",
     "operator_api",
     "ports",
     "profile_operations",

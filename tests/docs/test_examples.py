@@ -35,7 +35,7 @@ def test_the_grammar_takes_what_a_document_shows(
 
 def test_the_readme_shows_every_act_but_those_of_seldom_days() -> None:
     shown = {" ".join(shlex.split(line)[1:3]) for name, line in TYPED if name == "README.md"}
-    seldom = {"profile show", "profile unschedule", "profile approve", "policy export", "policy import"}
+    seldom = {"profile show", "profile unschedule", "policy export", "policy import"}
     seldom |= {f"ledger {act}" for act in ("annotate", "redact", "reenter")}
     seldom |= {
         "tenant list",
