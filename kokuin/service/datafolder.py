@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-FORMAT = 2
+FORMAT = 3
 """Written to `format`; a folder of another number is not served."""
 
 _MAX_SOCKET_PATH = 100
@@ -55,6 +55,11 @@ class DataFolder:
     def ledger(self) -> Path:
         """The audit ledger's store."""
         return self.root / "ledger" / "ledger.db"
+
+    @property
+    def state(self) -> Path:
+        """Tenants, clients and what they show: names beside pseudonyms. It proves nothing."""
+        return self.root / "state.db"
 
     @property
     def log(self) -> Path:

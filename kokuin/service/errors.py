@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kokuin.ledger.faults import OpenRefusedError
+from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.activation import ActivationError
 from kokuin.service.config import ConfigError
 from kokuin.service.datafolder import FolderError
@@ -24,4 +25,5 @@ START_ERRORS = (
     OpenRefusedError,
     ActivationError,
     SnapshotError,
+    StateRefusedError,
 )

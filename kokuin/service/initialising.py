@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kokuin.ledger import schema
+from kokuin.service.access import state
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
 from kokuin.service.keystore import key_file
@@ -111,6 +112,7 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     _log_keys(folder, config, request.join, done)
     if config.ledger.postgres is None:
         schema.create(folder.ledger)
+    state.create(folder.state)
     _operator_key(folder, done)
     folder.format.write_text(f"{FORMAT}\n", encoding="ascii")
     done.note("init.done", folder=folder.root)

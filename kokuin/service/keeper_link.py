@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kokuin.service.frames import FrameLink
-from kokuin.service.link import pack_outcome, pack_push, unpack_appends
+from kokuin.service.link import pack_access, pack_outcome, pack_push, unpack_appends
 from kokuin.service.loopqueue import LoopQueue
 from kokuin.service.ports import WorkerReport
 
@@ -52,6 +52,7 @@ class WorkerLink:
         self._loop = asyncio.get_running_loop()
         self._link = FrameLink(self._on_frame, self._lost)
         self._done = LoopQueue(self._loop, self._send_outcomes)
+        self._forget: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._leave: Callable[[], None] | None = None
         self._number = 0
@@ -61,6 +62,8 @@ class WorkerLink:
     async def attach(self, sock: socket.socket) -> None:
         """Serve the worker at the other end of this socket."""
         await self._loop.create_connection(lambda: self._link, sock=sock)
+        # Who may come in, first: with the first push the worker begins to answer.
+        self._forget = self._keeper.people.subscribe(lambda table: self._send(pack_access(table)))
         self._unsubscribe = self._keeper.subscribe(lambda push: self._send(pack_push(push)))
         self._leave = self._keeper.enlist(self._name, self)
 
@@ -90,7 +93,14 @@ class WorkerLink:
                     self._append(number, records)
             case "report":
                 refusals = tuple((code, profile, count) for code, profile, count in header["refusals"])
-                report = WorkerReport(header["counters"], refusals, header["probe"], header["key_ends"])
+                report = WorkerReport(
+                    header["counters"],
+                    refusals,
+                    header["probe"],
+                    header["key_ends"],
+                    tuple((code, tenant, count) for code, tenant, count in header["denials"]),
+                    header["used"],
+                )
                 self._keeper.report(self._name, report)
             case "prepared":
                 answer = self._preparing.get(header["id"])
@@ -116,10 +126,9 @@ class WorkerLink:
         self._send({"op": "answer", "id": header["id"], "answer": answer})
 
     def _lost(self) -> None:
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        if self._leave is not None:
-            self._leave()
+        for end in (self._forget, self._unsubscribe, self._leave):
+            if end is not None:
+                end()
         for answer in self._preparing.values():
             if not answer.done():
                 # A worker that died has nothing to prepare: the next one starts with what is active then.

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from kokuin.service.access.table import pack_table, unpack_table
 from kokuin.service.frames import FrameLink
 from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.loopqueue import LoopQueue
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from kokuin.service.access.table import AccessTable
     from kokuin.service.ports import WorkerPort
     from kokuin.trust.journal import AppendOutcome
 
@@ -110,6 +112,8 @@ class RemotePort:
                     waiting = self._waiting.pop(number, None)
                     if waiting is not None:
                         waiting[0].set_result(_unpack_outcome(outcome))
+            case "access":
+                self._worker.on_access(unpack_table(header["table"]))
             case "push":
                 self._worker.on_push(unpack_push(header))
             case "prepare":
@@ -182,6 +186,11 @@ def _unpack_outcome(packed: list[Any]) -> AppendOutcome:
     if packed and isinstance(packed[0], str):
         return Refused(AppendRefusal(packed[0]), packed[1])
     return tuple(Receipt(index, at) for index, at in packed)
+
+
+def pack_access(table: AccessTable) -> dict[str, Any]:
+    """The table of clients as the header of a frame."""
+    return {"op": "access", "table": pack_table(table)}
 
 
 def pack_push(push: Push) -> dict[str, Any]:

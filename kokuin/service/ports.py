@@ -6,13 +6,14 @@ with several, frames over a socketpair do (`kokuin.service.link`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
+    from kokuin.service.access.table import AccessTable
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import Record
@@ -63,12 +64,16 @@ class WorkerReport:
         refusals: (code, profile, how many) since the last report.
         probe: outcome of the worker's last probe stamp: empty when good, else a code.
         key_ends: end of the key period by unit id, microseconds since 1970 UTC.
+        denials: (code, tenant, how many) since the last report.
+        used: acts by client since the last report.
     """
 
     counters: Mapping[str, float]
     refusals: tuple[tuple[str, str, int], ...]
     probe: str
     key_ends: Mapping[str, int]
+    denials: tuple[tuple[str, str, int], ...] = ()
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
 class WorkerPort(Protocol):
@@ -76,6 +81,10 @@ class WorkerPort(Protocol):
 
     def on_push(self, push: Push) -> None:
         """Take the keeper's word."""
+        ...
+
+    def on_access(self, table: AccessTable) -> None:
+        """Take who there is and what they may, whole; before the first one nobody is let in."""
         ...
 
     def on_floors(self, floors: Mapping[str, int]) -> None:

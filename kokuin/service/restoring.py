@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from kokuin.ledger import schema
 from kokuin.ledger.committer import Committer
 from kokuin.ledger.store import SqliteStore
+from kokuin.service.access import state
 from kokuin.service.activation import ActivationError, activate
 from kokuin.service.backup import CONTENT_ARC
 from kokuin.service.backup_archive import BackupError, BackupProblem, Manifest, read_archive
@@ -134,6 +135,7 @@ def restore(backup: OpenedBackup, folder: DataFolder) -> None:
     if backup.snapshot is not None:
         SnapshotFolder(folder.active).save(backup.snapshot)
     schema.create(folder.ledger)
+    state.create(folder.state)
     _new_log(folder, passphrase)
     asyncio.run(_record(backup, folder))
     write_durably(folder.format, f"{FORMAT}\n".encode("ascii"))

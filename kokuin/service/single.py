@@ -60,12 +60,13 @@ async def _answer(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     server = await owner.listen(keeper, folder.owner_socket)
+    forget = keeper.people.subscribe(worker.on_access)
     unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(NAME, worker)
     _log.info("serving", **places(sock, admin), workers=1)
     try:
         await worker.serve(LocalPort(keeper, NAME), sock, admin)
     finally:
-        unsubscribe()
-        leave()
+        for end in (forget, unsubscribe, leave):
+            end()
         server.close()
         folder.owner_socket.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Bringing a data folder of the former format to this one: the tree, its checkpoints' name and keys.
+"""Bringing a data folder of a former format to this one.
 
 Every step leaves what the next attempt takes up, and the format number is
 written last: a folder is served before or after, never between.
@@ -18,6 +18,7 @@ from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
+from kokuin.service.access import state
 from kokuin.service.config import ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, FolderLock
 from kokuin.service.initialising import new_origin
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
 
-FORMER = 1
-"""The format that can be brought here: a ledger of leaves without a tree."""
-
-_TABLE = re.compile(r"^[ \t]*\[[ \t]*ledger[ \t]*\][^\n]*\n", re.MULTILINE)
+WITHOUT_TREE = 1
+"""The format of a ledger of leaves without a tree, its checkpoints' name and keys."""
+WITHOUT_STATE = 2
+"""The format of a folder that knows nobody but its operator."""
 
 
 def upgrade(folder: DataFolder) -> bool:
@@ -47,24 +48,32 @@ def upgrade(folder: DataFolder) -> bool:
         ConfigError, UnitError: the configuration, or a key of the log, cannot be used.
         OSError: a file cannot be written.
     """
-    if not _is_former(folder):
+    former = _former(folder)
+    if former is None:
         folder.check_format()
         return False
     with FolderLock(folder):
-        epoch = _grow(folder)
-        config = _named(folder)
-        config.keys.mkdir(parents=True, exist_ok=True)
-        make_log_keys(folder, config, epoch, read_passphrase(config, dict(os.environ)))
+        if former == WITHOUT_TREE:
+            epoch = _grow(folder)
+            config = _with_line(folder, "ledger", "origin", new_origin())
+            config.keys.mkdir(parents=True, exist_ok=True)
+            make_log_keys(folder, config, epoch, read_passphrase(config, dict(os.environ)))
+        # Whoever came was stamped for, and is: to shut a service that others count on is for its operator.
+        _with_line(folder, "access", "timestamps", "open")
+        if not folder.state.exists():
+            state.create(folder.state)
         # A crash before this line leaves a folder of the former format, which this release does not serve.
         write_durably(folder.format, f"{FORMAT}\n".encode(), 0o644)
     return True
 
 
-def _is_former(folder: DataFolder) -> bool:
+def _former(folder: DataFolder) -> int | None:
+    """Return the folder's format when it is one that can be brought here."""
     try:
-        return folder.format.read_text(encoding="ascii", errors="replace").strip() == str(FORMER)
+        text = folder.format.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
-        return False
+        return None
+    return {str(former): former for former in (WITHOUT_TREE, WITHOUT_STATE)}.get(text)
 
 
 def _grow(folder: DataFolder) -> int:
@@ -85,28 +94,30 @@ def _grow(folder: DataFolder) -> int:
     return store.head.epoch
 
 
-def _named(folder: DataFolder) -> Config:
-    """Return the settings, in which the log has a name of its own from now on."""
+def _with_line(folder: DataFolder, table: str, name: str, value: str) -> Config:
+    """Return the settings, which say `name` in a table from now on; what they say already stays."""
     config = load_config(folder.root)
-    if "origin" in config.ledger.model_fields_set:
+    if name in getattr(config, table).model_fields_set:
         return config
     text = folder.config.read_text(encoding="utf-8")
-    line = f'origin = "{new_origin()}"\n'
-    named = _TABLE.sub(lambda table: table[0] + line, text, count=1)
-    if named == text:
-        named = f"{text.rstrip()}\n\n[ledger]\n{line}"
-    _require_only_named(folder, text, named)
-    write_durably(folder.config, named.encode(), folder.config.stat().st_mode & 0o777)
+    line = f'{name} = "{value}"\n'
+    head = re.compile(rf"^[ \t]*\[[ \t]*{table}[ \t]*\][^\n]*\n", re.MULTILINE)
+    changed = head.sub(lambda found: found[0] + line, text, count=1)
+    if changed == text:
+        changed = f"{text.rstrip()}\n\n[{table}]\n{line}"
+    _require_only_added(folder, text, changed, (table, name))
+    write_durably(folder.config, changed.encode(), folder.config.stat().st_mode & 0o777)
     return load_config(folder.root)
 
 
-def _require_only_named(folder: DataFolder, before: str, after: str) -> None:
-    """Refuse an edit that did more than name the log: TOML has several ways to write a table."""
+def _require_only_added(folder: DataFolder, before: str, after: str, place: tuple[str, str]) -> None:
+    """Refuse an edit that did more than add its line: TOML has several ways to write a table."""
+    table, name = place
     try:
-        table = tomllib.loads(after)
-        del table["ledger"]["origin"]
-        if {"ledger": {}} | tomllib.loads(before) == table:
+        settings = tomllib.loads(after)
+        del settings[table][name]
+        if {table: {}} | tomllib.loads(before) == settings:
             return
     except (tomllib.TOMLDecodeError, KeyError):
         pass
-    raise ConfigError(f"{folder.config}: write ledger.origin, the name of the log, into it by hand")
+    raise ConfigError(f"{folder.config}: write {table}.{name} into it by hand")

@@ -182,6 +182,10 @@ class Worker:
         refusals = tuple((code, profile, count) for (code, profile), count in stamp.refusals.items())
         counters = dict(self._counters.values)
         key_ends = {} if self._installation is None else self._installation.key_ends
-        if keeper.report(WorkerReport(counters, refusals, self._installer.problem or self._probe, key_ends)):
-            # Without a keeper they wait here: what was refused for want of one is to be in the ledger too.
+        denials, used = self._doorkeeper.drain_denials(), self._doorkeeper.drain_used()
+        problem = self._installer.problem or self._probe
+        if keeper.report(WorkerReport(counters, refusals, problem, key_ends, denials, used)):
             stamp.refusals.clear()
+        else:
+            # Without a keeper they wait here: what was refused for want of one is to be in the ledger too.
+            self._doorkeeper.put_back(denials, used)

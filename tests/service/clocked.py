@@ -113,6 +113,7 @@ async def clocked(
     keeper = Keeper(folder, config, on_fatal=pytest.fail)
     worker = Worker(folder, config)
     await keeper.start()
+    forget = keeper.people.subscribe(worker.on_access)
     unsubscribe = keeper.subscribe(worker.on_push)
     sock = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -125,5 +126,6 @@ async def clocked(
     finally:
         worker.stop()
         await serving
+        forget()
         unsubscribe()
         await keeper.stop()

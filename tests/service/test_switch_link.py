@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.issuing import Issuer
     from kokuin.service.keeper import Keeper
-    from kokuin.service.ports import Push, WorkerPort
+    from kokuin.service.ports import WorkerPort
     from kokuin.service.responder import Answer
     from kokuin.trust.journal import AppendOutcome
 
@@ -43,7 +43,11 @@ class Silent:
 class Bare:
     """A keeper that only knows who is there."""
 
-    def subscribe(self, _: Callable[[Push], None]) -> Callable[[], None]:
+    @property
+    def people(self) -> Bare:
+        return self
+
+    def subscribe(self, _: Callable[[Any], None]) -> Callable[[], None]:
         return lambda: None
 
     def enlist(self, *_: object) -> Callable[[], None]:

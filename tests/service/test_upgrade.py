@@ -158,7 +158,7 @@ def test_an_upgrade_that_breaks_off_is_taken_up(
     assert upgrade(former) is not finished
     check_upgraded(former)
     if "origin" in config.decode():
-        assert former.config.read_bytes() == config, "the name once given stays"
+        assert former.config.read_bytes().startswith(config), "the name once given stays"
 
 
 def test_a_migration_that_breaks_off_leaves_the_former_schema(

@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
+from pqc.newfile import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,26 +54,15 @@ def create(path: Path) -> None:
     for left in ("", "-wal", "-shm"):
         draft.with_name(draft.name + left).unlink(missing_ok=True)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    upgrade(draft)
+    _migrate(draft)
     # A crash before this line leaves a draft that the next attempt removes, never half a state.
     draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
-def upgrade(path: Path) -> None:
-    """Bring a closed `state.db` to `REVISION` in one transaction.
-
-    Args:
-        path: an existing database file that nobody writes.
-
-    Raises:
-        StateRefusedError: it is no database, or cannot be written.
-    """
-    from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a state pays
+def _migrate(path: Path) -> None:
+    """Bring a database file that nobody writes to `REVISION` in one transaction."""
+    from alembic import command  # noqa: PLC0415 - 0.2 s that only making one pays
     from alembic.config import Config  # noqa: PLC0415 - likewise
 
     engine = create_engine(URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
@@ -86,8 +76,6 @@ def upgrade(path: Path) -> None:
             config.set_main_option("path_separator", "os")
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)
-    except DBAPIError as error:
-        raise StateRefusedError(StateFault.UNREADABLE, f"{path}: {error.orig}") from error
     finally:
         engine.dispose()
 
