@@ -105,7 +105,7 @@ def ask(  # noqa: PLR0913  # one keyword a part of the request
 
     async def send() -> httpx.Response:
         shown = {} if key is None else {"authorization": f"Bearer {key}"}
-        transport = httpx.ASGITransport(admin_door(app) if admin else app)  # type: ignore[arg-type]  # of ASGI two spellings
+        transport = httpx.ASGITransport(admin_door(app) if admin else app)
         async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
             return await client.request(method, path, headers={**shown, **(headers or {})}, content=content)
 
