@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
 from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.reader import LedgerReader
@@ -24,10 +27,11 @@ POLICY = "1.3.6.1.4.1.32473.1"
 
 def tsa(service: Service, *words: str) -> tuple[int, dict[str, Any]]:
     """Run `tsa ledger` beside the service, as an operator does."""
-    command = [str(TSA), "ledger", *words, "--dir", str(service.folder.root), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode in {0, 1}, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    octets = io.BytesIO()
+    with io.TextIOWrapper(octets, write_through=True) as told, contextlib.redirect_stdout(told):
+        code = main(["ledger", *words, "--dir", str(service.folder.root), "--json"])
+        assert code in {0, 1}
+        return code, json.loads(octets.getvalue())
 
 
 def stamp(service: Service) -> None:
@@ -55,7 +59,7 @@ def test_epochs_copies_and_texts_of_a_running_service(
         refused = subprocess.run(recovering, capture_output=True, text=True, check=False, timeout=120)
         assert (refused.returncode, "stop" in refused.stderr) == (Exit.USAGE, True)
         assert service.stop() == 0
-    with serving(prepared, {"PYTHONPATH": at_once}, workers=2) as service:
+    with serving(prepared, {"PYTHONPATH": at_once}) as service:
         stamp(service)
         assert service.stop() == 0
     octets = LogFolder(prepared.folder.log).checkpoint()

@@ -98,7 +98,8 @@ def test_children_that_still_load_their_libraries_do_not_outlive_their_parent(tw
     two.outlived(orphans)
 
 
-def test_a_child_that_dies_again_and_again_ends_the_service_and_frees_the_port(two: Service) -> None:
+def test_a_child_that_dies_again_and_again_ends_the_service_and_frees_the_port(one_folder: Service) -> None:
+    two = one_folder
     killed: set[int] = set()
 
     def strike() -> bool:
@@ -108,7 +109,8 @@ def test_a_child_that_dies_again_and_again_ends_the_service_and_frees_the_port(t
                 killed.add(pid)
         return two.process.poll() is not None
 
-    two.stop()  # a new parent: the old one remembers the deaths of the tests before
+    if two.runs():
+        two.stop()  # a new parent: the old one remembers the deaths of the tests before
     two.start()
     orphans = children(two.process.pid)
     wait_until("the parent gives up", strike)
