@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from kokuin.service.access.people_views import VIEWS, read_people
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderError, FolderLock
 from kokuin.service.keeper_process import make_keeper
@@ -68,6 +69,8 @@ def _without_owner(
         return read_status(folder, config)
     if operation == LIST_KEYS:
         return read_keys(folder, config)
+    if operation in VIEWS:
+        return read_people(folder.state, operation, arguments)
     # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
     return refusal(folder, config, arguments) if operation == REENTER else None
 

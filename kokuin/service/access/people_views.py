@@ -10,10 +10,12 @@ from kokuin.service.access import people_values as values
 from kokuin.service.access import table
 from kokuin.service.access.people_changes import find
 from kokuin.service.access.principal import Role
+from kokuin.service.access.state import StateStore
 from kokuin.service.access.state_models import Binding, Client, Key, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement
     from sqlmodel import Session
@@ -121,6 +123,21 @@ def _of_client(session: Session, arguments: Mapping[str, Any]) -> list[ColumnEle
     if arguments.get("client") is None:
         return _of_tenant(session, arguments)
     return [col(Client.id) == find(session, Client, values.id_of(arguments, "client")).id]
+
+
+def read_people(path: Path, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one of `VIEWS` from the `state.db` of a folder that nobody serves.
+
+    Raises:
+        StateRefusedError: it cannot be read.
+    """
+    store = StateStore(path)
+    try:
+        return {"ok": True, **store.read(lambda session: VIEWS[operation](session, arguments))}
+    except values.PeopleRefusedError as error:
+        return error.answer
+    finally:
+        store.close()
 
 
 VIEWS: Mapping[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
