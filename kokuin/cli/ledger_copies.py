@@ -25,7 +25,7 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
     from kokuin.service.config import load_config
     from kokuin.service.datafolder import DataFolder, FolderServedError
     from kokuin.service.errors import START_ERRORS
-    from kokuin.service.ledger_backup import BackupError
+    from kokuin.service.ledger_manifest import BackupError
 
     folder = DataFolder(arguments.dir)
     try:

@@ -1,6 +1,7 @@
 """Copies of the ledger's file while it is written, putting one in its place, and a drill of both.
 
-A copy is one moment of the ledger, with a manifest beside it that says which.
+A copy is one moment of the ledger, with a manifest beside it that says which,
+and a copy of `state.db`, made after it: who may do what is never older there.
 What is replaced is renamed, never deleted: it may be all that is left.
 """
 
@@ -14,7 +15,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from kokuin.ledger.checked import checked_head, require_schema, stored_root
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
@@ -22,8 +23,9 @@ from kokuin.ledger.hashes import SqliteHashes
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
+from kokuin.service.access.state_backup import copy_state, place_state, state_path
 from kokuin.service.datafolder import FolderLock
-from kokuin.service.ledger_scene import ActRefusedError
+from kokuin.service.ledger_manifest import BackupError, Manifest, manifest_path
 from kokuin.service.log_signing import origin_of, published_keys
 from kokuin.service.setting_aside import set_aside
 from pqc.newfile import sync_folder, write_durably
@@ -36,61 +38,7 @@ if TYPE_CHECKING:
 
 _COMPANIONS = ("-wal", "-shm")
 """Of a store's file: the first holds what is durable and not in the file yet."""
-_MAX_MANIFEST = 1 << 20
 _BLOCK = 1 << 20
-
-
-class BackupError(ActRefusedError):
-    """A copy was not made, or not put in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a copy holds.
-
-    Attributes:
-        v: version of the manifest.
-        origin: of the epoch's checkpoints.
-        epoch: of the ledger.
-        size: number of leaves.
-        root: of the tree over them, hex.
-        checkpoint: the newest kept signed note; empty when there is none.
-        octets: of the file.
-        sha512: of the file, hex.
-        made: when, microseconds since 1970 UTC.
-    """
-
-    v: int
-    origin: str
-    epoch: int
-    size: int
-    root: str
-    checkpoint: str
-    octets: int
-    sha512: str
-    made: int
-
-    @classmethod
-    def read(cls, file: Path) -> Self:
-        """Read the manifest beside a copy.
-
-        Raises:
-            BackupError: it is not there, or is none.
-        """
-        path = manifest_path(file)
-        try:
-            with path.open("rb") as source:
-                manifest = cls(**json.loads(source.read(_MAX_MANIFEST)))
-        except OSError as error:
-            raise BackupError("BACKUP_UNREADABLE", f"{path}: {error.strerror}") from None
-        except (ValueError, TypeError, RecursionError) as error:
-            raise BackupError("BACKUP_UNREADABLE", f"{path}: {error}") from None
-        kinds = {"origin": str, "root": str, "checkpoint": str, "sha512": str}
-        if any(type(value) is not kinds.get(name, int) for name, value in asdict(manifest).items()):
-            raise BackupError("BACKUP_UNREADABLE", f"{path}: a value of another type")
-        if manifest.v != 1:
-            raise BackupError("BACKUP_UNREADABLE", f"{path}: version {manifest.v}")
-        return manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +52,13 @@ class Drill:
     check_s: float
 
 
-def manifest_path(file: Path) -> Path:
-    """Return where the manifest of a copy lies."""
-    return file.with_name(file.name + ".manifest")
-
-
 def backup(folder: DataFolder, config: Config, file: Path) -> Manifest:
     """Copy the ledger as it is at one moment, whoever writes to it, and verify the copy.
 
     Raises:
         BackupError: the file exists, or the ledger is in PostgreSQL, which has means of its own.
         OpenRefusedError: the ledger, or the copy, is not whole.
+        StateRefusedError: `state.db` is not whole.
         UnitError: `trust/log.vkey` cannot be read.
         OSError: the copy cannot be written.
     """
@@ -130,10 +74,13 @@ def backup(folder: DataFolder, config: Config, file: Path) -> Manifest:
         octets, sha512 = _digest(draft)
         origin, note = origin_of(config, head.epoch), checkpoint.decode()
         made = time.time_ns() // 1_000
-        manifest = Manifest(1, origin, head.epoch, head.size, head.root.hex(), note, octets, sha512, made)
+        state = copy_state(folder.state, state_path(file))
+        manifest = Manifest(
+            1, origin, head.epoch, head.size, head.root.hex(), note, octets, sha512, made, state
+        )
         _sync(draft)
         write_durably(manifest_path(file), json.dumps(asdict(manifest), indent=2).encode() + b"\n")
-        # A crash before this line leaves a draft and a manifest, which the next attempt writes over.
+        # A crash before this line leaves a draft and what lies beside, which the next attempt writes over.
         os.link(draft, file)
     except FileExistsError:
         raise BackupError("BACKUP_FILE_EXISTS", str(file)) from None
@@ -156,6 +103,7 @@ def restore(folder: DataFolder, config: Config, file: Path, *, aside: bool = Fal
         BackupError: the copy is damaged, or the present ledger holds what the copy has not.
         FolderError: the folder is in use.
         OpenRefusedError, UnitError: the copy is no whole ledger of this log.
+        StateRefusedError: the copy of `state.db` is not whole.
         OSError: a file cannot be written.
     """
     _require_file(config)
@@ -167,6 +115,8 @@ def restore(folder: DataFolder, config: Config, file: Path, *, aside: bool = Fal
             _require_contained(folder.ledger, draft)
         # With its companions: a write-ahead log that lay there would be taken for the copy's.
         set_aside(folder.ledger, *_COMPANIONS)
+        if manifest.state:
+            place_state(state_path(file), manifest.state, folder.state)
         # A crash before this line leaves no ledger; nothing is served, and restoring again goes on.
         draft.rename(folder.ledger)
         folder.ledger.with_name("search.db").unlink(missing_ok=True)

@@ -16,7 +16,8 @@ from kokuin.ledger.reader import LedgerReader
 from kokuin.service import ledger_backup
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderError, FolderLock
-from kokuin.service.ledger_backup import BackupError, Manifest, backup, drill, manifest_path, restore
+from kokuin.service.ledger_backup import backup, drill, restore
+from kokuin.service.ledger_manifest import BackupError, Manifest, manifest_path
 from kokuin.service.setting_aside import set_aside
 from tests.ledger.samples import check_whole, issued
 from tests.service.epochs import Desked

@@ -93,16 +93,10 @@ class StateStore:
             StateRefusedError: it is not there, is damaged, or another release's.
         """
         self._lock = threading.Lock()
-        if not path.exists():
-            raise StateRefusedError(StateFault.MISSING, str(path))
+        connection = _connect(path)
         # One connection for all threads: the lock lets in one at a time.
-        self._engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=StaticPool)
+        self._engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
         event.listen(self._engine, "begin", _begin)
-        try:
-            self.read(lambda session: _require_sound(session.connection()))
-        except BaseException:
-            self.close()
-            raise
 
     def read(self, question: Callable[[Session], T]) -> T:
         """Answer from one state of the tables; rows that `question` returns may be used afterwards.
@@ -145,11 +139,21 @@ class StateStore:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Never made here, and transactions begin where SQLAlchemy says so, not before some statements.
-    uri = path.absolute().as_uri() + "?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    for setting in _SETTINGS:
-        connection.execute(setting)
+    if not path.exists():
+        raise StateRefusedError(StateFault.MISSING, str(path))
+    try:
+        # Never made here; and transactions begin where SQLAlchemy says so, not before some statements.
+        uri = path.absolute().as_uri() + "?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            for setting in _SETTINGS:
+                connection.execute(setting)
+            require_sound(connection)
+        except (sqlite3.Error, StateRefusedError):
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise StateRefusedError(StateFault.UNREADABLE, f"{path}: {error}") from error
     return connection
 
 
@@ -157,19 +161,20 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _require_sound(connection: Connection) -> None:
-    """Refuse a damaged file and another release's.
+def require_sound(connection: sqlite3.Connection) -> None:
+    """Refuse a damaged file, and another release's.
 
     Raises:
         StateRefusedError: what it is.
+        sqlite3.Error: it is no database.
     """
-    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise StateRefusedError(StateFault.UNREADABLE, str(found))
-    table = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-    known = connection.exec_driver_sql(table).scalar()
-    revision = (
-        connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
-    )
-    if revision != REVISION:
-        raise StateRefusedError(StateFault.REVISION, f"{revision}, this release reads {REVISION}")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    marked = "alembic_version" in tables
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if marked else None
+    if row != (REVISION,):
+        raise StateRefusedError(
+            StateFault.REVISION, f"{row[0] if row else None}, this release reads {REVISION}"
+        )
