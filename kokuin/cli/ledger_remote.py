@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_ANSWER = 4 << 20
 """Octets of the longest answer that is read whole."""
 TIMEOUT_SECONDS = 30.0
-_KEY_WANTED = "OPERATOR_KEY_WANTED"
+_KEY_WANTED = frozenset({"CREDENTIAL_WANTED", "CREDENTIAL_WRONG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class RemoteLedger:
             raise CommandError("ledger.remote.http_status", url=self.url, status=status) from None
         if not isinstance(code, str):
             raise CommandError("ledger.remote.no_service", url=self.url)
-        if code == _KEY_WANTED:
+        if code in _KEY_WANTED:
             raise CommandError(f"ledger.remote.{'key_wanted' if self.key is None else 'key_refused'}")
         return code
 

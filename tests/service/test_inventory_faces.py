@@ -68,7 +68,7 @@ def test_nobody_without_the_operator_key_is_told(single: Service) -> None:
     assert single.client.get("/api/v1/inventory").status_code == 401
     wrong = single.client.get("/api/v1/inventory", headers={"Authorization": "Bearer no"})
     assert wrong.status_code == 401
-    assert wrong.json()["code"] == "OPERATOR_KEY_WANTED"
+    assert wrong.json()["code"] == "CREDENTIAL_WRONG"
 
 
 @pytest.mark.parametrize(

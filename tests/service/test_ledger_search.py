@@ -113,7 +113,8 @@ def test_pages_follow_each_other_to_the_end(ask: Asking) -> None:
 def test_nobody_without_the_key_reads_the_ledger(path: str, ask: Asking, folder: DataFolder) -> None:
     for key in (None, "wrong", ""):
         answer = ask(path, key)
-        assert (answer.status_code, answer.json()["code"]) == (401, "OPERATOR_KEY_WANTED")
+        code = "CREDENTIAL_WANTED" if key is None else "CREDENTIAL_WRONG"
+        assert (answer.status_code, answer.json()["code"]) == (401, code)
     assert not list(folder.ledger.parent.iterdir())
 
 

@@ -104,12 +104,19 @@ def test_entries_are_the_same_packed_and_plain(log: Service) -> None:
             assert int(answer.headers["content-length"]) == len(gzip.compress(answer.content, 6, mtime=0))
 
 
-@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic b3BlcmF0b3I6"])
-def test_entries_are_for_the_audit_role(log: Service, authorization: str | None) -> None:
+@pytest.mark.parametrize(
+    ("authorization", "wanted"),
+    [
+        (None, "CREDENTIAL_WANTED"),
+        ("Bearer wrong", "CREDENTIAL_WRONG"),
+        ("Basic b3BlcmF0b3I6", "CREDENTIAL_NOT_HERE"),
+    ],
+)
+def test_entries_are_for_the_audit_role(log: Service, authorization: str | None, wanted: str) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
     answer = log.client.get("/log/tile/entries/000", headers=headers)
-    assert code(answer) == (401, "OPERATOR_KEY_WANTED")
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert code(answer) == (401, wanted)
+    assert answer.headers["www-authenticate"] == 'Bearer realm="kokuin"'
 
 
 def test_caches_keep_tiles_for_ever_and_checkpoints_for_a_second(log: Service) -> None:
@@ -270,7 +277,7 @@ def test_by_serial_or_index_records_are_for_the_audit_role(log: Service) -> None
     body = log.post(query()).content
     serial = serial_of(body)
     for asked in ({"serial": serial}, {"index": "0"}):
-        assert code(inclusion(log, **asked)) == (401, "OPERATOR_KEY_WANTED")
+        assert code(inclusion(log, **asked)) == (401, "CREDENTIAL_WANTED")
         check_proof(log, inclusion(log, wait="true", **asked, **key(log)).content)
     # A stranger who guesses no digest learns nothing, whatever else he names.
     for asked in (

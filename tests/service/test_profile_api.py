@@ -57,10 +57,11 @@ def test_without_the_operator_key_nobody_sees_or_changes_a_profile(
     service: Service, method: str, path: str
 ) -> None:
     before = len([leaf for leaf in service.leaves() if leaf["kind"].startswith("cfg.")])
-    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": service.operator_key}):
+    for shown in (None, "Bearer wrong", service.operator_key):
+        headers = {} if shown is None else {"authorization": shown}
         answer = service.client.request(method, path, headers=headers)
-        problem(answer, 401, "OPERATOR_KEY_WANTED")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        problem(answer, 401, "CREDENTIAL_WANTED" if shown is None else "CREDENTIAL_WRONG")
+        assert answer.headers["www-authenticate"] == 'Bearer realm="kokuin"'
     assert len([leaf for leaf in service.leaves() if leaf["kind"].startswith("cfg.")]) == before
 
 
@@ -70,7 +71,7 @@ def test_a_folder_without_an_operator_key_lets_nobody_operate(folder_of: Callabl
     with serving(prepared) as service:
         for method, path in ROUTES:
             headers = {"authorization": f"Bearer {service.operator_key}"}
-            problem(service.client.request(method, path, headers=headers), 401, "OPERATOR_KEY_WANTED")
+            problem(service.client.request(method, path, headers=headers), 401, "CREDENTIAL_WRONG")
 
 
 def test_profiles_are_listed_and_shown_with_their_toml(service: Service) -> None:
