@@ -23,7 +23,7 @@ from kokuin.service import (
     verify_api,
     verify_openapi,
 )
-from kokuin.service.access import openapi, request_ids
+from kokuin.service.access import admin_api, openapi, request_ids
 from kokuin.service.access.gate import AccessGate, principal_of
 from kokuin.service.access.principal import PUBLIC_TENANT
 from kokuin.service.access.rules import check_routes
@@ -107,6 +107,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     _add_trust(app, folder)
     _add_tokens(app, folder, config)
     operator_api.add(app, keeper, InventoryDesk(folder, config))
+    admin_api.add(app, keeper)
     log_endpoint.add(app, folder, config)
     proof_api.add(app, folder, config)
     export_api.add(app, folder, config)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import orjson
 from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
-from kokuin.service.access.gate import principal_of
+from kokuin.service.keeper_routes import asking, problem_of
 from kokuin.service.ledger_status import STATUS
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
 from kokuin.service.migration.dryrun_codes import DRY_RUN_MALFORMED, DRY_RUN_UNKNOWN
 from kokuin.service.ports import KEEPER_UNAVAILABLE
-from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from fastapi import FastAPI
 
+    from kokuin.service.keeper_routes import Operate
     from kokuin.service.migration.desk import InventoryDesk
     from kokuin.service.ports import KeeperPort
-
-    _Operate: TypeAlias = Callable[..., Awaitable[Response]]
-
 
 _STATUS = {
     KEEPER_UNAVAILABLE: 503,
@@ -42,19 +36,7 @@ _MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+j
 
 def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
     """Add the operator's routes."""
-
-    async def operate(
-        request: Request, operation: str, arguments: dict[str, Any] | None = None, status: int = 200
-    ) -> Response:
-        """Let the keeper do it in the name of who asks."""
-        asked = {**(arguments or {}), "actor": principal_of(request).actor}
-        try:
-            orjson.dumps(asked)
-        except orjson.JSONEncodeError:
-            # JSON has numbers and lone surrogates that no question to the keeper, and no leaf, can hold.
-            return problem_response(422, "REQUEST_INVALID")
-        answer: dict[str, Any] = await keeper.ask(operation, asked)
-        return JSONResponse(answer, status) if answer.pop("ok") else _problem(answer)
+    operate = asking(keeper, _STATUS)
 
     @app.get("/api/v1/inventory", tags=["inventory"])
     async def inventory(
@@ -65,7 +47,7 @@ def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
         """What cryptography is in use and how long it serves, or its CBOM."""
         answer = await desk.take(format, policy, years)
         if not answer.pop("ok"):
-            return _problem(answer)
+            return problem_of(answer, _STATUS)
         return JSONResponse(answer["document"], media_type=_MEDIA_TYPES[format])
 
     _add_state(app, operate)
@@ -74,12 +56,7 @@ def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
     _add_dry_runs(app, operate)
 
 
-def _problem(answer: dict[str, Any]) -> Response:
-    code = answer.pop("code")
-    return problem_response(_STATUS.get(code, 409), code, answer.pop("detail", ""), more=answer)
-
-
-def _add_state(app: FastAPI, operate: _Operate) -> None:
+def _add_state(app: FastAPI, operate: Operate) -> None:
     @app.get("/api/v1/status", tags=["operator"])
     async def status(request: Request) -> Response:
         """State of clock, ledger and workers."""
@@ -96,7 +73,7 @@ def _add_state(app: FastAPI, operate: _Operate) -> None:
         return await operate(request, "clock.resume")
 
 
-def _add_profiles(app: FastAPI, operate: _Operate) -> None:
+def _add_profiles(app: FastAPI, operate: Operate) -> None:
     @app.get("/api/v1/profiles", tags=["profiles"])
     async def profiles(request: Request) -> Response:
         """Every profile, its state, policy OID and suites."""
@@ -118,19 +95,14 @@ def _add_profiles(app: FastAPI, operate: _Operate) -> None:
         return await operate(request, "profile.disable", {"name": name})
 
 
-def _add_switches(app: FastAPI, operate: _Operate) -> None:
+def _add_switches(app: FastAPI, operate: Operate) -> None:
     @app.post("/api/v1/switches/{act}", tags=["profiles"])
     async def switches(request: Request, act: Literal["rollback", "unschedule"]) -> Response:
         """Undo the last switch, or drop the scheduled one."""
         return await operate(request, f"profile.{act}")
 
-    @app.post("/api/v1/proposals/{proposal}/approve", tags=["profiles"])
-    async def approve(request: Request, proposal: str) -> Response:
-        """Approve what another actor proposed."""
-        return await operate(request, "profile.approve", {"proposal": proposal})
 
-
-def _add_dry_runs(app: FastAPI, operate: _Operate) -> None:
+def _add_dry_runs(app: FastAPI, operate: Operate) -> None:
     @app.post("/api/v1/dry-runs", tags=["profiles"], status_code=202)
     async def start(
         request: Request,

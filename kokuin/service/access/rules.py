@@ -97,6 +97,10 @@ def _operating(method: str, path: str) -> Rule:
     return Rule(method, path, OPERATE, operators_only=_always)
 
 
+def _administering(method: str, path: str) -> Rule:
+    return Rule(method, path, OPERATE, operators_only=_always, admin=True)
+
+
 RULES = (
     Rule("POST", "/tsa", STAMP, operators_only=_closed, basic=True),
     Rule("POST", "/tsa/{profile}", STAMP, operators_only=_closed, basic=True),
@@ -131,9 +135,31 @@ RULES = (
     _operating("POST", "/api/v1/profiles/{name}/use"),
     _operating("POST", "/api/v1/profiles/{name}/disable"),
     _operating("POST", "/api/v1/switches/{act}"),
-    _operating("POST", "/api/v1/proposals/{proposal}/approve"),
     _operating("POST", "/api/v1/dry-runs"),
     _operating("GET", "/api/v1/dry-runs/{run_id}"),
+    _administering("GET", "/api/v1/tenants"),
+    _administering("POST", "/api/v1/tenants"),
+    _administering("POST", "/api/v1/tenants/{tenant}/{act}"),
+    _administering("GET", "/api/v1/clients"),
+    _administering("POST", "/api/v1/clients"),
+    _administering("GET", "/api/v1/clients/{client}"),
+    _administering("PATCH", "/api/v1/clients/{client}"),
+    _administering("POST", "/api/v1/clients/{client}/{act}"),
+    _administering("GET", "/api/v1/keys"),
+    _administering("POST", "/api/v1/keys"),
+    _administering("POST", "/api/v1/keys/{key}/rotate"),
+    _administering("POST", "/api/v1/keys/{key}/revoke"),
+    _administering("GET", "/api/v1/bindings"),
+    _administering("POST", "/api/v1/bindings"),
+    _administering("DELETE", "/api/v1/bindings/{binding}"),
+    # A tenant's people see and approve what concerns their tenant; the keeper knows which that is.
+    Rule("GET", "/api/v1/approvals", _ADMINISTERING, admin=True),
+    Rule("POST", "/api/v1/approvals/{approval}/{act}", _ADMINISTERING, admin=True),
+    Rule("GET", "/api/v1/activations", _ADMINISTERING, admin=True),
+    Rule("POST", "/api/v1/activations", _ADMINISTERING, admin=True),
+    Rule("GET", "/api/v1/stop", _ADMINISTERING, operators_only=_always, admin=True),
+    _administering("POST", "/api/v1/stop"),
+    Rule("POST", "/api/v1/stop/release", _ADMINISTERING, operators_only=_always, admin=True),
 )
 """Every route of the service; of two for one path the first that fits holds."""
 

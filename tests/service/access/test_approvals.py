@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -241,7 +241,7 @@ def test_with_two_approvals_nobody_changes_access_alone_and_no_key_waits_in_the_
     with keeping(folder) as ask:
         client = person(ask, "stamper", "stamp", person=False)
     with keeping(folder, ACCESS_TWO) as ask:
-        acts = {
+        acts: dict[str, dict[str, Any]] = {
             "access.tenant.add": {"name": "acme"},
             "access.client.change": {"client": client, "roles": ["stamp", "audit"]},
             "access.client.disable": {"client": client},

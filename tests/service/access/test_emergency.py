@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,11 @@ from tests.requests import valid_requests
 from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed
 from tests.service.asking import granted, query, read
 from tests.service.keepers import keeping
-from tests.service.running import PATIENCE_S, leaves, serving
+from tests.service.running import PATIENCE_S, serving
 from tsa.clock.reader import ClockReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.keeper import Keeper
@@ -265,7 +265,7 @@ def test_nobody_becomes_a_second_person_while_stopped(folder: DataFolder) -> Non
         one, two = (person(ask, name) for name in ("one", "two"))
         clerk = person(ask, "clerk", "operate")
         stop(ask)
-        acts = {
+        acts: dict[str, dict[str, Any]] = {
             "access.client.add": {"tenant": "operator", "name": "new", "roles": ["approve"], "person": True},
             "access.client.change": {"client": clerk, "roles": ["approve"], "person": True},
             "access.key.create": {"client": two},
