@@ -71,7 +71,7 @@ def test_no_key_is_nobody_and_may_stamp_where_anybody_may() -> None:
     assert Door().admit() is NOBODY
     found = Door(OPEN).admit()
     assert isinstance(found, Principal)
-    assert (found.tenant, found.roles) == ("public", {Role.STAMP})
+    assert (found.tenant, found.roles) == ("public", frozenset({Role.STAMP}))
 
 
 def test_a_wrong_key_is_nobody_also_where_anybody_may_stamp() -> None:
