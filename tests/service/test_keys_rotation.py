@@ -206,12 +206,12 @@ def test_two_must_want_a_rotation_where_two_approvals_are_configured(folder: Dat
         proposed = ask("keys.rotate", "one", name="classical")
         assert proposed["state"] == "proposed"
         assert key_of(folder) == "unit-classical"
-        assert ask("profile.approve", "one", proposal=proposed["proposal"])["code"] == "PROPOSAL_OWN"
-        assert ask("profile.approve", "two", proposal=proposed["proposal"])["ok"]
+        assert ask("approval.approve", "one", approval=proposed["approval"])["code"] == "APPROVAL_UNKNOWN"
+        assert ask("approval.approve", "owner", approval=proposed["approval"])["ok"]
         assert ask("keys.rotate", "one", name="nobody")["code"] == "SWITCH_BLOCKED", "not even proposed"
     assert key_of(folder) == "unit-classical.2"
     leaf = activations(entries(folder.root))[-1]
-    assert (leaf["act"], leaf["actor"]) == ("rotate", "one+two")
+    assert (leaf["act"], leaf["actor"]) == ("rotate", "one+owner")
 
 
 def test_a_scheduled_rotation_comes_in_time_and_is_not_dropped_for_another_switch(folder: DataFolder) -> None:

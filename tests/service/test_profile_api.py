@@ -25,7 +25,6 @@ ROUTES = [
     ("POST", "/api/v1/profiles/classical/disable"),
     ("POST", "/api/v1/switches/rollback"),
     ("POST", "/api/v1/switches/unschedule"),
-    ("POST", "/api/v1/proposals/0123456789abcdef/approve"),
 ]
 
 
@@ -112,7 +111,6 @@ def test_what_cannot_be_read_is_unprocessable(service: Service, path: str) -> No
 
 
 def test_other_conflicts_have_codes_of_their_own(service: Service) -> None:
-    problem(call(service, "proposals/0123456789abcdef/approve"), 409, "PROPOSAL_UNKNOWN")
     problem(call(service, "switches/unschedule"), 409, "SCHEDULE_NONE")
     problem(call(service, "profiles/pq/use?at_us=1"), 409, "SCHEDULE_OUT_OF_RANGE")
     problem(call(service, "profiles/pq/use", "GET"), 405, "METHOD_NOT_ALLOWED")
@@ -140,12 +138,11 @@ def test_an_operator_switches_schedules_and_goes_back_and_stands_in_every_leaf(s
     problem(call(service, "profiles/cnsa2/disable"), 409, "SWITCH_BLOCKED")
 
 
-def test_over_http_one_key_proposes_and_cannot_approve(folder_of: Callable[[str], Prepared]) -> None:
+def test_over_http_one_key_proposes_and_changes_nothing(folder_of: Callable[[str], Prepared]) -> None:
     with serving(folder_of("classical"), {"TSA_SWITCH__APPROVALS": "2"}) as service:
         proposed = call(service, "profiles/pq/use").json()
         assert proposed["state"] == "proposed"
-        path = f"proposals/{proposed['proposal']}/approve"
-        problem(call(service, path), 409, "PROPOSAL_OWN")
+        problem(call(service, f"approvals/{proposed['approval']}/approve"), 404, "ADMINISTRATION_ELSEWHERE")
         assert [leaf["profile"] for leaf in service.leaves() if leaf["kind"] == "cfg.activated"] == [
             "classical"
         ]

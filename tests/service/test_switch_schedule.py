@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kokuin.service import profile_operations
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.trust.journal import AppendRefusal, Refused
-from kokuin.trust.records import CFG_ACTIVATED, CFG_UNSCHEDULED
+from kokuin.trust.records import CFG_UNSCHEDULED
 from tests.service.switching_load import activations, do, entries
 
 if TYPE_CHECKING:
@@ -206,24 +205,11 @@ def test_a_scheduled_rotation_whose_end_could_not_be_recorded_is_not_made_twice(
 
 def proposal_of(answer: Mapping[str, Any]) -> str:
     assert (answer["ok"], answer["state"]) == (True, "proposed"), answer
-    return str(answer["proposal"])
+    return str(answer["approval"])
 
 
-def test_one_actor_alone_changes_nothing_and_two_stand_in_the_leaf(folder: DataFolder) -> None:
-    async def run() -> None:
-        async with keeping(folder, TWO) as keeper:
-            proposal = proposal_of(await ask(keeper, "use", name="pq"))
-            assert (await ask(keeper, "approve", proposal=proposal))["code"] == "PROPOSAL_OWN"
-            assert keeper.switchboard.snapshot.default == "classical"
-            done = await ask(keeper, "approve", "operator-key", proposal=proposal)
-            assert done["default"] == "pq"
-            again = await ask(keeper, "approve", "operator-key", proposal=proposal)
-            assert again["code"] == "PROPOSAL_UNKNOWN"
-
-    asyncio.run(run())
-    found = [entry.leaf for entry in entries(folder.root) if entry.leaf["kind"].startswith(("cfg.", "key."))]
-    assert [leaf["kind"] for leaf in found][1:] == ["cfg.proposed", "key.generated", CFG_ACTIVATED]
-    assert [leaf["actor"] for leaf in found][1:] == ["owner", "owner+operator-key", "owner+operator-key"]
+async def approve(keeper: Keeper, proposal: str) -> dict[str, Any]:
+    return await keeper.ask("approval.approve", {"approval": proposal, "actor": "operator-key"})
 
 
 @pytest.mark.parametrize("act", ["disable", "rollback", "unschedule"])
@@ -237,24 +223,7 @@ def test_every_act_that_changes_something_needs_both(folder: DataFolder, act: st
             proposal = proposal_of(await ask(keeper, act, name="classical"))
             assert keeper.switchboard.snapshot == before
             assert (await ask(keeper, "list"))["scheduled"]
-            assert (await ask(keeper, "approve", "operator-key", proposal=proposal))["ok"]
-
-    asyncio.run(run())
-
-
-def test_an_approved_rollback_undoes_what_was_in_force_when_it_was_proposed_or_nothing(
-    folder: DataFolder,
-) -> None:
-    assert do(folder.root, "use", name="pq")["ok"]
-
-    async def run() -> None:
-        async with keeping(folder, TWO) as keeper:
-            stale = proposal_of(await ask(keeper, "rollback", "one"))
-            other = proposal_of(await ask(keeper, "use", "one", name="cnsa2"))
-            assert (await ask(keeper, "approve", "two", proposal=other))["ok"]
-            answer = await ask(keeper, "approve", "two", proposal=stale)
-            assert (answer["ok"], answer["code"]) == (False, "PROPOSAL_UNKNOWN")
-            assert keeper.switchboard.snapshot.default == "cnsa2"
+            assert (await approve(keeper, proposal))["ok"]
 
     asyncio.run(run())
 
@@ -263,56 +232,8 @@ def test_a_refused_act_that_two_wanted_names_both(folder: DataFolder) -> None:
     async def run() -> None:
         async with keeping(folder, TWO) as keeper:
             proposal = proposal_of(await ask(keeper, "rollback"))
-            done = await ask(keeper, "approve", "operator-key", proposal=proposal)
-            assert done["code"] == "SWITCH_BLOCKED"
+            assert (await approve(keeper, proposal))["code"] == "SWITCH_BLOCKED"
 
     asyncio.run(run())
     (refused,) = [entry.leaf for entry in entries(folder.root) if entry.leaf["kind"] == "cfg.refused"]
     assert refused["actor"] == "owner+operator-key"
-
-
-def test_a_proposal_expires_and_a_restart_forgets_it_and_says_so(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def propose() -> str:
-        async with keeping(folder, TWO) as keeper:
-            return proposal_of(await ask(keeper, "use", name="pq"))
-
-    async def approve(proposal: str, life_s: float) -> dict[str, Any]:
-        async with keeping(folder, TWO) as keeper:
-            fresh = proposal or proposal_of(await ask(keeper, "use", name="pq"))
-            monkeypatch.setattr(profile_operations, "PROPOSAL_SECONDS", life_s)
-            return await ask(keeper, "approve", "operator-key", proposal=fresh)
-
-    for proposal, life_s in ((asyncio.run(propose()), 3600.0), ("", 0.0)):
-        answer = asyncio.run(approve(proposal, life_s))
-        assert answer["code"] == "PROPOSAL_UNKNOWN"
-        assert "expired" in answer["detail"]
-        assert "started again" in answer["detail"]
-
-
-def test_proposals_are_bounded_and_only_of_what_can_be(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(profile_operations, "MAX_PROPOSALS", 3)
-
-    async def run() -> None:
-        async with keeping(folder, TWO) as keeper:
-            for name in ("nonsense", "x" * 50_000):
-                assert (await ask(keeper, "use", name=name))["code"] == "SWITCH_BLOCKED"
-            assert (await ask(keeper, "disable", name="pq"))["code"] == "SWITCH_BLOCKED"
-            for _ in range(3):
-                proposal_of(await ask(keeper, "use", name="pq"))
-            assert (await ask(keeper, "use", name="pq"))["code"] == "PROPOSALS_TOO_MANY"
-
-    asyncio.run(run())
-
-
-def test_without_a_running_service_a_proposal_has_nowhere_to_live(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TSA_SWITCH__APPROVALS", "2")
-    assert do(folder.root, "use", name="pq")["code"] == "APPROVAL_NEEDS_SERVICE"
-    assert do(folder.root, "approve", proposal="x")["code"] == "APPROVAL_NEEDS_SERVICE"
-    assert do(folder.root, "list")["ok"]
-    assert entries(folder.root) == []
