@@ -18,7 +18,7 @@ from kokuin.ledger.postgres import PostgresStore
 from kokuin.ledger.postgres_reader import PostgresReader
 from kokuin.ledger.published import KeptCheckpoint, keep_checkpoint, newest_checkpoint
 from kokuin.trust.journal import AppendRefusal
-from kokuin.trust.records import CFG_ACTIVATED, Receipt, Record
+from kokuin.trust.records import CFG_ACTIVATED, STOP_RELEASED, STOP_SET, Receipt, Record
 from tests.ledger.samples import NOW, check_ledger, issued, one, reasons
 from tests.ledger.stores import PostgresKit
 from tests.postgres_proxy import Cut
@@ -87,6 +87,22 @@ def test_a_node_finds_its_own_acts_and_every_nodes_tokens(shared: PostgresKit) -
         assert found.index == 3
     with shared.reader("node1") as reader:
         assert [each.index for each in reader.backwards(CFG_ACTIVATED)] == [4, 2]
+
+
+def test_the_newest_act_of_all_nodes_is_found_from_each(shared: PostgresKit) -> None:
+    first, second = shared.open(), shared.open()
+    first.commit([one(Record(STOP_SET)), one(issued(1))], NOW)
+    for node in ("node0", "node1"):
+        with shared.reader(node) as reader:
+            newest = reader.newest_of_all(STOP_SET, STOP_RELEASED)
+            assert newest is not None
+            assert newest.index == 0
+            assert reader.newest_of_all(STOP_RELEASED) is None
+    second.commit([one(Record(STOP_RELEASED))], NOW)
+    with shared.reader("node0") as reader:
+        newest = reader.newest_of_all(STOP_SET, STOP_RELEASED)
+        assert newest is not None
+        assert newest.index == 2
 
 
 def test_a_node_goes_on_at_once_behind_another(shared: PostgresKit) -> None:

@@ -116,9 +116,11 @@ class AccessDesk:
 
     def used(self, used: Mapping[str, int]) -> None:
         """Take what a worker counted."""
-        if used:
-            self._totals.add(used, time.time_ns() // 1_000)
-            self._exhaust()
+        self._totals.add(used, time.time_ns() // 1_000)
+        table = self._people.table()
+        spent = {client for client in used if self._totals.is_exhausted(table.clients.get(client))}
+        if not spent <= table.exhausted:
+            self._people.exhaust(table.exhausted | spent)
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question; `ok` is False with `code`."""
@@ -143,7 +145,10 @@ class AccessDesk:
                 return await self._stop(operation, arguments, actor)
         if self._wants_two(operation):
             return await self._propose(operation, arguments, actor)
-        return await self._people.ask(operation, arguments)
+        answer = await self._people.ask(operation, arguments)
+        if operation in CHANGES:
+            self._exhaust()  # a quota may be another by now
+        return answer
 
     async def _stop(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
         if operation == RELEASE:
@@ -178,7 +183,9 @@ class AccessDesk:
         if operation in SWITCHES:
             return await self._switches().do(operation, arguments, decided.both)
         by = {"actor": decided.proposer, "approver": decided.approver}
-        return await self._people.carry_out(operation, Prepared(dict(arguments)), by)
+        answer = await self._people.carry_out(operation, Prepared(dict(arguments)), by)
+        self._exhaust()
+        return answer
 
     def _context(self, operation: str) -> str:
         if operation == RELEASE:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.access.state import StateStore
     from kokuin.service.access.table import AccessTable
+    from kokuin.service.access.table import Client as ClientOfTable
 
 DAY_US = 24 * 3600 * 1_000_000
 KEEP_SECONDS = 5.0
@@ -63,11 +64,12 @@ class DayTotals:
     def exhausted(self, table: AccessTable, now_us: int) -> frozenset[str]:
         """Return the clients that have done today what they may."""
         self._turn(now_us)
-        return frozenset(
-            client.id
-            for client in table.clients.values()
-            if client.per_day is not None and self._totals.get(client.id, 0) >= client.per_day
-        )
+        return frozenset(client.id for client in table.clients.values() if self.is_exhausted(client))
+
+    def is_exhausted(self, client: ClientOfTable | None) -> bool:
+        """Say whether a client has done today what it may; whoever is no client has no quota."""
+        most = None if client is None else client.per_day
+        return client is not None and most is not None and self._totals.get(client.id, 0) >= most
 
     async def keep(self) -> None:
         """Write what was added since.
