@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pqc
-from kokuin.service.access.bearer_tokens import read_issuers
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.errors import START_ERRORS, StartError
@@ -66,7 +65,10 @@ def check_files(config: Config) -> None:
         StartError: a file of keys or certificates cannot be used.
     """
     server_context(config.server)
-    read_issuers(config.access)
+    if config.access.issuers:
+        from kokuin.service.access.bearer_tokens import read_issuers  # noqa: PLC0415  # of no other use here
+
+        read_issuers(config.access)
 
 
 def check_own_package() -> None:

@@ -131,27 +131,15 @@ class StampEndpoint:
         if scope["method"] != "POST":
             await _problem(send, 405, "METHOD_NOT_ALLOWED", (b"allow", b"POST"))
             return
-        principal = self._admit(scope)
-        if isinstance(principal, Denial):
-            await self._refuse(scope, send, principal)
-            return
-        if self._keeper.lag() > self._behind_s:
-            # Nothing is read that could not be recorded soon: the client knows that it may come again.
-            await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"))
-            return
-        denial = self._doorkeeper.spend(principal)
-        if denial is not None:
-            await self._refuse(scope, send, denial)
+        principal = await self._let_in(scope, send)
+        if principal is None:
             return
         body = await read_body(scope, receive, limit=self._limit)
         if isinstance(body, BodyRefusal):
             await refuse_body(send, body)
             return
-        denial = await self._activate(principal)
-        if denial is not None:
-            await self._refuse(scope, send, denial)
-            return
-        await self._stamp(scope, send, body, principal, started)
+        if await self._is_activated(scope, send, principal):
+            await self._stamp(scope, send, body, principal, started)
 
     async def _stamp(
         self, scope: HTTPScope, send: ASGISendCallable, body: bytes, principal: Principal, started: float
@@ -174,6 +162,20 @@ class StampEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})
 
+    async def _let_in(self, scope: HTTPScope, send: ASGISendCallable) -> Principal | None:
+        """Return who asks, or answer that they may not, or not now."""
+        found = self._admit(scope)
+        if not isinstance(found, Denial):
+            if self._keeper.lag() > self._behind_s:
+                # Nothing is read that could not be recorded soon: the client knows that it may come again.
+                await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"))
+                return None
+            found = self._doorkeeper.spend(found) or found
+        if isinstance(found, Denial):
+            await self._refuse(scope, send, found)
+            return None
+        return found
+
     def _admit(self, scope: HTTPScope) -> Principal | Denial:
         """Say who asks, or why they may not stamp."""
         if is_in_url(scope["raw_path"] + b"?" + scope["query_string"]):
@@ -183,13 +185,19 @@ class StampEndpoint:
             return principal
         return self._decide(principal) or principal
 
-    async def _activate(self, principal: Principal) -> Denial | None:
-        """Take one act from the caller's activation, where they need one; None: they may act."""
-        if not principal.activated:
-            return None
+    async def _is_activated(self, scope: HTTPScope, send: ASGISendCallable, principal: Principal) -> bool:
+        """Take one act from the caller's activation, where they need one, or answer that there is none."""
+        if not principal.activated or self._responder.stopped:
+            return True
         asked = {"client": principal.actor, "kind": "stamp"}
         answer = await self._keeper.ask("activation.spend", asked)
-        return None if answer["ok"] else Denial(DenialCode.ACTIVATION_WANTED, principal.tenant)
+        if answer["ok"]:
+            return True
+        if answer["code"] == DenialCode.ACTIVATION_WANTED:
+            await self._refuse(scope, send, Denial(DenialCode.ACTIVATION_WANTED, principal.tenant))
+        else:
+            await _problem(send, 503, answer["code"], (b"retry-after", b"1"))
+        return False
 
     async def _refuse(self, scope: HTTPScope, send: ASGISendCallable, denial: Denial) -> None:
         request_id = request_id_of(scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -75,8 +76,9 @@ class Door:
 
     def endpoint(self, keeper: Any = None) -> StampEndpoint:
         """Return the endpoint that this doorkeeper guards; nothing is signed."""
-        nothing: Any = None
-        return StampEndpoint(self.config, nothing, self.doorkeeper, keeper or NoKeeper(), WorkerCounters())
+        responder: Any = SimpleNamespace(stopped=False)
+        port: Any = keeper or NoKeeper()
+        return StampEndpoint(self.config, responder, self.doorkeeper, port, WorkerCounters())
 
 
 def raw(fields: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:

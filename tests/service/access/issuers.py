@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jwcrypto import jwk, jws
+from jwcrypto import jwk, jws  # type: ignore[import-untyped]
 
 from kokuin.service.access.bearer_tokens import BearerTokens, read_issuers
 from kokuin.service.config_access import Access

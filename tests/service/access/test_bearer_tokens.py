@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jwcrypto import jwk
+from jwcrypto import jwk  # type: ignore[import-untyped]
 
 from kokuin.service.access.bearer_tokens import (
     LEEWAY_SECONDS,

@@ -449,7 +449,14 @@ def test_a_clients_rate_is_kept_over_both_paths_and_told_with_a_time_to_come_aga
     assert door.doorkeeper.drain_used() == {CLIENT: 2}
 
 
-def test_an_activation_that_the_keeper_does_not_grant_is_wanted() -> None:
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("ACTIVATION_WANTED", (403, "ACTIVATION_WANTED")),
+        ("KEEPER_UNAVAILABLE", (503, "KEEPER_UNAVAILABLE")),
+    ],
+)
+def test_an_activation_that_the_keeper_does_not_grant_is_wanted(said: str, expected: tuple[int, str]) -> None:
     asked: list[tuple[str, Any]] = []
 
     class Keeper:
@@ -458,10 +465,10 @@ def test_an_activation_that_the_keeper_does_not_grant_is_wanted() -> None:
 
         async def ask(self, operation: str, arguments: Any = None) -> dict[str, Any]:
             asked.append((operation, arguments))
-            return {"ok": False, "code": "ACTIVATION_WANTED"}
+            return {"ok": False, "code": said}
 
     door = Door()
     door.install(activated=True)
     answer = stamp(door.endpoint(Keeper()), headers={"authorization": f"Bearer {door.made.text}"})
-    assert code(answer) == (403, "ACTIVATION_WANTED")
+    assert code(answer) == expected
     assert asked == [("activation.spend", {"client": CLIENT, "kind": "stamp"})]
