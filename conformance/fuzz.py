@@ -1,4 +1,4 @@
-"""`make fuzz`: hostile input to issuing, in one process and over HTTP, to verifying, to the ledger.
+"""`make fuzz`: hostile input to issuing, in one process and over HTTP, to verifying, the ledger, the API.
 
 Prints what was measured beside what is allowed, and exits with 1 when anything
 is above it. The inputs depend on `--seed` alone; a violation names its input.
@@ -26,6 +26,7 @@ from tests.ledger.sound_store import fill
 from tests.mutators import Mutator
 from tests.requests import bombs, foreign_requests, valid_requests
 from tests.responses import check_response
+from tests.service import fuzz_api
 from tests.service.assaults import Assault, flood, floods, halves
 from tests.service.fuzz_http import SETTINGS, complaints, run_http
 from tests.service.running import prepare, serving
@@ -62,6 +63,8 @@ def main() -> int:
             _bundles(table, root / "exported.db", options)
         if options.http:
             _http(table, root / "http", options)
+        if options.api:
+            _api(table, root / "api", options)
         if not options.no_floods:
             _floods(table, root / "floods", options.workers)
     print(f"{table.failed} violated" if table.failed else "all held")
@@ -73,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--tokens", type=int, default=500_000, help="mutated tokens to `tsa verify`")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
+    parser.add_argument("--api", type=int, default=40, help="requests of each operation, caller and port")
     parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")
     parser.add_argument("--bundles", type=int, default=1_000, help="damaged export bundles")
     parser.add_argument("--records", type=int, default=10_000, help="of the ledger, and of the bundles")
@@ -185,6 +189,17 @@ def _http(table: Table, root: Path, options: argparse.Namespace) -> None:
     leaves = ", ".join(f"{kind} {number}" for kind, number in sorted(run.leaves.items()))
     print(f"      leaves: {leaves}")
     table.memory("HTTP", run.rss_kib)
+
+
+def _api(table: Table, root: Path, options: argparse.Namespace) -> None:
+    """Ask every operation as every caller: none may break, nor reach what the table of rules denies."""
+    started = time.monotonic()
+    with serving(prepare(root, "classical"), fuzz_api.SETTINGS, workers=options.workers) as service:
+        run = fuzz_api.run_api(service, options.api, options.seed)
+    count = f"{run.asked} of {len(run.operations)} operations in {time.monotonic() - started:.0f} s"
+    table.line("API: nothing broke, a no was a no", count, "", good=not run.violations)
+    table.violations(run.violations)
+    print(f"      {', '.join(f'{status} {number}' for status, number in sorted(run.statuses.items()))}")
 
 
 def _floods(table: Table, root: Path, workers: int) -> None:
