@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
+import shutil
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,19 +19,25 @@ from kokuin.ledger.leaf import leaf_hash
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
 from kokuin.service import log_signing, upgrading
+from kokuin.service.access import state
+from kokuin.service.access.state import StateStore
 from kokuin.service.config import ConfigError, load_config
-from kokuin.service.datafolder import FORMAT, FolderError, FolderLock
+from kokuin.service.datafolder import FORMAT, DataFolder, FolderError, FolderLock
 from kokuin.service.log_signing import open_log_signer
 from kokuin.service.upgrading import upgrade
 from tests.ledger.rfc6962 import mth
 from tests.service.format1 import SIZE, TOKEN, format1
+from tests.service.keepers import keeping
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from kokuin.service.datafolder import DataFolder
+    from tests.service.running import Prepared
 
 DATA = b"a"
+COUNT = "SELECT count(*) FROM tenant"
+GOLDEN = Path(__file__).parents[1] / "golden" / "format-2"
+"""A folder of the format without a `state.db`, and the token that it issued last."""
 
 
 @pytest.fixture
@@ -58,6 +67,18 @@ def check_upgraded(folder: DataFolder) -> None:
     config = load_config(folder.root, {})
     signer = open_log_signer(folder, config, 1, None)
     assert signer.origin == f"{config.ledger.origin}/1" != "kokuin.invalid/log/1"
+    check_opened(folder)
+
+
+def check_opened(folder: DataFolder) -> None:
+    """See that a folder has a `state.db`, and that whoever could stamp still can."""
+    folder.check_format()
+    assert load_config(folder.root, {}).access.timestamps == "open"
+    store = StateStore(folder.state)
+    try:
+        assert store.read(lambda session: session.connection().exec_driver_sql(COUNT).scalar()) == 1
+    finally:
+        store.close()
 
 
 def test_the_ledger_gets_a_tree_and_its_log_a_name_and_keys(former: DataFolder) -> None:
@@ -120,7 +141,7 @@ class PowerLossError(BaseException):
     """The machine stops; nothing is handled."""
 
 
-BREAKS = ("schema", "origin", "keys", "vkey", "format")
+BREAKS = ("schema", "origin", "keys", "vkey", "state", "format")
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
@@ -133,6 +154,7 @@ def test_an_upgrade_that_breaks_off_is_taken_up(
         "origin": (upgrading, "write_durably"),
         "keys": (log_signing, "write_key"),
         "vkey": (log_signing, "write_durably"),
+        "state": (state, "create"),
         "format": (upgrading, "write_durably"),
     }
     module, name = places[step]
@@ -254,3 +276,82 @@ def test_the_store_can_be_appended_to_after_the_upgrade(former: DataFolder) -> N
     assert store.head.size == SIZE
     assert store.highest_gen
     assert hashlib.sha256(DATA).hexdigest().encode() in TOKEN.read_bytes().hex().encode()
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> DataFolder:
+    """A folder of the format without a `state.db`, as that release left it."""
+    shutil.copytree(GOLDEN / "folder", tmp_path / "data")
+    folder = DataFolder(tmp_path / "data")
+    packed = folder.ledger.with_name("ledger.db.xz")
+    folder.ledger.write_bytes(lzma.decompress(packed.read_bytes()))
+    packed.unlink()
+    return folder
+
+
+def test_a_folder_without_a_state_gets_one_and_keeps_the_rest(second: DataFolder) -> None:
+    before, settings = contents(second), second.config.read_text()
+    assert upgrade(second)
+    check_opened(second)
+    after = contents(second)
+    changed = {Path(path).name for path in after if before.get(path) != after[path]}
+    assert changed == {"config.toml", "format", "state.db", "lock"}
+    assert second.config.read_text().startswith(settings.rstrip())
+    assert not upgrade(second)
+
+
+def test_a_token_of_the_release_without_tenants_verifies_against_its_upgraded_folder(
+    second: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgrade(second)
+    data = second.root.with_name("data.bin")
+    data.write_bytes(DATA)
+    words = [str(GOLDEN / "token.tsr"), "--data", str(data), "--trust", str(second.anchors)]
+    code = main(["verify", *words, "--at", "2026-11-21T21:00:00Z", "--lang", "en"])
+    assert code == Exit.PASSED, capsys.readouterr()
+    with LedgerReader(second.ledger) as reader:
+        tokens = [stored.token for stored in reader.walk() if stored.token is not None]
+    assert tokens[-1] in (GOLDEN / "token.tsr").read_bytes()
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", ["config.toml", "state.db", "format"])
+def test_an_upgrade_to_a_state_that_breaks_off_is_taken_up(
+    second: DataFolder, monkeypatch: pytest.MonkeyPatch, step: str, *, done: bool
+) -> None:
+    module, name = (state, "create") if step == "state.db" else (upgrading, "write_durably")
+    real = getattr(module, name)
+
+    def broken(path: Path, *arguments: object) -> None:
+        if path.name != step or done:
+            real(path, *arguments)
+        if path.name == step:
+            raise PowerLossError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, broken)
+        with pytest.raises(PowerLossError):
+            upgrade(second)
+    assert upgrade(second) is not (step == "format" and done)
+    check_opened(second)
+
+
+def test_who_had_shut_the_service_finds_it_shut(second: DataFolder) -> None:
+    second.config.write_text(second.config.read_text() + '\n[access]\ntimestamps = "closed"\n')
+    upgrade(second)
+    assert load_config(second.root, {}).access.timestamps == "closed"
+
+
+def test_an_upgraded_folder_is_served_as_before_and_knows_tenants(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    folder = folder_of("classical").folder
+    text = folder.config.read_text()
+    access = text[text.index("[access]") : text.index("[ledger]")]
+    folder.config.write_text(text.replace(access, ""))
+    folder.state.unlink()
+    folder.format.write_text("2\n")
+    assert upgrade(folder)
+    with keeping(folder) as ask:
+        assert ask("access.tenant.add", "owner", name="Murasaki")["ok"]
+        assert len(ask("access.tenant.list", "owner")["tenants"]) == 2

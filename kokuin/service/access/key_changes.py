@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import select
 
 from kokuin.service.access import people_values as values
+from kokuin.service.access.credentials import make_key
 from kokuin.service.access.people_changes import (
     Change,
     Operation,
@@ -27,18 +26,11 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
 
-def _new_key() -> tuple[str, str, str]:
-    """Return a key's id, its text and the hash of that: 256 random bits, so a plain hash hides them."""
-    key = new_id()
-    text = f"kokuin_{key}_{secrets.token_urlsafe(32)}"
-    return key, text, hashlib.sha256(text.encode()).hexdigest()
-
-
 def _prepare_key(arguments: Mapping[str, Any]) -> Prepared:
     begins_us, ends_us = values.period_of(arguments)
-    key, text, digest = _new_key()
+    made = make_key()
     known = {"client": values.id_of(arguments, "client"), "begins_us": begins_us, "ends_us": ends_us}
-    return Prepared({**known, "key": key, "digest": digest}, {"key": key, "text": text})
+    return Prepared({**known, "key": made.id, "digest": made.digest}, {"key": made.id, "text": made.text})
 
 
 def _create_key(session: Session, arguments: Mapping[str, Any], now_us: int) -> Change:
@@ -59,9 +51,9 @@ def _create_key(session: Session, arguments: Mapping[str, Any], now_us: int) -> 
 
 
 def _prepare_rotation(arguments: Mapping[str, Any]) -> Prepared:
-    key, text, digest = _new_key()
+    made = make_key()
     known = {"key": values.id_of(arguments, "key"), "grace_seconds": values.grace_of(arguments)}
-    return Prepared({**known, "new": key, "digest": digest}, {"key": key, "text": text})
+    return Prepared({**known, "new": made.id, "digest": made.digest}, {"key": made.id, "text": made.text})
 
 
 def _rotate_key(session: Session, arguments: Mapping[str, Any], now_us: int) -> Change:

@@ -82,7 +82,7 @@ class Operation(NamedTuple):
     make: Callable[[Session, Mapping[str, Any], int], Change | None]
 
 
-def new_id(prefix: str = "") -> str:
+def new_id(prefix: str) -> str:
     """Return a pseudonym: `prefix` and 16 characters, 80 random bits, which tell nothing."""
     return prefix + base64.b32encode(secrets.token_bytes(10)).decode().lower()
 

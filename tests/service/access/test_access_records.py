@@ -1,0 +1,167 @@
+"""What remains of changes of access: in the ledger, in `state.db`, in the log, and after a crash anywhere."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kokuin.cli.main import main
+from kokuin.cli.outcome import Exit
+from kokuin.service.owner import ask_owner
+from tests.service.access.desks import leaves_of, person
+from tests.service.keepers import keeping
+from tests.service.running import TSA, leaves, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kokuin.service.datafolder import DataFolder
+    from tests.service.running import Prepared
+
+OWNER = "owner"
+PROGRAM = Path(__file__).with_name("killed_keeper.py")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
+    return folder_of("classical").folder
+
+
+def killed(folder: DataFolder, point: str, operation: str, **arguments: object) -> None:
+    """Ask a keeper that dies at a point."""
+    words = [sys.executable, str(PROGRAM), str(folder.root), point, operation, json.dumps(arguments)]
+    done = subprocess.run(
+        words, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done
+
+
+def clients(folder: DataFolder) -> dict[str, dict[str, Any]]:
+    with keeping(folder) as ask:
+        return {each["client"]: each for each in ask("access.client.list", OWNER)["clients"]}
+
+
+@pytest.mark.parametrize(
+    ("point", "recorded", "made"),
+    [("before-leaf", False, False), ("before-commit", True, False), ("after-commit", True, True)],
+)
+def test_a_keeper_that_is_killed_has_made_no_change_without_its_leaf(
+    folder: DataFolder, point: str, *, recorded: bool, made: bool
+) -> None:
+    with keeping(folder) as ask:
+        client = person(ask, "Genji", "stamp", "audit")
+        key = ask("access.key.create", OWNER, client=client)["key"]
+    killed(folder, point, "access.client.change", client=client, roles=["stamp", "operate"])
+    changed = [leaf for leaf in leaves_of(folder, "access.changed") if leaf["act"] == "client.changed"]
+    assert [leaf["about"] for leaf in changed] == [client] * recorded
+    assert ("operate" in clients(folder)[client]["roles"]) is made
+    # Whoever heard nothing asks again, and then it is so.
+    with keeping(folder) as ask:
+        assert ask("access.client.change", OWNER, client=client, roles=["operate", "stamp"])["ok"]
+        assert ask("access.key.revoke", OWNER, key=key)["ok"]
+    assert clients(folder)[client]["roles"] == ["operate", "stamp"]
+
+
+def test_a_key_whose_making_was_cut_short_opens_nothing(folder: DataFolder) -> None:
+    with keeping(folder) as ask:
+        client = person(ask, "Genji", "stamp")
+    killed(folder, "before-commit", "access.key.create", client=client)
+    (leaf,) = [leaf for leaf in leaves_of(folder, "access.changed") if leaf["act"] == "key.created"]
+    with keeping(folder) as ask:
+        assert ask("access.key.list", OWNER)["keys"] == []
+        assert ask("access.key.revoke", OWNER, key=leaf["about"])["code"] == "KEY_UNKNOWN"
+
+
+def test_names_and_secrets_stand_nowhere_but_where_they_belong(folder_of: Callable[[str], Prepared]) -> None:
+    prepared = folder_of("classical")
+    folder, secrets = prepared.folder, []
+    names = ["Murasaki-Shikibu-KK", "Genji-no-Kimi", "issuer.murasaki.example", "genji@murasaki.example"]
+    with serving(prepared, {"TSA_ACCESS__TIMESTAMPS": "keyed"}) as service:
+
+        def ask(operation: str, **arguments: object) -> dict[str, Any]:
+            answer = ask_owner(folder.owner_socket, f"access.{operation}", arguments)
+            assert answer["ok"], answer
+            return answer
+
+        tenant = ask("tenant.add", name=names[0])["tenant"]
+        client = ask("client.add", tenant=tenant, name=names[1], roles=["stamp", "audit"])["client"]
+        ask("binding.add", client=client, issuer=names[2], subject=names[3])
+        made = ask("key.create", client=client)
+        secrets += [made["text"], ask("key.rotate", key=made["key"], grace_seconds=60)["text"]]
+        for text in secrets:
+            assert service.client.get(
+                "/api/v1/ledger", headers={"authorization": f"Bearer {text}"}
+            ).status_code
+        refused = ask_owner(folder.owner_socket, "access.tenant.add", {"name": names[0]})
+        assert refused["code"] == "VALUE_UNFIT"
+        ask("client.disable", client=client)
+        assert service.stop() == 0
+        log = service.log.read_bytes()
+    for name in names:
+        assert name.encode() in folder.state.read_bytes(), "else this test looks for nothing"
+        assert name.encode() not in log
+        for path in folder.root.rglob("*"):
+            assert path == folder.state or not path.is_file() or name.encode() not in path.read_bytes(), path
+    for text in secrets:
+        secret = text.rpartition("_")[2].encode()
+        assert secret not in log
+        for path in folder.root.rglob("*"):
+            assert not path.is_file() or secret not in path.read_bytes(), path
+    acts = [leaf["act"] for leaf in leaves(folder) if leaf["kind"] == "access.changed"]
+    assert acts == [
+        "tenant.added",
+        "client.added",
+        "binding.added",
+        "key.created",
+        "key.rotated",
+        "client.disabled",
+    ]
+
+
+def damaged(folder: DataFolder) -> None:
+    folder.state.write_bytes(folder.state.read_bytes()[:4096] + b"\xa5" * 8192)
+
+
+def newer(folder: DataFolder) -> None:
+    octets = folder.state.read_bytes()
+    assert octets.count(b"0001") >= 1
+    folder.state.write_bytes(octets.replace(b"0001", b"0999"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda folder: folder.state.unlink(), "STATE_MISSING"),
+        (damaged, "STATE_UNREADABLE"),
+        (newer, "STATE_REVISION"),
+    ],
+    ids=["missing", "damaged", "newer"],
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_folder_whose_state_cannot_be_read_is_not_served_and_writes_no_leaf(
+    folder: DataFolder, spoil: Callable[[DataFolder], None], code: str, workers: str
+) -> None:
+    spoil(folder)
+    words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", workers]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == Exit.USAGE
+    assert code in done.stderr
+    assert "Traceback" not in done.stderr
+    assert leaves(folder) == []
+
+
+def test_an_operation_on_a_folder_whose_state_is_damaged_says_so(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged(folder)
+    for words in (["list"], ["add", "Murasaki"]):
+        assert main(["tenant", *words, "--dir", str(folder.root)]) == Exit.USAGE
+        assert "STATE_UNREADABLE" in capsys.readouterr().err
+    assert leaves(folder) == []
