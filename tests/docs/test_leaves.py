@@ -6,7 +6,7 @@ import asyncio
 import base64
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service import pruning
+from kokuin.service.access.principal import Principal
 from kokuin.service.activation import load_installation
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
@@ -23,7 +24,6 @@ from kokuin.service.issuing import Issuer
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.operating import operate
 from kokuin.service.ports import WorkerReport
-from kokuin.service.principal import Principal
 from kokuin.service.recovering import recover
 from kokuin.service.responder import Responder
 from kokuin.service.restoring import open_backup, restore
@@ -118,9 +118,26 @@ async def _tend(keeper: Keeper) -> None:
 
 
 async def _propose(folder: DataFolder) -> None:
+    """Let two want something, and not want it; stop, and release that; turn somebody away."""
     keeper = make_keeper(folder, load_config(folder.root, {"TSA_SWITCH__APPROVALS": "2"}))
     await keeper.start()
-    await keeper.ask("profile.use", {"name": "pq", "actor": "owner"})
+
+    async def asked(operation: str, actor: str = "owner", **arguments: object) -> Mapping[str, Any]:
+        answer = await keeper.ask(operation, {**arguments, "actor": actor})
+        assert answer["ok"], answer
+        return answer
+
+    waiting = await asked("profile.use", name="pq")
+    await asked("approval.deny", "operator-key", approval=waiting["approval"])
+    words = {"tenant": "operator", "name": "Murasaki", "roles": ["seal"]}
+    client = (await asked("access.client.add", **words))["client"]
+    until_us = time.time_ns() // 1_000 + 10**9
+    grant = await asked("activation.propose", client=client, kind="seal", count=1, until_us=until_us)
+    await asked("approval.approve", "operator-key", approval=grant["approval"])
+    await asked("stop.set", reason="a drill")
+    release = await asked("stop.release")
+    await asked("approval.approve", "operator-key", approval=release["approval"])
+    keeper.report("one", WorkerReport({}, (), "", {}, (("CREDENTIAL_WRONG", "none", 1),)))
     await keeper.stop()
 
 

@@ -14,6 +14,7 @@ from kokuin.service.access import admin_models as said  # noqa: TC001  # likewis
 from kokuin.service.keeper_routes import asking
 from kokuin.service.ports import KEEPER_UNAVAILABLE
 from kokuin.service.problems import MEDIA_TYPE
+from kokuin.service.switch_refusals import LEDGER_REFUSED
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,7 +26,7 @@ _STATUS = {
     KEEPER_UNAVAILABLE: 503,
     "STATE_UNREADABLE": 503,
     "STATE_UNWRITABLE": 503,
-    "LEDGER_REFUSED": 503,
+    LEDGER_REFUSED: 503,
     "STOP_NOT_KEPT": 503,
     "TENANT_UNKNOWN": 404,
     "CLIENT_UNKNOWN": 404,
