@@ -129,7 +129,7 @@ class StampEndpoint:
         """Answer one request; part of ASGI."""
         started = time.perf_counter()
         if scope["method"] != "POST":
-            await _problem(send, 405, "METHOD_NOT_ALLOWED", (b"allow", b"POST"))
+            await _problem(send, 405, "METHOD_NOT_ALLOWED", (b"allow", b"POST"), *_ending(scope))
             return
         principal = await self._let_in(scope, send)
         if principal is None:
@@ -168,11 +168,11 @@ class StampEndpoint:
         if not isinstance(found, Denial):
             if self._keeper.lag() > self._behind_s:
                 # Nothing is read that could not be recorded soon: the client knows that it may come again.
-                await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"))
+                await _problem(send, 503, "LEDGER_BEHIND", (b"retry-after", b"1"), *_ending(scope))
                 return None
             found = self._doorkeeper.spend(found) or found
         if isinstance(found, Denial):
-            await self._refuse(scope, send, found)
+            await self._refuse(scope, send, found, *_ending(scope))
             return None
         return found
 
@@ -199,12 +199,14 @@ class StampEndpoint:
             await _problem(send, 503, answer["code"], (b"retry-after", b"1"))
         return False
 
-    async def _refuse(self, scope: HTTPScope, send: ASGISendCallable, denial: Denial) -> None:
+    async def _refuse(
+        self, scope: HTTPScope, send: ASGISendCallable, denial: Denial, *extra: tuple[bytes, bytes]
+    ) -> None:
         request_id = request_id_of(scope)
         self._doorkeeper.note(denial)
         self._log.info("access.denied", code=denial.code, tenant=denial.tenant, request=request_id)
         status, fields, content = refusal(denial, request_id, basic=True)
-        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.start", "status": status, "headers": [*fields, *extra]})
         await send({"type": "http.response.body", "body": content})
 
     def _account(self, answer: Answer, started: float, request_id: str) -> None:
@@ -225,6 +227,15 @@ def _rule() -> Rule:
     rule = rule_for("POST", PATH)
     assert rule is not None  # noqa: S101  # it stands in the table; without it nobody may stamp
     return rule
+
+
+def _ending(scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+    """Return what an answer says before the content was read, which ends the connection (RFC 9112 §9.3)."""
+    announced = any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+        for name, value in scope["headers"]
+    )
+    return [(b"connection", b"close")] if announced else []
 
 
 def _twin_link(serial: str) -> bytes:
