@@ -26,9 +26,9 @@ class Desk:
         self.store = StateStore(path)
         self.people = People(self.store, Recorder(journal, lambda: "cfg"))
 
-    def ask(self, operation: str, actor: str = "owner", **arguments: object) -> dict[str, Any]:
-        """Ask one thing of `access.`."""
-        return asyncio.run(self.people.ask(f"access.{operation}", {**arguments, "actor": actor}))
+    def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
+        """Ask one thing of `access.` as the owner."""
+        return asyncio.run(self.people.ask(f"access.{operation}", {**arguments, "actor": "owner"}))
 
     def done(self, operation: str, **arguments: object) -> dict[str, Any]:
         """Ask for what must be done."""

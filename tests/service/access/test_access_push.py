@@ -123,7 +123,12 @@ async def reported(keeper: Keeper, port: RemotePort) -> None:
     """See that what a worker counted arrives as it was sent."""
     sent = WorkerReport({}, (("A", "b", 1),), "", {"u": 2}, (("KEY_EXPIRED", "t-a", 3),), {"c-a": 4})
     found: asyncio.Future[WorkerReport] = asyncio.get_running_loop().create_future()
-    keeper.report = lambda _, report: found.set_result(report)  # type: ignore[method-assign]
+
+    def take(worker: str, report: WorkerReport) -> None:
+        assert worker == "worker-2"
+        found.set_result(report)
+
+    keeper.report = take  # type: ignore[method-assign]
     assert port.report(sent)
     async with asyncio.timeout(30):
         assert await found == sent

@@ -20,7 +20,7 @@ from kokuin.service.access import people_changes
 from kokuin.service.access.people import CHANGES, prepare
 from kokuin.service.access.people_values import PeopleRefusedError
 from kokuin.service.access.principal import Role
-from kokuin.service.access.state_models import Tenant
+from kokuin.service.access.state_models import StateTable, Tenant
 from kokuin.service.access.table import pack_table, subject_key, unpack_table
 from kokuin.service.link import pack_access
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -97,10 +97,10 @@ def test_a_client_has_what_was_said_and_nothing_else(desk: Desk) -> None:
     found = desk.people.table().clients[client]
     assert re.fullmatch("c-[a-z2-7]{16}", client)
     assert (found.roles, found.person, found.profiles, found.classes, found.networks) == (
-        {Role.AUDIT, Role.STAMP},
+        frozenset({Role.AUDIT, Role.STAMP}),
         True,
-        {"pq", "classical"},
-        frozenset(),
+        frozenset({"pq", "classical"}),
+        frozenset[str](),
         ("192.0.2.0/24", "2001:db8::/32"),
     )
     assert (found.begins_us, found.ends_us, found.rate, found.burst, found.per_day, found.activated) == (
@@ -133,7 +133,7 @@ def test_a_change_is_of_what_is_said_and_leaves_the_rest(desk: Desk) -> None:
     client = desk.client(rate=5.0, profiles=["pq"])
     desk.done("client.change", client=client, profiles=None, roles=["audit"])
     found = desk.people.table().clients[client]
-    assert (found.rate, found.profiles, found.roles) == (5.0, None, {Role.AUDIT})
+    assert (found.rate, found.profiles, found.roles) == (5.0, None, frozenset({Role.AUDIT}))
     assert desk.leaf["act"] == "client.changed"
 
 
@@ -384,7 +384,8 @@ def test_lists_are_of_one_tenant_or_client_where_one_is_named(desk: Desk) -> Non
 
 def test_there_is_a_most_of_everything(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.tenant("one")
-    monkeypatch.setitem(people_changes.LIMITS, Tenant, 2)
+    fewer: dict[type[StateTable], int] = {**people_changes.LIMITS, Tenant: 2}
+    monkeypatch.setattr(people_changes, "LIMITS", fewer)
     assert desk.refused("tenant.add", name="two") == ("TOO_MANY", "")
 
 

@@ -18,6 +18,7 @@ from kokuin.service.access.state import StateStore, create
 from kokuin.service.access.state_backup import copy_state, place_state
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.access.state_models import StateTable, Tenant
+from kokuin.service.setting_aside import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,14 +89,12 @@ def test_what_was_written_is_there_after_the_file_is_opened_again(path: Path) ->
 
 
 def test_commits_wait_for_the_disk(path: Path) -> None:
+    def setting(name: str) -> object:
+        pragma = f"PRAGMA {name}"
+        return store.read(lambda session: session.connection().exec_driver_sql(pragma).scalar())
+
     with opened(path) as store:
-        pragmas = ("journal_mode", "synchronous", "foreign_keys")
-        found = [
-            store.read(
-                lambda session, name=name: session.connection().exec_driver_sql(f"PRAGMA {name}").scalar()
-            )  # type: ignore[misc]
-            for name in pragmas
-        ]
+        found = [setting(name) for name in ("journal_mode", "synchronous", "foreign_keys")]
     assert found == ["wal", 2, 1]
 
 
@@ -237,7 +236,7 @@ def test_a_placing_that_breaks_off_leaves_no_state_to_serve_and_is_taken_up(
         real(found, *companions)
         raise KeyboardInterrupt
 
-    real = state_backup.set_aside
+    real = set_aside
     with monkeypatch.context() as patch:
         patch.setattr(state_backup, "set_aside", broken)
         with pytest.raises(KeyboardInterrupt):
