@@ -129,7 +129,7 @@ async def _propose(folder: DataFolder) -> None:
 
     waiting = await asked("profile.use", name="pq")
     await asked("approval.deny", "operator-key", approval=waiting["approval"])
-    words = {"tenant": "operator", "name": "Murasaki", "roles": ["seal"]}
+    words: dict[str, Any] = {"tenant": "operator", "name": "Murasaki", "roles": ["seal"]}
     client = (await asked("access.client.add", **words))["client"]
     until_us = time.time_ns() // 1_000 + 10**9
     grant = await asked("activation.propose", client=client, kind="seal", count=1, until_us=until_us)

@@ -9,14 +9,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
+from kokuin.service.owner import ask_owner
 from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed, until_us
+from tests.service.asking import query
 from tests.service.keepers import keeping
+from tests.service.running import PATIENCE_S, QUERY, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,3 +172,37 @@ def test_a_keeper_that_dies_between_spending_and_answering_gives_no_act_away(fol
     with sqlite3.connect(folder.state) as rows:
         assert rows.execute("SELECT count, spent FROM activation").fetchall() == [(3, 3)]
     rows.close()
+
+
+def test_many_connections_to_two_workers_get_as_many_tokens_as_were_granted(
+    folder_of: Callable[[str], Prepared],
+) -> None:
+    port = {"TSA_SERVER__ADMIN_PORT": "0"}
+    with serving(folder_of("classical"), port, workers=2) as service, ThreadPoolExecutor(12) as threads:
+        socket = service.folder.owner_socket
+        words = {"tenant": "operator", "name": "bulk", "roles": ["stamp"], "activated": True}
+        client = ask_owner(socket, "access.client.add", words)["client"]
+        key = ask_owner(socket, "access.key.create", {"client": client})["text"]
+        headers = {"content-type": QUERY, "authorization": f"Bearer {key}"}
+
+        def stamp(_: int) -> tuple[int, str]:
+            # A connection for each, so that both workers are asked.
+            answer = httpx.post(
+                service.url, content=query(), headers=headers, timeout=PATIENCE_S, trust_env=False
+            )
+            return answer.status_code, answer.json()["code"] if answer.status_code != 200 else ""
+
+        while stamp(0)[1] != "ACTIVATION_WANTED":  # a worker that has not heard yet of the client
+            time.sleep(0.05)
+        asked = {"client": client, "kind": "stamp", "count": 17, "until_us": until_us()}
+        waiting = proposed(ask_owner(socket, "activation.propose", asked))
+        path = f"approvals/{waiting}/approve"
+        assert service.client.post(f"/api/v1/{path}").status_code == 404
+        with_key = {"authorization": f"Bearer {service.operator_key}"}
+        admin = service.event(event="serving")["admin_port"]
+        url = f"http://127.0.0.1:{admin}/api/v1/{path}"
+        assert httpx.post(url, headers=with_key, timeout=PATIENCE_S, trust_env=False).status_code == 200
+        found = Counter(threads.map(stamp, range(60)))
+        assert found == {(200, ""): 17, (403, "ACTIVATION_WANTED"): 43}
+        issued = [leaf for leaf in service.leaves() if leaf["kind"] == "tst.issued"]
+        assert [leaf["actor"] for leaf in issued] == [client] * 17
