@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kokuin.ledger.leaf import LeafError, read_leaf
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.installation import install, strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration, new_id
 from kokuin.service.snapshot import Snapshot, SnapshotError, SnapshotFolder
@@ -39,10 +40,6 @@ _log = structlog.get_logger()
 
 ACT_START = "start"
 """Act of a snapshot that differs from the last because files changed while the service was down."""
-
-
-class ActivationError(Exception):
-    """The configuration could not be recorded and is not in force; the message names the ledger's reason."""
 
 
 def first_snapshot(folder: DataFolder, config: Config) -> Snapshot:

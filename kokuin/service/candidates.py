@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.faults import OpenRefusedError
-from kokuin.service.activation import ActivationError, activations, with_units
+from kokuin.service.activation import activations, with_units
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.keystore import key_name, key_number
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.provisioning import units_of

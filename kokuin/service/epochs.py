@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.service.activation import ActivationError, read_act
+from kokuin.service.activation import read_act
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.issuing import new_id
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import EPOCH_OPENED, Record

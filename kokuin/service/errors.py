@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.access.state_faults import StateRefusedError
-from kokuin.service.activation import ActivationError
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.config import ConfigError
 from kokuin.service.datafolder import FolderError
 from kokuin.service.snapshot import SnapshotError

@@ -6,8 +6,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
-from kokuin.service.activation import ActivationError
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.noting import annotate, redact
+from kokuin.service.operating import SEAL
 from kokuin.service.pruning import prune
 from kokuin.service.reentering import REENTER, reenter
 from kokuin.service.sealing import SEAL_ERRORS
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from kokuin.service.ledger_scene import Scene
-
-SEAL = "ledger.seal"
 
 
 async def act(scene: Scene, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,37 +1,26 @@
-"""One operation on a data folder: asked of the owner that serves it, or done by becoming the owner."""
+"""One operation on a data folder: asked of the owner that serves it, or done by becoming the owner.
+
+To ask takes little, so little is loaded: who stops a service in an emergency does not wait for libraries.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from kokuin.service.access.people_views import VIEWS, read_people
-from kokuin.service.config import load_config
-from kokuin.service.datafolder import FolderError, FolderLock
-from kokuin.service.keeper_process import make_keeper
-from kokuin.service.keys_operations import read_keys
-from kokuin.service.keys_view import LIST as LIST_KEYS
-from kokuin.service.ledger_acts import SEAL
-from kokuin.service.ledger_status import STATUS as LEDGER_STATUS
-from kokuin.service.ledger_status import read_status
-from kokuin.service.owner import OWNER, OwnerLostError, OwnerUnavailableError, ask_owner
-from kokuin.service.profile_view import READS, read_view
-from kokuin.service.reentering import REENTER, refusal
+from kokuin.service.datafolder import FolderError
+from kokuin.service.owner import OwnerLostError, OwnerUnavailableError, ask_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
 
 OPERATE_SECONDS = 120.0
 """How long an operation may take: keys are made and every worker loads them."""
 SEAL_SECONDS = 3600.0
 """How long a seal may take: every leaf of the epoch is hashed."""
+SEAL = "ledger.seal"
+"""The operation that may take as long."""
 
 
 def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,44 +39,6 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
         # To become the owner now would do twice what may have been done.
         raise FolderError(f"the service of {folder.root} did not answer; look what came of it") from None
     except OwnerUnavailableError:
-        config = load_config(folder.root, dict(os.environ))
-        told = _without_owner(folder, config, operation, arguments)
-        if told is not None:
-            return told
-        # Whoever holds the lock and does not answer is starting or stopping: the lock says so.
-        with FolderLock(folder):
-            return asyncio.run(_as_owner(folder, config, operation, arguments))
+        from kokuin.service.owning import operate_alone  # noqa: PLC0415  # all of the service; see above
 
-
-def _without_owner(
-    folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Answer what nobody needs to be the owner for; None: it needs one."""
-    if operation in READS:
-        return read_view(folder, config).answer(operation, str(arguments.get("name", "")))
-    if operation == LEDGER_STATUS:
-        return read_status(folder, config)
-    if operation == LIST_KEYS:
-        return read_keys(folder, config)
-    if operation in VIEWS:
-        return read_people(folder.state, operation, arguments)
-    # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
-    return refusal(folder, config, arguments) if operation == REENTER else None
-
-
-async def _as_owner(
-    folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    _log_aside()
-    keeper = make_keeper(folder, config)
-    await keeper.start(serving=False)
-    try:
-        return await keeper.ask(operation, {**arguments, "actor": OWNER})
-    finally:
-        await keeper.stop()
-
-
-def _log_aside() -> None:
-    """Let what the keeper logs not mix with the answer, which programs read from standard output."""
-    if not structlog.is_configured():
-        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+        return operate_alone(folder, operation, arguments)

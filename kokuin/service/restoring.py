@@ -23,7 +23,8 @@ from kokuin.ledger import schema
 from kokuin.ledger.committer import Committer
 from kokuin.ledger.store import SqliteStore
 from kokuin.service.access import state
-from kokuin.service.activation import ActivationError, activate
+from kokuin.service.activation import activate
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.backup import CONTENT_ARC
 from kokuin.service.backup_archive import BackupError, BackupProblem, Manifest, read_archive
 from kokuin.service.config import Config, ConfigError, load_config

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.ledger.checked import stored_root
 from kokuin.ledger.faults import OpenRefusedError
-from kokuin.service.activation import ActivationError
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.epochs import SEALED, Before, epoch_record, newest_of_any_node
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import make_log_keys, origin_of

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kokuin.service.activation import (
-    ActivationError,
     activate,
     settings_digest,
     with_units_found,
     without_ended,
 )
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.candidates import (
     contradictions,
     newcomers,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.ledger.reader import LedgerReader, Stored
-from kokuin.service.activation import ActivationError, activations, stopped_by_clock
+from kokuin.service.activation import activations, stopped_by_clock
+from kokuin.service.activation_error import ActivationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

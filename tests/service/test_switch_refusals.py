@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kokuin.service.activation import ActivationError, load_installation
+from kokuin.service.activation import load_installation
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.keeper_process import make_keeper
