@@ -8,34 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.access.access_desk import AccessDesk
-from kokuin.service.access.emergency import PROBLEM as STOPPED
 from kokuin.service.access.people import People
 from kokuin.service.access.state import StateStore
+from kokuin.service.access.withdrawals import withdraw_recorded
 from kokuin.service.clock_watch import ClockWatch
-from kokuin.service.health import Health
 from kokuin.service.installation import strictest_accuracy_us
+from kokuin.service.keeper_view import KeeperView
 from kokuin.service.keys_operations import KeyOperations
 from kokuin.service.ledger_desk import LedgerDesk
 from kokuin.service.ledger_watch import LedgerWatch
 from kokuin.service.metrics import MetricsView
 from kokuin.service.migration.dryrun_operations import DryRuns
 from kokuin.service.opening import open_ledger
-from kokuin.service.ports import Push, Readiness
 from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.recording import Recorder
-from kokuin.service.stamp_sources import Present
 from kokuin.service.switching import Switchboard
 from kokuin.service.tasks import lifelong
 from kokuin.service.vouching import Vouching
 from kokuin.service.worker_reports import WorkerReports
 from kokuin.trust.records import (
-    ACCESS_DENIED,
     CLOCK_FIT,
     CLOCK_RESUMED,
     CLOCK_UNFIT,
@@ -53,20 +50,12 @@ if TYPE_CHECKING:
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.opening import Opened
     from kokuin.service.participants import Preparing
-    from kokuin.service.ports import WorkerReport
+    from kokuin.service.ports import Desk, Push, WorkerReport
     from tsa.clock.verdict import ClockVerdict
 
 TICK_SECONDS = 1.0
 
 _log = structlog.get_logger()
-
-
-class Desk(Protocol):
-    """Whoever answers a group of operations."""
-
-    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one question; `ok` is False with `code` when it is a no."""
-        ...
 
 
 class Keeper:
@@ -93,7 +82,6 @@ class Keeper:
         self._reports = WorkerReports()
         self._metrics = MetricsView()
         self._refusals = RefusalCounter(TST_REFUSED, "profile")
-        self._denials = RefusalCounter(ACCESS_DENIED, "tenant")
         self._tasks: list[asyncio.Task[None]] = []
         self._push: Push | None = None
         self._dry_runs = DryRuns(folder, config)
@@ -120,6 +108,7 @@ class Keeper:
             raise
         self.journal, self._active = opened.journal, opened.active
         self._records = Recorder(opened.journal, lambda: self._active.digest)
+        await asyncio.to_thread(withdraw_recorded, self._folder, self._config, self._store)
         self.people = People(self._store, self._records)
         self._take_up(opened, serving=serving)
         await self._access.begin()
@@ -175,11 +164,21 @@ class Keeper:
                 publisher,
                 self._records,
                 opened.witnesses,
-                self._present,
+                lambda: self._view.present(),  # noqa: PLW0108  # which is made after it
                 on_problem=self._publish,
             ),
             on_problem=self._publish,
             on_fatal=self._on_fatal,
+        )
+        self._view = KeeperView(
+            self.journal,
+            self.switchboard,
+            self._clock,
+            self._ledger,
+            self._log,
+            self._access.emergency,
+            self._reports,
+            active=lambda: self._active,
         )
 
     async def stop(self) -> None:
@@ -189,7 +188,7 @@ class Keeper:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dry_runs.close()
         await self._access.close()
-        self._records.counted(self._refusals.drain() + self._denials.drain())
+        self._records.counted(self._refusals.drain())
         await self._records.recorded(SERVICE_STOPPED, {})
         await self._log.stop()
         await asyncio.to_thread(self.journal.close)
@@ -225,10 +224,8 @@ class Keeper:
         if self._reports.take(worker, report):
             self._publish()
         self._metrics.report(worker, report.counters)
-        self._access.used(report.used)
+        self._access.take(report)
         now_us = time.time_ns() // 1_000
-        for code, tenant, count in report.denials:
-            self._denials.note(code, tenant, now_us, count)
         for code, profile, count in report.refusals:
             self._refusals.note(code, profile, now_us, count)
             if code == LEDGER.code:
@@ -251,9 +248,9 @@ class Keeper:
             return await desk.ask(operation, arguments)
         match operation:
             case "metrics":
-                return {"ok": True, "text": self._metrics.render(self._health().gauges()).decode()}
+                return {"ok": True, "text": self._metrics.render(self._view.health().gauges()).decode()}
             case "status":
-                return {"ok": True, **self._health().status()}
+                return {"ok": True, **self._view.health().status()}
             case "clock.resume":
                 return await self._resume()
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
@@ -271,32 +268,8 @@ class Keeper:
         }
         return desks.get(operation.partition(".")[0])
 
-    def _state(self) -> Push:
-        floors = dict(self.journal.highest_gen())
-        stopped = self._access.emergency.stopped
-        return Push(self._clock.verdict, self._active, floors, self._readiness(), stopped)
-
-    def _readiness(self) -> Readiness:
-        problems = [STOPPED] if self._access.emergency.stopped else []
-        fault = self._clock.fault(self._highest_gen())
-        if fault is not None:
-            problems.append(fault.value)
-        if self._ledger.problem:
-            problems.append(self._ledger.problem)
-        return Readiness((*problems, *self._log.problems, *self._reports.problems()))
-
-    def _present(self) -> Present:
-        """What a unit issues under now; for stamps by a unit of this service."""
-        floors = dict(self.journal.highest_gen())
-        return Present(self.switchboard.snapshot, self._active, self._clock.verdict, floors)
-
-    def _highest_gen(self) -> int:
-        """Highest genTime that the ledger holds of the units at work, microseconds since 1970 UTC."""
-        units = self._reports.key_ends()
-        return max((gen for unit, gen in self.journal.highest_gen().items() if unit in units), default=0)
-
     def _publish(self) -> None:
-        push = self._state()
+        push = self._view.push()
         if push != self._push:
             self._push = push
             for on_push in tuple(self._subscribers.values()):
@@ -326,19 +299,7 @@ class Keeper:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now_us = time.time_ns() // 1_000
-            self._records.counted(self._refusals.due(now_us) + self._denials.due(now_us))
-            await self._operations.tick(time.time_ns() // 1_000)
+            self._records.counted(self._refusals.due(now_us))
+            self._access.tick(now_us)
+            await self._operations.tick(now_us)
             self._publish()
-
-    def _health(self) -> Health:
-        return Health(
-            readiness=self._readiness(),
-            clock=self._clock.verdict,
-            leaves=self.journal.size,
-            lag_s=self.journal.lag(),
-            unwitnessed_since=self._log.unwitnessed_since,
-            active=self._active,
-            snapshot=self.switchboard.snapshot,
-            workers=self._reports.workers,
-            key_ends=self._reports.key_ends(),
-        )

@@ -122,3 +122,11 @@ class KeeperPort(Protocol):
     async def ask(self, operation: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask the keeper to do or to tell something; the answer always has `ok` and, when False, `code`."""
         ...
+
+
+class Desk(Protocol):
+    """Whoever answers a group of operations."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one question; `ok` is False with `code` when it is a no."""
+        ...

@@ -82,7 +82,7 @@ def test_a_worker_that_comes_back_at_once_hears_that_all_is_well_again(
         for _ in range(2):
             unsubscribe = keeper.subscribe(pushes.append)
             keeper.report("worker-1", report)
-            assert pushes[-1].readiness == keeper._readiness()
+            assert pushes[-1].readiness == keeper._view.readiness()
             unsubscribe()
             keeper.retire("worker-1")
         await keeper.stop()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from kokuin.ledger.faults import OpenRefusedError
+from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.access.activations import GRANT, Activations
 from kokuin.service.access.approvals import Approvals, Proposal
 from kokuin.service.access.approvers import people_of
@@ -18,10 +19,11 @@ from kokuin.service.access.people_changes import Prepared
 from kokuin.service.access.people_values import PeopleRefusedError
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.usage import KEEP_SECONDS, DayTotals
-from kokuin.service.activation import ActivationError
+from kokuin.service.activation_error import ActivationError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.profile_operations import CHANGES as SWITCHES
 from kokuin.service.switch_refusals import LEDGER_REFUSED
+from kokuin.trust.records import ACCESS_DENIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from kokuin.service.access.state import StateStore
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.ports import WorkerReport
     from kokuin.service.profile_operations import ProfileOperations
     from kokuin.service.recording import Recorder
 
@@ -71,7 +74,7 @@ class AccessDesk:
             on_change: told whenever the emergency stop was set or released.
         """
         self._config, self._people, self._switches = config, people, switches
-
+        self._records, self._denials = records, RefusalCounter(ACCESS_DENIED, "tenant")
         self.emergency = Emergency(
             store,
             journal,
@@ -113,14 +116,22 @@ class AccessDesk:
         except StateRefusedError as error:
             _log.error("usage.unkept", reason=str(error))  # its text says all
         self.emergency.close()
+        self._records.counted(self._denials.drain())
 
-    def used(self, used: Mapping[str, int]) -> None:
-        """Take what a worker counted."""
-        self._totals.add(used, time.time_ns() // 1_000)
+    def take(self, report: WorkerReport) -> None:
+        """Take what a worker counted: whom it turned away, and who did how much."""
+        now_us = time.time_ns() // 1_000
+        for code, tenant, count in report.denials:
+            self._denials.note(code, tenant, now_us, count)
+        self._totals.add(report.used, now_us)
         table = self._people.table()
-        spent = {client for client in used if self._totals.is_exhausted(table.clients.get(client))}
+        spent = {client for client in report.used if self._totals.is_exhausted(table.clients.get(client))}
         if not spent <= table.exhausted:
             self._people.exhaust(table.exhausted | spent)
+
+    def tick(self, now_us: int) -> None:
+        """Put on record whom nobody let in, in the minute that is over."""
+        self._records.counted(self._denials.due(now_us))
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question; `ok` is False with `code`."""
