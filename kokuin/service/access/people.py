@@ -156,8 +156,8 @@ class People:
         if isinstance(outcome, Refused):
             session.rollback()
             return outcome.reason.value
-        # A crash before the commit leaves a leaf without its change, which grants nothing and takes nothing
-        # away: whoever asked heard of no success, and asks again.
+        # A crash before the commit leaves a leaf without its change, which grants nothing; what it takes away
+        # the next start does (`withdrawals`). Whoever asked heard of no success, and asks again.
         return None
 
     def _read(self) -> AccessTable:

@@ -1,7 +1,7 @@
 """A copy of `state.db` beside a copy of the ledger.
 
 It is put back only where nobody is known: an older copy in the place of a newer
-one would let revoked keys in again.
+one would give back what was taken from clients since.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
+from kokuin.service.access.state_backup import copy_state, place_state
 from kokuin.service.owner import ask_owner
 from tests.service.access.desks import leaves_of, person
 from tests.service.keepers import keeping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.service.datafolder import DataFolder
+    from tests.service.keepers import Ask
     from tests.service.running import Prepared
 
 OWNER = "owner"
@@ -77,6 +79,62 @@ def test_a_key_whose_making_was_cut_short_opens_nothing(folder: DataFolder) -> N
     with keeping(folder) as ask:
         assert ask("access.key.list", OWNER)["keys"] == []
         assert ask("access.key.revoke", OWNER, key=leaf["about"])["code"] == "KEY_UNKNOWN"
+
+
+def revoke_and_more(folder: DataFolder) -> tuple[Callable[[], set[str]], Callable[[Ask], None]]:
+    """Give a client with all that can be taken away, and what takes it; tell what is still open."""
+    with keeping(folder) as ask:
+        tenant = str(ask("access.tenant.add", OWNER, name="Murasaki")["tenant"])
+        clients = [person(ask, name, "stamp", tenant=tenant) for name in ("Genji", "Aoi")]
+        keys = [ask("access.key.create", OWNER, client=clients[0])["key"] for _ in range(2)]
+        bound = {"client": clients[0], "issuer": "i", "subject": "s"}
+        binding = ask("access.binding.add", OWNER, **bound)["binding"]
+
+    def take(ask: Ask) -> None:
+        assert ask("access.key.revoke", OWNER, key=keys[0])["ok"]
+        assert ask("access.key.rotate", OWNER, key=keys[1], grace_seconds=0)["ok"]
+        assert ask("access.binding.remove", OWNER, binding=binding)["ok"]
+        assert ask("access.client.disable", OWNER, client=clients[0])["ok"]
+        assert ask("access.client.disable", OWNER, client=clients[1])["ok"]
+        assert ask("access.client.enable", OWNER, client=clients[1])["ok"]
+
+    def still_open() -> set[str]:
+        with keeping(folder) as ask:
+            shown = ask("access.client.show", OWNER, client=clients[0])
+            other = ask("access.client.show", OWNER, client=clients[1])["client"]
+        usable = {each["key"] for each in shown["keys"] if not each["revoked"] and not each["replaced"]}
+        bound = {each["binding"] for each in shown["bindings"]}
+        enabled = {each["client"] for each in (shown["client"], other) if each["enabled"]}
+        return (usable & set(keys)) | bound | enabled
+
+    assert still_open() == {*keys, binding, *clients}
+    return still_open, take
+
+
+def test_an_older_copy_of_the_state_gives_nothing_back_that_was_taken_away(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    still_open, take = revoke_and_more(folder)
+    copy = tmp_path / "state.copy"
+    digest = copy_state(folder.state, copy)
+    with keeping(folder) as ask:
+        take(ask)
+    left = still_open()
+    assert len(left) == 1, "the client that was enabled again"
+    folder.state.unlink()
+    assert place_state(copy, digest, folder.state)
+    assert still_open() == left
+
+
+def test_a_revocation_on_record_counts_though_its_keeper_was_killed(folder: DataFolder) -> None:
+    with keeping(folder) as ask:
+        client = person(ask, "Genji", "stamp")
+        key = ask("access.key.create", OWNER, client=client)["key"]
+    killed(folder, "before-commit", "access.key.revoke", key=key)
+    with keeping(folder) as ask:
+        assert [each["revoked"] for each in ask("access.key.list", OWNER)["keys"]] == [True]
+    acts = [leaf["act"] for leaf in leaves_of(folder, "access.changed")]
+    assert acts == ["client.added", "key.created", "key.revoked"]
 
 
 def test_names_and_secrets_stand_nowhere_but_where_they_belong(folder_of: Callable[[str], Prepared]) -> None:

@@ -1,0 +1,124 @@
+"""What the ledger says was taken away is taken away, whatever `state.db` says at the start.
+
+A crash between a leaf and its change, or an older copy of the file, would let a
+revoked key in again. So of what is on record the taking away counts by itself;
+a grant never does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlmodel import col, select
+
+from kokuin.service.access.state_models import Binding, Client, Key, Tenant
+from kokuin.service.activation import read_act
+from kokuin.service.ledger_store import open_reader
+from kokuin.trust.records import ACCESS_CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlmodel import Session
+
+    from kokuin.ledger.reader import StoreReader
+    from kokuin.service.access.state import StateStore
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.trust.records import LeafValue
+
+_DISABLES = {
+    "tenant.disabled": True,
+    "tenant.enabled": False,
+    "client.disabled": True,
+    "client.enabled": False,
+}
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Pseudonyms of what the ledger says is over.
+
+    Attributes:
+        keys: that were revoked.
+        replaced: end (microseconds since 1970 UTC) by key that another one took the place of.
+        bindings: that were removed.
+        disabled: tenants and clients of which the newest such leaf says so.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    replaced: dict[str, int] = field(default_factory=dict)
+    bindings: set[str] = field(default_factory=set)
+    disabled: set[str] = field(default_factory=set)
+
+
+def withdraw_recorded(folder: DataFolder, config: Config, store: StateStore) -> None:
+    """Bring `state.db` to what the ledger says was taken away.
+
+    Raises:
+        OpenRefusedError, ActivationError: the ledger cannot be read.
+        StateRefusedError: `state.db` cannot be read or written.
+    """
+    with open_reader(folder, config) as reader:
+        withdrawn = read_withdrawn(_newest_first(reader))
+    taken = store.write(lambda session: _withdraw(session, withdrawn))
+    if taken:
+        _log.warning("access.withdrawn", about=taken)
+
+
+def read_withdrawn(leaves: Iterable[Mapping[str, LeafValue]]) -> Withdrawn:
+    """Collect what leaves `access.changed`, from the newest to the oldest, say is over."""
+    withdrawn, decided = Withdrawn(), set[str]()
+    for leaf in leaves:
+        act, about = str(leaf["act"]), str(leaf["about"])
+        if act == "key.revoked":
+            withdrawn.keys.add(about)
+        elif act == "binding.removed":
+            withdrawn.bindings.add(about)
+        elif act == "key.rotated":
+            key, end_us = _replaced(leaf)
+            withdrawn.replaced[key] = end_us
+        elif act in _DISABLES and about not in decided:
+            decided.add(about)
+            if _DISABLES[act]:
+                withdrawn.disabled.add(about)
+    return withdrawn
+
+
+def _newest_first(reader: StoreReader) -> Iterator[Mapping[str, LeafValue]]:
+    for stored in reader.backwards(ACCESS_CHANGED):
+        if not stored.leaf:
+            return  # the retention of this one is over, and of all before it
+        yield read_act(stored)
+
+
+def _replaced(leaf: Mapping[str, LeafValue]) -> tuple[str, int]:
+    terms = leaf["terms"]
+    said = dict(term.split("=", 1) for term in terms) if isinstance(terms, list) else {}
+    return said.get("replaces", ""), int(said.get("until", "0"))
+
+
+def _withdraw(session: Session, withdrawn: Withdrawn) -> list[str]:
+    """Change the tables; return the pseudonyms of what was changed."""
+    taken = []
+    for key in session.exec(select(Key).where(col(Key.revoked).is_(False))):
+        if key.id in withdrawn.keys:
+            key.revoked = True
+            taken.append(key.id)
+        elif key.id in withdrawn.replaced and not key.replaced:
+            key.replaced, key.ends_us = True, withdrawn.replaced[key.id]
+            taken.append(key.id)
+    for binding in session.exec(select(Binding)):
+        if binding.id in withdrawn.bindings:
+            session.delete(binding)
+            taken.append(binding.id)
+    rows: list[Tenant | Client] = [*session.exec(select(Tenant)), *session.exec(select(Client))]
+    for row in rows:
+        if row.enabled and row.id in withdrawn.disabled:
+            row.enabled = False
+            taken.append(row.id)
+    return taken
