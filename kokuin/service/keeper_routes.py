@@ -28,6 +28,7 @@ def asking(keeper: KeeperPort, statuses: Mapping[str, int]) -> Operate:
     async def operate(
         request: Request, operation: str, arguments: dict[str, Any] | None = None, status: int = 200
     ) -> Response:
+        """Ask in the name of who asks."""
         asked = {**(arguments or {}), "actor": principal_of(request).actor}
         try:
             orjson.dumps(asked)

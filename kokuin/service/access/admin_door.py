@@ -18,6 +18,7 @@ def admin_door(app: ASGIApp) -> ASGIApp:
     """Return an application that answers as `app` does, with every request marked."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; part of ASGI."""
         scope[ADMIN] = True
         await app(scope, receive, send)
 

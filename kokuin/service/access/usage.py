@@ -46,6 +46,7 @@ class DayTotals:
         self._day = now_us // DAY_US
 
         def take(session: Session) -> dict[str, int]:
+            """Forget old days, and return the totals of this one."""
             session.exec(delete(Usage).where(col(Usage.day) < self._day - MAX_DAYS))
             return {
                 row.client: row.count for row in session.exec(select(Usage).where(Usage.day == self._day))
@@ -82,6 +83,7 @@ class DayTotals:
             return
 
         def write(session: Session) -> None:
+            """Add what was counted to the rows of clients."""
             for (client, day), count in unkept.items():
                 if session.get(Client, client) is None:  # owner and operator key have no quota
                     continue
