@@ -51,6 +51,7 @@ def telling(send: Send, request_id: str) -> Send:
     """Return a `send` that tells the client the id, unless the response has one already."""
 
     async def tell(message: Message) -> None:
+        """Send one message, with the id where a response begins."""
         if message["type"] == "http.response.start":
             fields = [(name.lower(), value) for name, value in message.get("headers", ())]
             if all(name != FIELD for name, _ in fields):

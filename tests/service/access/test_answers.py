@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import subprocess
@@ -11,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.service.access.denials import DenialCode
 from kokuin.service.access.response_fields import response_fields
+from kokuin.service.config import load_config
+from kokuin.service.keeper_process import make_keeper
 from kokuin.service.owner import ask_owner
+from kokuin.service.ports import WorkerReport
+from tests.service.access.callers import ACME
 from tests.service.asking import query
 from tests.service.running import PATIENCE_S, TSA, leaves, serving
 
@@ -205,3 +211,23 @@ def test_a_service_whose_table_lacks_a_route_does_not_start(
     )
     assert ended.returncode not in {0, -15}
     assert b"GET /api/v1/inventory has no rule of access" in ended.stderr
+
+
+def test_every_class_of_denial_has_one_leaf(folder_of: Callable[[str], Prepared]) -> None:
+    folder = folder_of("classical").folder
+
+    async def live() -> None:
+        keeper = make_keeper(folder, load_config(folder.root, KEYED))
+        await keeper.start()
+        for worker in ("worker-1", "worker-2"):
+            for _ in range(3):
+                denials = tuple((code.value, tenant, 2) for code in DenialCode for tenant in ("none", ACME))
+                keeper.report(worker, WorkerReport({}, (), "", {}, denials))
+        await keeper.stop()
+
+    asyncio.run(live())
+    found = [leaf for leaf in leaves(folder) if leaf["kind"] == "access.denied"]
+    assert {leaf["count"] for leaf in found} == {12}
+    assert sum(leaf["count"] for leaf in found) == 12 * 2 * len(DenialCode)
+    assert {leaf["reason"] for leaf in found} == {code.value for code in DenialCode}
+    assert len(found) == 2 * len(DenialCode)
