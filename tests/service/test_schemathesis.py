@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.service.fuzz_api import SETTINGS, run_api
 from tests.service.running import serving
 
@@ -17,6 +19,7 @@ EXAMPLES = 2
 """Of each operation, caller and port; `make fuzz` asks more."""
 
 
+@pytest.mark.timeout(400)  # hundreds of requests, some of which start children
 def test_no_request_breaks_the_service_or_reaches_what_the_table_denies(
     folder_of: Callable[[str], Prepared], at_once: str
 ) -> None:
