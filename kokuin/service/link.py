@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5.0
 """How long a worker waits for the keeper's answer to a question."""
 SWITCH_SECONDS = 120.0
-"""The same for profiles: keys are made, and every worker loads them."""
+"""The same for profiles, and for what was approved: keys are made, and every worker loads them."""
+PATIENT = ("profile.", "approval.", "stop.")
+"""Operations for which a worker waits that long; a stop waits for its leaf before it says how it is kept."""
 
 
 class RemotePort:
@@ -85,7 +87,7 @@ class RemotePort:
         question: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._questions[number] = question
         try:
-            async with asyncio.timeout(SWITCH_SECONDS if operation.startswith("profile.") else ASK_SECONDS):
+            async with asyncio.timeout(SWITCH_SECONDS if operation.startswith(PATIENT) else ASK_SECONDS):
                 return await question
         except TimeoutError:
             return {"ok": False, "code": KEEPER_UNAVAILABLE}
