@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: the folder cannot be upgraded; whatever was done stands, and may be done again.
     """
+    from kokuin.service.config import load_config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.errors import START_ERRORS
     from kokuin.service.upgrading import upgrade
@@ -30,10 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     folder = DataFolder(arguments.dir)
     try:
         upgraded = upgrade(folder)
+        timestamps = load_config(folder.root).access.timestamps
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     except OSError as error:
         raise CommandError("upgrade.cannot_write", path=error.filename, reason=error.strerror) from None
-    sentence = "upgrade.done" if upgraded else "upgrade.nothing"
-    print(text(arguments.lang, sentence, folder=folder.root, keys=folder.log_keys))
+    if not upgraded:
+        print(text(arguments.lang, "upgrade.nothing", folder=folder.root))
+        return 0
+    said = {"keys": folder.log_keys, "timestamps": timestamps, "config": folder.config}
+    print(text(arguments.lang, "upgrade.done", folder=folder.root, **said))
     return 0

@@ -113,10 +113,10 @@ def restore(folder: DataFolder, config: Config, file: Path, *, aside: bool = Fal
         place(folder, file, manifest, draft)
         if folder.ledger.exists() and not aside:
             _require_contained(folder.ledger, draft)
-        # With its companions: a write-ahead log that lay there would be taken for the copy's.
-        set_aside(folder.ledger, *_COMPANIONS)
         if manifest.state:
             place_state(state_path(file), manifest.state, folder.state)
+        # With its companions: a write-ahead log that lay there would be taken for the copy's.
+        set_aside(folder.ledger, *_COMPANIONS)
         # A crash before this line leaves no ledger; nothing is served, and restoring again goes on.
         draft.rename(folder.ledger)
         folder.ledger.with_name("search.db").unlink(missing_ok=True)

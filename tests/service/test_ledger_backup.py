@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,8 @@ from kokuin.cli.outcome import Exit
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service import ledger_backup
+from kokuin.service.access.state_backup import state_path
+from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderError, FolderLock
 from kokuin.service.ledger_backup import backup, drill, restore
@@ -21,6 +25,7 @@ from kokuin.service.ledger_manifest import BackupError, Manifest, manifest_path
 from kokuin.service.setting_aside import set_aside
 from tests.ledger.samples import check_whole, issued
 from tests.service.epochs import Desked
+from tests.service.keepers import keeping
 from tests.service.recoveries import record, token
 
 if TYPE_CHECKING:
@@ -63,7 +68,11 @@ def test_a_copy_is_the_ledger_of_one_moment_in_one_file(
     folder: DataFolder, config: Config, tmp_path: Path
 ) -> None:
     manifest = backup(folder, config, tmp_path / "copy")
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["copy", "copy.manifest"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "copy",
+        "copy.manifest",
+        "copy.state",
+    ]
     assert (manifest.size, manifest.root) == head_of(folder.ledger)
     assert len(check_whole(tmp_path / "copy")) == manifest.size
     assert manifest.checkpoint.encode() == (folder.log / "checkpoint").read_bytes()
@@ -256,3 +265,49 @@ def test_the_commands_copy_and_restore(
         assert main(["ledger", "restore", copy, *place]) == Exit.USAGE
         assert f"{folder.root} is being served; stop it first" in capsys.readouterr().err
     assert main(["ledger", "backup", "-o", str(tmp_path / "no" / "where"), *place]) == Exit.USAGE
+
+
+def test_a_copy_has_who_may_do_what_beside_it(folder: DataFolder, config: Config, tmp_path: Path) -> None:
+    with keeping(folder) as ask:
+        tenant = ask("access.tenant.add", "owner", name="Murasaki")["tenant"]
+    manifest = backup(folder, config, tmp_path / "copy")
+    copy = state_path(tmp_path / "copy")
+    assert hashlib.sha512(copy.read_bytes()).hexdigest() == manifest.state
+    assert copy.stat().st_mode & 0o777 == 0o600
+    folder.state.unlink()
+    restore(folder, config, tmp_path / "copy")
+    with keeping(folder) as ask:
+        assert tenant in {each["tenant"] for each in ask("access.tenant.list", "owner")["tenants"]}
+
+
+def test_a_copy_of_a_release_without_tenants_is_restored(
+    folder: DataFolder, config: Config, tmp_path: Path
+) -> None:
+    manifest = backup(folder, config, tmp_path / "copy")
+    state_path(tmp_path / "copy").unlink()
+    stated = {name: value for name, value in asdict(manifest).items() if name != "state"}
+    manifest_path(tmp_path / "copy").write_text(json.dumps(stated))
+    before = folder.state.read_bytes()
+    restore(folder, config, tmp_path / "copy")
+    assert folder.state.read_bytes() == before
+
+
+def test_a_ledger_without_its_state_is_not_copied(folder: DataFolder, config: Config, tmp_path: Path) -> None:
+    folder.state.unlink()
+    with pytest.raises(StateRefusedError):
+        backup(folder, config, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_ledger_is_not_restored_beside_a_state_of_another_copy(
+    folder: DataFolder, config: Config, tmp_path: Path
+) -> None:
+    backup(folder, config, tmp_path / "copy")
+    copy, head = state_path(tmp_path / "copy"), head_of(folder.ledger)
+    copy.write_bytes(copy.read_bytes() + b" ")
+    with pytest.raises(StateRefusedError):
+        restore(folder, config, tmp_path / "copy", aside=True)
+    copy.unlink()
+    with pytest.raises(StateRefusedError):
+        restore(folder, config, tmp_path / "copy", aside=True)
+    assert head_of(folder.ledger) == head, "all is judged before anything is moved"

@@ -108,6 +108,7 @@ class People:
         """
 
         def attempt(session: Session) -> None:
+            """Make the change and give it up."""
             OPERATIONS[operation].make(session, prepared.arguments, time.time_ns() // 1_000)
             raise _RehearsedError
 
