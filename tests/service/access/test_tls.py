@@ -155,6 +155,12 @@ def test_without_a_certificate_the_public_is_served_and_nobody_stamps(secured: S
     assert secured.code() == (401, "CREDENTIAL_WANTED")
 
 
+def test_a_browser_is_told_to_insist_on_tls_where_it_ends_here(secured: Secured) -> None:
+    status, answer = secured.curl("/healthz", "--include")
+    assert status == 200
+    assert b"strict-transport-security: max-age=31536000\r\n" in answer.lower()
+
+
 def test_a_sound_certificate_of_somebody_else_opens_nothing(secured: Secured) -> None:
     assert secured.code(*shown(secured.stranger)) == (401, "CERTIFICATE_UNKNOWN")
     status, content = secured.curl("/api/v1/status", *shown(secured.stranger))
