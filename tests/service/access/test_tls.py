@@ -264,11 +264,12 @@ def test_a_handshake_that_does_not_come_is_not_waited_for(
         with socket.create_server(("127.0.0.1", 0)) as listener:
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             reader, writer = await asyncio.open_connection(*listener.getsockname())
-            received = await asyncio.wait_for(reader.read(), 20)
-            writer.close()
-            server.should_exit = True
-            await serving
-        return received
+            try:
+                return await asyncio.wait_for(reader.read(), 20)
+            finally:
+                writer.close()
+                server.should_exit = True
+                await serving
 
     assert uvloop.run(wait()) == b""
 
