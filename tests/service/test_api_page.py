@@ -31,7 +31,7 @@ def test_the_page_names_every_route_and_its_parameters(single: Service) -> None:
     for path in ("/tsa", "/tsa/{profile}", *paths):
         assert f"<td>{path}</td>" in text
     assert "<td>format, policy, years</td>" in text
-    assert "<td>DELETE</td>" not in text
+    assert "<td>TRACE</td>" not in text
     assert "<td>The process answers.</td>" in text
 
 
