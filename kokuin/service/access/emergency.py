@@ -1,9 +1,9 @@
 """The emergency stop: one operator stops all issuing at once, two people together release it.
 
 The truth is the ledger: the newest of `stop.set` and `stop.released`, of
-whichever node. A stop that the ledger cannot take stands in `state.db` until it
-can; of the two the newer one counts, so that neither an old copy of `state.db`
-nor a restart changes anything.
+whichever node. A row in `state.db` says the same of a stop that stands, for a
+ledger that cannot take the leaf, or that is recovered without it; of the two the
+newer one counts, so that neither an old copy nor a restart changes anything.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ MAX_PEOPLE = 64
 """How many people the leaf of a stop names; more would not fit into one."""
 LOOK_SECONDS = 1.0
 """How often the stops of other nodes are looked for, and a stop that is not on record is recorded."""
-RECORD_SECONDS = 5.0
-"""How long a stop waits for its leaf before it goes into `state.db`."""
+WRITE_SECONDS = 5.0
+"""How long whoever stops waits for its leaf and its row before they are told how it is kept."""
 
 _log = structlog.get_logger()
 
@@ -115,7 +115,7 @@ class Emergency:
         self._stop: Stopped | None = None
         self._newest_us = 0
         self._recording = asyncio.Lock()
-        self._recorder: asyncio.Task[None] | None = None
+        self._writing: tuple[asyncio.Task[None], asyncio.Task[bool]] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -201,11 +201,20 @@ class Emergency:
             now_us = max(time.time_ns() // 1_000, self._newest_us + 1)
             people = self._people()[:MAX_PEOPLE]
             self._install(Stopped(now_us, actor, unicodedata.normalize("NFC", reason), people))
-            self._recorder = asyncio.create_task(self._put_on_record(), name="stop")
-            await asyncio.wait({self._recorder}, timeout=RECORD_SECONDS)
-            if self._stop is not None and not self._stop.recorded and not await self._keep(self._stop):
+            if not await self._is_durable(self._stop):
                 return {"ok": False, "code": "STOP_NOT_KEPT", "detail": "it ends with this process"}
         return {"ok": True, **self._shown()}
+
+    async def _is_durable(self, stop: Stopped | None) -> bool:
+        """Write a stop into the ledger and beside it: either may be full, lost, or put back from a copy."""
+        if stop is None:
+            return True  # released meanwhile
+        recording = asyncio.create_task(self._put_on_record(), name="stop")
+        keeping = asyncio.create_task(self._keep(stop), name="stop.row")
+        self._writing = (recording, keeping)
+        await asyncio.wait(self._writing, timeout=WRITE_SECONDS)
+        recorded = self._stop is None or self._stop.recorded
+        return recorded or (keeping.done() and keeping.result())
 
     async def _put_on_record(self) -> None:
         """Write the leaf of the stop that stands."""

@@ -167,7 +167,7 @@ class Approval(StateTable, table=True):
 
 
 class Stop(StateTable, table=True):
-    """An emergency stop that the ledger could not take: there is one row, or none.
+    """The emergency stop that stands, beside its leaf: there is one row, or none.
 
     `people` are the persons with role approve there were then.
     """

@@ -18,6 +18,7 @@ from kokuin.service.access.principal import Principal, Role
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.activation import load_installation
 from kokuin.service.config import load_config
+from kokuin.service.datafolder import DataFolder
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.owner import ask_owner
 from kokuin.service.responder import Responder
@@ -33,7 +34,6 @@ from tsa.clock.reader import ClockReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kokuin.service.datafolder import DataFolder
     from kokuin.service.keeper import Keeper
     from kokuin.trust.journal import AppendOutcome, Journal
     from tests.service.keepers import Ask
@@ -373,6 +373,24 @@ def test_an_old_row_of_a_stop_that_was_released_since_stops_nobody(
             assert ask("approval.approve", KEY, approval=waiting)["ok"]
     shutil.copy(tmp_path / "old", folder.state)
     with keeping(folder) as ask:
+        assert not ask("stop.show", OWNER)["stopped"]
+
+
+def test_a_ledger_that_lost_the_leaf_of_a_stop_gets_it_again(folder: DataFolder, tmp_path: Path) -> None:
+    shutil.copytree(folder.root, tmp_path / "before")
+    with keeping(folder) as ask:
+        stop(ask)
+    lossy = DataFolder(tmp_path / "before")
+    shutil.copy(folder.state, lossy.state)
+    assert leaves_of(lossy, "stop.set") == []
+    with keeping(lossy) as ask:
+        assert ask("stop.show", OWNER)["stopped"]
+        waiting = proposed(ask("stop.release", KEY))
+        done = ask("approval.approve", OWNER, approval=waiting)
+        if not done["ok"]:  # put on record meanwhile, so that it is another stop
+            waiting = proposed(ask("stop.release", KEY))
+            assert ask("approval.approve", OWNER, approval=waiting)["ok"]
+    with keeping(lossy) as ask:
         assert not ask("stop.show", OWNER)["stopped"]
 
 
