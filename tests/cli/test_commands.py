@@ -99,7 +99,7 @@ def test_init_makes_a_folder_for_its_owner_alone(
     root, keys = tmp_path / "data", tmp_path / "keys"
     assert main(["init", "--dir", str(root), "--keys", str(keys), "--profile", profile]) == 0
     printed = capsys.readouterr().out
-    assert (root / "format").read_text() == "2\n"
+    assert (root / "format").read_text() == "3\n"
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
     assert stat.S_IMODE((keys / f"unit-{profile}.pem").stat().st_mode) == 0o600
     assert stat.S_IMODE((root / "ledger" / "ledger.db").stat().st_mode) == 0o600
@@ -302,8 +302,8 @@ def test_a_folder_that_is_none_or_of_another_format_is_not_served(
 ) -> None:
     for root in (tmp_path / "nowhere", tmp_path):
         assert "tsa init" in complaint(capsys, "serve", "--dir", str(root))
-    (data / "format").write_text("3\n")
-    assert "format '3'" in complaint(capsys, "serve", "--dir", str(data))
+    (data / "format").write_text("4\n")
+    assert "format '4'" in complaint(capsys, "serve", "--dir", str(data))
     (data / "format").write_bytes(b"\xff\n")
     assert "has format" in complaint(capsys, "serve", "--dir", str(data))
 
