@@ -14,8 +14,7 @@ import structlog
 
 from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.access.access_desk import AccessDesk
-from kokuin.service.access.people import People
-from kokuin.service.access.state import StateStore
+from kokuin.service.access.people import People, open_state
 from kokuin.service.access.withdrawals import withdraw_recorded
 from kokuin.service.clock_watch import ClockWatch
 from kokuin.service.installation import strictest_accuracy_us
@@ -100,7 +99,7 @@ class Keeper:
             StateRefusedError: `state.db` cannot be read; the ledger was not opened.
         """
         # First: a keeper that does not know who may do what writes no record and lets nobody in.
-        self._store = await asyncio.to_thread(StateStore, self._folder.state)
+        self._store = await asyncio.to_thread(open_state, self._folder.state)
         try:
             opened = await open_ledger(self._folder, self._config, self._on_fatal, serving=serving)
         except BaseException:

@@ -16,6 +16,7 @@ import structlog
 from kokuin.service.access.key_changes import KEY_CHANGES
 from kokuin.service.access.people_values import PeopleRefusedError
 from kokuin.service.access.people_views import VIEWS, read_table
+from kokuin.service.access.state import StateStore
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.access.tenant_changes import TENANT_CHANGES
 from kokuin.service.switch_refusals import LEDGER_REFUSED
@@ -24,11 +25,11 @@ from kokuin.trust.records import ACCESS_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from sqlmodel import Session
 
     from kokuin.service.access.people_changes import Change, Prepared
-    from kokuin.service.access.state import StateStore
     from kokuin.service.access.table import AccessTable
     from kokuin.service.recording import Recorder
 
@@ -62,7 +63,7 @@ class People:
         self._told: dict[int, Callable[[AccessTable], None]] = {}
         self._next = 0
         self._exhausted: frozenset[str] = frozenset()
-        self._table = self._read()
+        self._table = _read(store)
 
     def table(self) -> AccessTable:
         """Return what every worker knows."""
@@ -138,12 +139,21 @@ class People:
     async def _carried_out(self, operation: str, prepared: Prepared, by: Mapping[str, Any]) -> dict[str, Any]:
         # One at a time: the ledger has the changes in the order in which they were made.
         async with self._changing:
-            refusal = await self._store.awrite(lambda session: self._make(session, operation, prepared, by))
+            try:
+                refusal = await self._store.awrite(
+                    lambda session: self._make(session, operation, prepared, by)
+                )
+            except StateRefusedError:
+                await self._refresh()  # a commit that failed may have come to the disk all the same
+                raise
             if refusal is not None:
                 return {"ok": False, "code": LEDGER_REFUSED, "detail": refusal}
-            table = await asyncio.to_thread(self._read)
-            self._publish(replace(table, exhausted=self._exhausted))
+            await self._refresh()
         return {"ok": True, **prepared.answer}
+
+    async def _refresh(self) -> None:
+        table = await asyncio.to_thread(_read, self._store)
+        self._publish(replace(table, exhausted=self._exhausted))
 
     def _make(
         self, session: Session, operation: str, prepared: Prepared, by: Mapping[str, Any]
@@ -161,16 +171,25 @@ class People:
         # the next start does (`withdrawals`). Whoever asked heard of no success, and asks again.
         return None
 
-    def _read(self) -> AccessTable:
-        try:
-            return self._store.read(read_table)
-        except (ValueError, TypeError) as error:
-            raise StateRefusedError(StateFault.UNREADABLE, type(error).__name__) from error
-
     def _publish(self, table: AccessTable) -> None:
         self._table = table
         for on_access in tuple(self._told.values()):
             on_access(table)
+
+
+def open_state(path: Path) -> StateStore:
+    """Open a `state.db` from which a table can be made.
+
+    Raises:
+        StateRefusedError: it is not there, is damaged, or another release's.
+    """
+    store = StateStore(path)
+    try:
+        _read(store)
+    except StateRefusedError:
+        store.close()
+        raise
+    return store
 
 
 def prepare(operation: str, arguments: Mapping[str, Any]) -> Prepared:
@@ -180,6 +199,13 @@ def prepare(operation: str, arguments: Mapping[str, Any]) -> Prepared:
         PeopleRefusedError: VALUE_UNFIT.
     """
     return OPERATIONS[operation].prepare(arguments)
+
+
+def _read(store: StateStore) -> AccessTable:
+    try:
+        return store.read(read_table)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StateRefusedError(StateFault.UNREADABLE, f"its rows: {type(error).__name__}") from error
 
 
 def _leaf(change: Change, by: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import col, select
@@ -29,7 +30,7 @@ def read_table(session: Session) -> table.AccessTable:
     """Return all clients and what they show, under their pseudonyms.
 
     Raises:
-        ValueError: a row holds what no release of ours wrote.
+        ValueError, TypeError, KeyError: a row holds what no release of ours wrote.
     """
     enabled = {tenant.id: tenant.enabled for tenant in session.exec(select(Tenant))}
     bindings = session.exec(select(Binding)).all()
@@ -56,7 +57,7 @@ def _client(row: Client, *, tenant_enabled: bool) -> table.Client:
         person=row.person,
         profiles=None if row.profiles is None else frozenset(row.profiles),
         classes=None if row.classes is None else frozenset(row.classes),
-        networks=tuple(row.networks),
+        networks=tuple(str(ip_network(network)) for network in row.networks),
         begins_us=row.begins_us,
         ends_us=row.ends_us,
         rate=row.rate,

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kokuin.service.access.people import People
-from kokuin.service.access.state import StateStore, create
+from kokuin.service.access.people import People, open_state
+from kokuin.service.access.state import create
 from kokuin.service.recording import Recorder
 from tests.service.rig import ScriptedJournal
 
@@ -23,7 +23,7 @@ class Desk:
 
     def __init__(self, path: Path, journal: ScriptedJournal) -> None:
         self.path, self.journal = path, journal
-        self.store = StateStore(path)
+        self.store = open_state(path)
         self.people = People(self.store, Recorder(journal, lambda: "cfg"))
 
     def ask(self, operation: str, **arguments: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -187,6 +188,16 @@ def damaged(folder: DataFolder) -> None:
     folder.state.write_bytes(folder.state.read_bytes()[:4096] + b"\xa5" * 8192)
 
 
+def unfit(folder: DataFolder) -> None:
+    connection = sqlite3.connect(folder.state)
+    connection.execute(
+        "INSERT INTO client VALUES ('c-x', 'operator', 'x', 1, 1, 'no JSON', 0, NULL, NULL, '[]', NULL, NULL,"
+        " NULL, 1, NULL, 0)"
+    )
+    connection.commit()
+    connection.close()
+
+
 def newer(folder: DataFolder) -> None:
     octets = folder.state.read_bytes()
     assert octets.count(b"0001") >= 1
@@ -198,9 +209,10 @@ def newer(folder: DataFolder) -> None:
     [
         (lambda folder: folder.state.unlink(), "STATE_MISSING"),
         (damaged, "STATE_UNREADABLE"),
+        (unfit, "STATE_UNREADABLE"),
         (newer, "STATE_REVISION"),
     ],
-    ids=["missing", "damaged", "newer"],
+    ids=["missing", "damaged", "unfit", "newer"],
 )
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_folder_whose_state_cannot_be_read_is_not_served_and_writes_no_leaf(

@@ -20,6 +20,7 @@ from kokuin.service.access import people_changes
 from kokuin.service.access.people import CHANGES, prepare
 from kokuin.service.access.people_values import PeopleRefusedError
 from kokuin.service.access.principal import Role
+from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.access.state_models import StateTable, Tenant
 from kokuin.service.access.table import pack_table, subject_key, unpack_table
 from kokuin.service.link import pack_access
@@ -443,6 +444,22 @@ def test_a_change_that_cannot_be_written_is_told_and_counts_nowhere(
     assert not desk.people.table().clients[client].enabled
 
 
+def test_a_commit_that_fails_and_is_there_all_the_same_counts_with_the_workers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = desk.client()
+    commit = Session.commit
+
+    def late(session: Session) -> None:
+        commit(session)
+        session.connection().exec_driver_sql("NONSENSE")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "commit", late)
+        assert desk.ask("client.disable", client=client)["code"] == "STATE_UNWRITABLE"
+    assert not desk.people.table().clients[client].enabled
+
+
 def test_a_caller_who_goes_away_does_not_keep_a_change_from_the_workers(desk: Desk) -> None:
     client = desk.client()
     key = desk.done("key.create", client=client)["key"]
@@ -470,6 +487,27 @@ def test_a_caller_who_goes_away_does_not_keep_a_change_from_the_workers(desk: De
         assert told == [False, True]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE client SET roles = 'nonsense'",
+        "UPDATE client SET roles = '5'",
+        """UPDATE client SET roles = '["king"]'""",
+        """UPDATE client SET networks = '["everywhere"]'""",
+        "UPDATE client SET tenant = 't-none'",
+    ],
+)
+def test_rows_that_no_release_wrote_are_refused_with_a_code(desk: Desk, damage: str) -> None:
+    desk.client()
+    connection = sqlite3.connect(desk.path)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with pytest.raises(StateRefusedError) as refused:
+        Desk(desk.path, desk.journal)
+    assert refused.value.fault is StateFault.UNREADABLE
 
 
 def test_whoever_subscribes_hears_the_table_now_and_until_the_end(desk: Desk) -> None:
