@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
 from kokuin.service import link
+from kokuin.service.access.principal import Principal, Role
 from kokuin.service.frames import FrameLink
 from kokuin.service.issuing import Draft
 from kokuin.service.keeper_link import WorkerLink
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from kokuin.service.ports import WorkerPort
     from kokuin.service.responder import Answer
     from kokuin.trust.journal import AppendOutcome
+
+
+ANYBODY = Principal("public", "anonymous", frozenset({Role.STAMP}))
 
 
 class Silent:
@@ -156,7 +160,7 @@ def test_tokens_of_two_epochs_are_not_appended_together() -> None:
         taken: asyncio.Queue[Answer] = asyncio.Queue()
 
         def ask() -> None:
-            responder.ask(query(), cast("Any", None), None, taken.put_nowait)
+            responder.ask(query(), ANYBODY, None, taken.put_nowait)
 
         ask()
         # In the same turn: the leaf is durable, the push is here, and another request comes.
@@ -178,7 +182,7 @@ def test_a_token_of_a_former_epoch_waits_for_the_push_that_is_on_its_way() -> No
         journal.epoch = 2
         old, new = (cast("Issuer", EpochIssuer(epoch)) for epoch in (1, 2))
         responder = Responder({"classical": old}, "classical", journal, frozenset())
-        asked = asyncio.create_task(responder.answer(query(), cast("Any", None)))
+        asked = asyncio.create_task(responder.answer(query(), ANYBODY))
         while not journal.appends:  # noqa: ASYNC110  # it is the responder that is watched
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
