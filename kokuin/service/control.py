@@ -28,7 +28,7 @@ _MAX_DESCRIPTORS = 2
 
 
 def places(sock: socket.socket, admin: socket.socket | None) -> dict[str, Any]:
-    """Return where a service listens, for the log: the kernel has chosen a port that the settings leave open."""
+    """Return where a service listens, for the log: the kernel chose a port that the settings leave open."""
     host, port = sock.getsockname()[:2]
     return {"host": host, "port": port} | ({} if admin is None else {"admin_port": admin.getsockname()[1]})
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
-from kokuin.service.installation import install
 from kokuin.service.access.principal import Principal
+from kokuin.service.installation import install
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
 from kokuin.trust.anchors import TrustError, load_trust

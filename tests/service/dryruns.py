@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
+from kokuin.service.access.principal import Principal
 from kokuin.service.config import load_config
 from kokuin.service.installer import Installer
 from kokuin.service.keeper_link import LocalPort
 from kokuin.service.keeper_process import make_keeper
-from kokuin.service.access.principal import Principal
 from kokuin.service.responder import Responder
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tsa.client import make_query

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.leaf import make_leaf
+from kokuin.service.access.principal import Principal
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
 from kokuin.service.installation import issuing_rules
 from kokuin.service.issuing import ActiveConfiguration, Issuer
-from kokuin.service.access.principal import Principal
 from kokuin.service.responder import Responder
 from kokuin.trust.records import Receipt
 from pqc.profiles import load_shipped

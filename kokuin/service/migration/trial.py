@@ -19,13 +19,13 @@ from kokuin.ledger import schema
 from kokuin.ledger.committer import Committer
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
+from kokuin.service.access.principal import Principal
 from kokuin.service.activation import load_installation, settings_digest
 from kokuin.service.config import Policies
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.migration.trial_sums import Sums
-from kokuin.service.access.principal import Principal
 from kokuin.service.provisioning import provide_units
 from kokuin.trust.anchors import load_trust, read_certificates
 from kokuin.trust.context import Context
