@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import stat
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +14,10 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.wire.algorithms import DIGESTS
+from tests.docs.markdown import read
+from tests.peers import need
 from tests.requests import make_request
-from tests.service.running import leaves, prepare, serving
+from tests.service.running import TSA, leaves, prepare, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +131,29 @@ def test_an_activation_waits_for_another_person(prepared: Prepared, tsa: Callabl
         assert "tsa approval approve p-" in tsa(*words, "3")
         assert "VALUE_UNFIT" in tsa(*words, "40", code=1)
         assert tsa("activation", "list").splitlines()[1:] == []
+
+
+def test_the_story_of_the_readme_runs_and_each_of_its_ways_is_granted(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    need("curl")
+    need("openssl")
+    section = read("README.md").partition("## Who may stamp\n")[2].partition("\n## ")[0]
+    opened, field, netrc, _ = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    (tmp_path / "document").write_text("a document\n", encoding="ascii")
+    with serving(prepared, KEYED) as service:
+        address = f"127.0.0.1:{service.port}"
+        for number, block in enumerate((opened, field, netrc)):
+            words = block.replace("127.0.0.1:3161", address).replace(
+                "--key-file", f"--url {service.url} --key-file"
+            )
+            script = f"set -eo pipefail\nF=document\n{words}"
+            environment = {**os.environ, "PATH": f"{TSA.parent}:{os.environ['PATH']}"}
+            subprocess.run(["bash", "-c", script], env=environment, check=True, capture_output=True)
+            answer = (tmp_path / "document.tsr").read_bytes()
+            assert answer[:9].find(bytes.fromhex("020100")) >= 0, "granted (RFC 3161 §2.4.2)"
+            (tmp_path / "document.tsr").rename(tmp_path / f"{number}.tsr")
+        assert stat.S_IMODE((tmp_path / "field").stat().st_mode) == 0o600
 
 
 def test_tsa_stamp_sends_the_key_of_a_file(
