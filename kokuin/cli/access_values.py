@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError
-from kokuin.cli.values import check_period, microseconds, moment
+from kokuin.cli.values import microseconds, moment
 
 if TYPE_CHECKING:
     import argparse
@@ -121,7 +121,8 @@ def validity(arguments: argparse.Namespace) -> dict[str, Any]:
             ends = start + dt.timedelta(days=arguments.valid_days)
         except OverflowError:
             raise CommandError("value.moment") from None
-    check_period(begins, ends)
+    if begins is not None and ends is not None and begins >= ends:
+        raise CommandError("access.bad_validity")
     found = {"begins_us": microseconds(begins), "ends_us": microseconds(ends)}
     return {name: at_us for name, at_us in found.items() if at_us is not None}
 
