@@ -64,7 +64,9 @@ each_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 
 
 @each_path
-@pytest.mark.parametrize("field", [BEARER, f"authorization: {basic_of(MADE.id, MADE.text)}"])
+@pytest.mark.parametrize(
+    "field", [BEARER, f"authorization: {basic_of(MADE.id, MADE.text)}"], ids=["bearer", "basic"]
+)
 def test_a_key_stamps_and_its_record_says_whose_it_was(served: Serving, path: str, field: str) -> None:
     install(served)
     before = served.direct.answered
