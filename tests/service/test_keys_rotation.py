@@ -203,15 +203,17 @@ def test_the_unit_of_a_twin_is_rotated_for_every_profile_that_uses_it(folder: Da
 def test_two_must_want_a_rotation_where_two_approvals_are_configured(folder: DataFolder) -> None:
     assert do(folder.root, "use", name="classical")["ok"]
     with keeping(folder, TWO) as ask:
-        proposed = ask("keys.rotate", "one", name="classical")
+        proposed = ask("keys.rotate", "operator-key", name="classical")
         assert proposed["state"] == "proposed"
         assert key_of(folder) == "unit-classical"
-        assert ask("approval.approve", "one", approval=proposed["approval"])["code"] == "APPROVAL_UNKNOWN"
+        assert (
+            ask("approval.approve", "operator-key", approval=proposed["approval"])["code"] == "SELF_APPROVAL"
+        )
         assert ask("approval.approve", "owner", approval=proposed["approval"])["ok"]
         assert ask("keys.rotate", "one", name="nobody")["code"] == "SWITCH_BLOCKED", "not even proposed"
     assert key_of(folder) == "unit-classical.2"
     leaf = activations(entries(folder.root))[-1]
-    assert (leaf["act"], leaf["actor"]) == ("rotate", "one+owner")
+    assert (leaf["act"], leaf["actor"]) == ("rotate", "operator-key+owner")
 
 
 def test_a_scheduled_rotation_comes_in_time_and_is_not_dropped_for_another_switch(folder: DataFolder) -> None:

@@ -10,10 +10,10 @@ import structlog
 
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.refusals import RefusalCounter
-from kokuin.service.access.activations import GRANT, Activations
+from kokuin.service.access.activations import Activations
 from kokuin.service.access.approvals import Approvals, Proposal
-from kokuin.service.access.approvers import people_of
-from kokuin.service.access.emergency import RELEASE, SET, Emergency
+from kokuin.service.access.approvers import GRANT, RELEASE, people_of
+from kokuin.service.access.emergency import SET, Emergency
 from kokuin.service.access.people import CHANGES, prepare
 from kokuin.service.access.people_changes import Prepared
 from kokuin.service.access.people_values import PeopleRefusedError
@@ -176,6 +176,10 @@ class AccessDesk:
         return operation in CHANGES and (self._config.access.approvals > 1 or while_stopped)
 
     async def _propose(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
+        code = self._veto(operation, actor)
+        if code:
+            # Attack: whoever proposes a key of somebody else is shown its text, and may be who approves it.
+            return {"ok": False, "code": code}
         prepared = prepare(operation, arguments)
         await self._people.rehearse(operation, prepared)
         named = (prepared.arguments.get(name) for name in ("key", "binding", "client", "tenant"))
@@ -204,7 +208,8 @@ class AccessDesk:
         return self._switches().context if operation in SWITCHES else ""
 
     def _veto(self, operation: str, actor: str) -> str:
-        return self.emergency.veto(actor) if operation == RELEASE or operation in CHANGES else ""
+        held = operation == RELEASE or operation in CHANGES - _TAKING_AWAY
+        return self.emergency.veto(actor) if held else ""
 
     def _exhaust(self) -> None:
         self._people.exhaust(self._totals.exhausted(self._people.table(), time.time_ns() // 1_000))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlmodel import col, delete, select
 
 from kokuin.service.access.approvals import Proposal
-from kokuin.service.access.approvers import tenant_of
+from kokuin.service.access.approvers import GRANT, tenant_of
 from kokuin.service.access.people_changes import new_id
 from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.access.state_faults import StateRefusedError
@@ -40,8 +40,6 @@ FARTHEST_US = 31 * 24 * 3600 * 1_000_000
 MAX_OPEN = 64
 """How many of one client may be open at a time."""
 
-GRANT = "activation.grant"
-"""What an approval has done; nobody can ask for it."""
 SPEND = "activation.spend"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlmodel import col, func, select
 
-from kokuin.service.access.approvers import find_approver, tenant_of
+from kokuin.service.access.approvers import find_approver, may_propose, tenant_of
 from kokuin.service.access.people_changes import new_id
 from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.access.state_models import Approval
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 APPROVAL_SECONDS = 3600
 """How long a proposal waits for its second person."""
 MAX_APPROVALS = 64
-"""How many may wait at a time."""
+"""How many of one proposer may wait at a time: nobody's flood keeps others from proposing."""
 SERVICE = "service"
 """Whom a proposal concerns that is about the whole service, as leaves name it."""
 
@@ -102,7 +102,8 @@ class Approvals:
             reader: opens the ledger for reading.
             execute: does what was approved.
             context: says for an operation what it would be proposed in now.
-            veto: says for an operation and an actor why that one may not approve it; empty: they may.
+            veto: says for an operation and an actor why that one may neither propose nor approve it; empty:
+                they may.
         """
         self._store, self._record, self._reader = store, record, reader
         self._execute, self._context, self._veto = execute, context, veto
@@ -124,7 +125,7 @@ class Approvals:
         answer = {"ok": True, "state": "proposed", "approval": row.id, **proposal.answer}
         async with self._one:
             await self._sweep()
-            if await self._store.aread(_count) >= MAX_APPROVALS:
+            if await self._store.aread(lambda session: _count(session, actor)) >= MAX_APPROVALS:
                 return {"ok": False, "code": "APPROVALS_TOO_MANY"}
             if not await self._record(APPROVAL_PROPOSED, _leaf(row, actor)):
                 return _not_recorded()
@@ -176,9 +177,11 @@ class Approvals:
         if row is None:
             return _unknown()
         code = _objection(row, approver, actor) or self._veto(row.operation, actor)
+        code = code or self._veto(row.operation, row.proposer)
         if code:
             return {"ok": False, "code": code}
-        if row.context != self._context(row.operation):
+        # Attack: a stolen key proposes, its client is shut out, and somebody says yes all the same.
+        if row.context != self._context(row.operation) or not await self._stands(row):
             await self._end(row, actor, "lapsed")
             return _unknown()
         if not await self._record(APPROVAL_GIVEN, {**_leaf(row, actor), "proposer": row.proposer}):
@@ -186,6 +189,13 @@ class Approvals:
         # A crash from here on: it counts as decided, and is done once or not at all.
         await self._drop(row)
         return row
+
+    async def _stands(self, row: Approval) -> bool:
+        """Say whether whoever proposed may still propose it."""
+        now_us = time.time_ns() // 1_000
+        return await self._store.aread(
+            lambda session: may_propose(session, row.proposer, row.operation, now_us)
+        )
 
     async def _deny(self, key: str, actor: str) -> dict[str, Any]:
         row, approver = await self._waiting(key, actor)
@@ -254,8 +264,9 @@ def _objection(row: Approval, approver: Approver | str, actor: str) -> str:
     return "APPROVER_TOO_NEW" if approver.since_us >= row.since_us else ""
 
 
-def _count(session: Session) -> int:
-    return session.exec(select(func.count()).select_from(Approval)).one()
+def _count(session: Session, proposer: str) -> int:
+    found = select(func.count()).select_from(Approval).where(Approval.proposer == proposer)
+    return session.exec(found).one()
 
 
 def _index(reader: StoreReader, kind: str, key: str) -> int | None:

@@ -24,6 +24,16 @@ UNNAMED = frozenset({OWNER, OPERATOR_KEY})
 """Actors that are no clients: whoever may open the owner socket, whoever has the key of `tsa init`."""
 
 
+GRANT = "activation.grant"
+"""What an approval of an activation has done; nobody can ask for it."""
+RELEASE = "stop.release"
+_PROPOSERS = {
+    GRANT: frozenset({Role.OPERATE, Role.APPROVE}),
+    RELEASE: frozenset({Role.OPERATE, Role.APPROVE}),
+}
+"""Roles of which whoever proposes must have one, where it is not `operate`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Approver:
     """Somebody who may stand for a second person.
@@ -47,16 +57,30 @@ def find_approver(session: Session, actor: str, now_us: int) -> Approver | str:
     """Return who an actor is, or the code of why they may not approve."""
     if actor in UNNAMED:
         return Approver(actor, OPERATOR_TENANT, 0)
-    client = session.get(Client, actor)
-    tenant = None if client is None else session.get(Tenant, client.tenant)
-    if client is None or tenant is None or not (client.enabled and tenant.enabled):
-        return "ROLE_WANTED"
-    begun = client.begins_us is None or client.begins_us <= now_us
-    ended = client.ends_us is not None and client.ends_us < now_us
-    if Role.APPROVE not in client.roles or not begun or ended:
+    client = _in_force(session, actor, now_us)
+    if client is None or Role.APPROVE not in client.roles:
         return "ROLE_WANTED"
     # A program that says yes to everything is no second person.
     return Approver(actor, client.tenant, client.created_us) if client.person else "PERSON_WANTED"
+
+
+def may_propose(session: Session, actor: str, operation: str, now_us: int) -> bool:
+    """Say whether whoever proposed an operation may still do so."""
+    if actor in UNNAMED:
+        return True
+    client = _in_force(session, actor, now_us)
+    return client is not None and bool(_PROPOSERS.get(operation, {Role.OPERATE}) & set(client.roles))
+
+
+def _in_force(session: Session, actor: str, now_us: int) -> Client | None:
+    """Return a client that is let in now."""
+    client = session.get(Client, actor)
+    tenant = None if client is None else session.get(Tenant, client.tenant)
+    if client is None or tenant is None or not (client.enabled and tenant.enabled):
+        return None
+    begun = client.begins_us is None or client.begins_us <= now_us
+    ended = client.ends_us is not None and client.ends_us < now_us
+    return client if begun and not ended else None
 
 
 def tenant_of(session: Session, actor: str) -> str:

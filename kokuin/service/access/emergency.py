@@ -19,7 +19,7 @@ from sqlmodel import select
 
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.access.approvals import Proposal
-from kokuin.service.access.approvers import UNNAMED
+from kokuin.service.access.approvers import RELEASE, UNNAMED
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.state_models import Stop
 from kokuin.service.activation import read_act
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from kokuin.trust.records import LeafValue
 
 SET = "stop.set"
-RELEASE = "stop.release"
 PROBLEM = "EMERGENCY_STOP"
 """What `/readyz` says meanwhile."""
 MAX_PEOPLE = 64
@@ -115,6 +114,9 @@ class Emergency:
         self._stop: Stopped | None = None
         self._newest_us = 0
         self._recording = asyncio.Lock()
+        self._releasing = False
+        self._again: tuple[str, str] | None = None
+        """Reason and actor of a stop that was set while a release was being recorded."""
         self._writing: tuple[asyncio.Task[None], asyncio.Task[bool]] | None = None
 
     @property
@@ -179,30 +181,58 @@ class Emergency:
     async def release(self, decided: Decided) -> dict[str, Any]:
         """Let issuing go on, as two have wanted."""
         stop = self._stop
-        if stop is None:
+        if stop is None or self._releasing:
             return {"ok": False, "code": "STOP_NONE"}
+        self._releasing = True
+        try:
+            async with self._recording:
+                refusal = await self._record_release(stop, decided)
+        finally:
+            self._releasing, self._again = False, None
+        if refusal is not None:
+            return {"ok": False, "code": LEDGER_REFUSED, "detail": refusal}
+        if self._stop is not None:
+            return await self._kept()
+        await self._store.awrite(_forget)
+        return {"ok": True}
+
+    async def _record_release(self, stop: Stopped, decided: Decided) -> str | None:
+        """Release, or say why the ledger refuses."""
         both: dict[str, LeafValue] = {"actor": decided.proposer, "approver": decided.approver}
         fields = {**both, "since": stop.since_us}
         outcome = await asyncio.wrap_future(self._records.record(STOP_RELEASED, fields))
         if isinstance(outcome, Refused):
-            return {"ok": False, "code": LEDGER_REFUSED, "detail": outcome.reason.value}
+            return outcome.reason.value
         # A crash before this line: a row in `state.db` is older than the leaf, and counts no more.
         self._newest_us = outcome[0].at
-        self._install(None)
-        await self._store.awrite(_forget)
-        return {"ok": True}
+        if self._again is None:
+            self._install(None)
+        else:
+            # Whoever said stop while this was written was told that it is: not one token goes between.
+            self._begin(*self._again)
+        return None
 
     async def _set(self, reason: object, actor: str) -> dict[str, Any]:
         if not isinstance(reason, str) or not 0 < len(reason) <= MAX_REASON:
             detail = f"1 to {MAX_REASON} characters"
             return {"ok": False, "code": "VALUE_UNFIT", "field": "reason", "detail": detail}
         if self._stop is None:
-            # At once, and before anything that may take time: the ledger may be what is wrong.
-            now_us = max(time.time_ns() // 1_000, self._newest_us + 1)
-            people = self._people()[:MAX_PEOPLE]
-            self._install(Stopped(now_us, actor, unicodedata.normalize("NFC", reason), people))
-            if not await self._is_durable(self._stop):
-                return {"ok": False, "code": "STOP_NOT_KEPT", "detail": "it ends with this process"}
+            self._begin(reason, actor)
+            return await self._kept()
+        if self._releasing:
+            self._again = (reason, actor)
+        return {"ok": True, **self._shown()}
+
+    def _begin(self, reason: str, actor: str) -> None:
+        """Stop at once, and before anything that may take time: the ledger may be what is wrong."""
+        now_us = max(time.time_ns() // 1_000, self._newest_us + 1)
+        people = self._people()[:MAX_PEOPLE]
+        self._install(Stopped(now_us, actor, unicodedata.normalize("NFC", reason), people))
+
+    async def _kept(self) -> dict[str, Any]:
+        """Say what stands, once it is durable."""
+        if not await self._is_durable(self._stop):
+            return {"ok": False, "code": "STOP_NOT_KEPT", "detail": "it ends with this process"}
         return {"ok": True, **self._shown()}
 
     async def _is_durable(self, stop: Stopped | None) -> bool:

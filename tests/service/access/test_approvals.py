@@ -88,6 +88,26 @@ def test_a_person_made_after_the_proposal_cannot_approve_it(folder: DataFolder) 
         assert default(ask) == "classical"
 
 
+@pytest.mark.parametrize(
+    "change", [{"roles": ["approve"]}, {"ends_us": 1}, None], ids=["role", "validity", "disabled"]
+)
+def test_what_somebody_proposed_who_may_not_any_more_is_over(
+    folder: DataFolder, change: dict[str, object] | None
+) -> None:
+    # Attack: a stolen key proposes; its client is shut out, and the proposal still waits for a yes.
+    with keeping(folder) as ask:
+        thief = person(ask, "thief", "operate", "approve")
+    with switching(folder) as ask:
+        waiting = proposed(ask("profile.use", thief, name="pq"))
+        if change is None:
+            assert ask("access.client.disable", OWNER, client=thief)["ok"]
+        else:
+            assert ask("access.client.change", OWNER, client=thief, **change)["ok"]
+        assert ask("approval.approve", KEY, approval=waiting)["code"] == "APPROVAL_UNKNOWN"
+        assert default(ask) == "classical"
+    assert leaves_of(folder, "approval.ended")[-1]["why"] == "lapsed"
+
+
 def test_a_tenants_person_sees_and_approves_nothing_of_the_service_or_of_others(folder: DataFolder) -> None:
     with keeping(folder) as ask:
         ours, theirs = tenant(ask, "ours"), tenant(ask, "theirs")
@@ -140,9 +160,9 @@ def test_a_proposal_expires_and_that_is_on_record(
 
 def test_a_proposal_lapses_with_the_configuration_that_it_was_made_in(folder: DataFolder) -> None:
     with switching(folder) as ask:
-        stale = [proposed(ask(act, "one", name="classical")) for act in ("profile.rollback", "keys.rotate")]
-        stale.append(proposed(ask("profile.use", "one", name="cnsa2")))
-        other = proposed(ask("profile.use", "one", name="pq"))
+        stale = [proposed(ask(act, OWNER, name="classical")) for act in ("profile.rollback", "keys.rotate")]
+        stale.append(proposed(ask("profile.use", OWNER, name="cnsa2")))
+        other = proposed(ask("profile.use", OWNER, name="pq"))
         assert ask("approval.approve", KEY, approval=other)["ok"]
         for waiting in stale:
             assert ask("approval.approve", KEY, approval=waiting)["code"] == "APPROVAL_UNKNOWN"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from kokuin.service.access.approvals import MAX_APPROVALS
 from kokuin.service.access.principal import Principal, Role
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.activation import load_installation
@@ -23,9 +24,9 @@ from kokuin.service.keeper_process import make_keeper
 from kokuin.service.owner import ask_owner
 from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
-from kokuin.trust.records import STOP_SET, TST_ISSUED, Record
+from kokuin.trust.records import STOP_RELEASED, STOP_SET, TST_ISSUED, Record
 from tests.requests import valid_requests
-from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed
+from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed, tenant, until_us
 from tests.service.asking import granted, query, read
 from tests.service.keepers import keeping
 from tests.service.running import PATIENCE_S, serving
@@ -262,7 +263,7 @@ def test_where_people_were_there_they_alone_release_it(folder: DataFolder) -> No
 
 def test_nobody_becomes_a_second_person_while_stopped(folder: DataFolder) -> None:
     with keeping(folder) as ask:
-        one, two = (person(ask, name) for name in ("one", "two"))
+        one, two = (person(ask, name, "operate", "approve") for name in ("one", "two"))
         clerk = person(ask, "clerk", "operate")
         stop(ask)
         acts: dict[str, dict[str, Any]] = {
@@ -272,11 +273,12 @@ def test_nobody_becomes_a_second_person_while_stopped(folder: DataFolder) -> Non
             "access.binding.add": {"client": two, "issuer": "https://own.example", "subject": "me"},
         }
         for operation, arguments in acts.items():
-            waiting = proposed(ask(operation, OWNER, **arguments))
-            assert ask("approval.approve", KEY, approval=waiting)["code"] == "STOP_PEOPLE_WANTED"
+            waiting = proposed(ask(operation, one, **arguments))
+            for nobody in (OWNER, KEY):
+                assert ask("approval.approve", nobody, approval=waiting)["code"] == "STOP_PEOPLE_WANTED"
             assert ask("approval.deny", KEY, approval=waiting)["ok"]
         assert ask("access.key.list", OWNER)["keys"] == []
-        new = proposed(ask("access.client.add", OWNER, **acts["access.client.add"]))
+        new = proposed(ask("access.client.add", two, **acts["access.client.add"]))
         assert ask("approval.approve", one, approval=new)["ok"], "two may, but whom they add does not count"
         added = [each for each in ask("access.client.list", OWNER)["clients"] if each["name"] == "new"]
         late = str(added[0]["client"])
@@ -286,6 +288,89 @@ def test_nobody_becomes_a_second_person_while_stopped(folder: DataFolder) -> Non
         assert ask("access.client.disable", OWNER, client=two)["ok"], "who loses a key is shut out at once"
         assert ask("approval.approve", two, approval=waiting)["code"] == "ROLE_WANTED"
         assert ask("stop.show", OWNER)["stopped"]
+
+
+@pytest.mark.parametrize("approvals", ["1", "2"])
+def test_one_of_the_people_with_a_shell_does_not_get_the_key_of_the_other_while_stopped(
+    folder: DataFolder, approvals: str
+) -> None:
+    # Attack: a shell, or a program's credential, proposes a key of somebody else and is shown its text; one
+    # of the people approves it, and is two of them from then on.
+    with keeping(folder) as ask:
+        one, two = (person(ask, name) for name in ("one", "two"))
+        program = person(ask, "program", "operate", person=False)
+    with keeping(folder, {"TSA_ACCESS__APPROVALS": approvals}) as ask:
+        early = [ask("access.key.create", OWNER, client=two)] if approvals == "2" else []
+        stop(ask)
+        for nobody in (OWNER, KEY, program):
+            answer = ask("access.key.create", nobody, client=two)
+            assert answer["code"] == "STOP_PEOPLE_WANTED"
+            assert "text" not in answer
+        for answer in early:
+            assert ask("approval.approve", one, approval=proposed(answer))["code"] == "STOP_PEOPLE_WANTED"
+        assert ask("access.key.list", OWNER)["keys"] == []
+
+
+def test_a_release_proposed_by_somebody_who_was_shut_out_since_is_over(folder: DataFolder) -> None:
+    with keeping(folder) as ask:
+        one, two = (person(ask, name) for name in ("one", "two"))
+        stop(ask)
+        waiting = proposed(ask("stop.release", one))
+        assert ask("access.client.disable", OWNER, client=one)["ok"]
+        assert ask("approval.approve", two, approval=waiting)["code"] == "APPROVAL_UNKNOWN"
+        assert ask("stop.show", OWNER)["stopped"]
+
+
+def test_a_flood_of_proposals_does_not_keep_others_from_releasing_a_stop(folder: DataFolder) -> None:
+    with keeping(folder) as ask:
+        ours = tenant(ask, "ours")
+        client = person(ask, "stamper", "stamp", tenant=ours, person=False)
+        flooder = person(ask, "flooder", tenant=ours)
+        stop(ask)
+        asked = {"client": client, "kind": "stamp", "count": 1, "until_us": until_us()}
+        for _ in range(MAX_APPROVALS):
+            proposed(ask("activation.propose", flooder, **asked))
+        assert ask("activation.propose", flooder, **asked)["code"] == "APPROVALS_TOO_MANY"
+        waiting = proposed(ask("stop.release", OWNER))
+        assert ask("approval.approve", KEY, approval=waiting)["ok"]
+
+
+def test_a_stop_that_is_set_while_a_release_is_being_recorded_stands(folder: DataFolder) -> None:
+    async def run() -> None:
+        keeper = make_keeper(folder, load_config(folder.root, {}))
+        await keeper.start()
+        record = keeper._records.record
+        held: list[Future[Any]] = []
+        recorded = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def slowly(kind: str, fields: Any) -> Any:
+            if kind != STOP_RELEASED:
+                return record(kind, fields)
+            held.append(Future())
+            written.append(record(kind, fields))
+            written[0].add_done_callback(lambda _: loop.call_soon_threadsafe(recorded.set))
+            return held[0]
+
+        written: list[Any] = []
+        keeper._records.record = slowly  # type: ignore[method-assign]  # a ledger that takes its time
+        try:
+            assert (await keeper.ask("stop.set", {"reason": "now", "actor": OWNER}))["ok"]
+            waiting = proposed(await keeper.ask("stop.release", {"actor": OWNER}))
+            releasing = asyncio.create_task(
+                keeper.ask("approval.approve", {"approval": waiting, "actor": KEY})
+            )
+            await recorded.wait()
+            assert (await keeper.ask("stop.set", {"reason": "again", "actor": OWNER}))["stopped"]
+            held[0].set_result(written[0].result())
+            await releasing
+            assert (await keeper.ask("stop.show", {"actor": OWNER}))["stopped"], "it was told so"
+        finally:
+            await keeper.stop()
+
+    asyncio.run(run())
+    with keeping(folder) as ask:
+        assert ask("stop.show", OWNER)["reason"] == "again", "also after a restart"
 
 
 def test_whoever_says_stop_once_more_ends_what_would_release_it(folder: DataFolder) -> None:

@@ -138,6 +138,11 @@ def test_a_change_is_of_what_is_said_and_leaves_the_rest(desk: Desk) -> None:
     assert desk.leaf["act"] == "client.changed"
 
 
+def test_nobody_says_of_themselves_that_somebody_approved(desk: Desk) -> None:
+    desk.done("tenant.add", name="Acme", approver="c-aaaaaaaaaaaaaaaa")
+    assert (desk.leaf["actor"], desk.leaf["approver"]) == ("owner", "")
+
+
 def test_what_is_so_already_is_done_without_a_leaf(desk: Desk) -> None:
     client = desk.client(desk.tenant("one"))
     key = desk.done("key.create", client=client)["key"]
