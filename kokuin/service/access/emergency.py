@@ -180,13 +180,12 @@ class Emergency:
 
     async def release(self, decided: Decided) -> dict[str, Any]:
         """Let issuing go on, as two have wanted."""
-        stop = self._stop
-        if stop is None or self._releasing:
+        if self._stop is None or self._releasing:
             return {"ok": False, "code": "STOP_NONE"}
         self._releasing = True
         try:
             async with self._recording:
-                refusal = await self._record_release(stop, decided)
+                refusal = await self._record_release(self._stop, decided)
         finally:
             self._releasing, self._again = False, None
         if refusal is not None:
@@ -196,20 +195,22 @@ class Emergency:
         await self._store.awrite(_forget)
         return {"ok": True}
 
-    async def _record_release(self, stop: Stopped, decided: Decided) -> str | None:
+    async def _record_release(self, stop: Stopped | None, decided: Decided) -> str | None:
         """Release, or say why the ledger refuses."""
+        if stop is None:
+            return None  # another node's release was seen meanwhile
         both: dict[str, LeafValue] = {"actor": decided.proposer, "approver": decided.approver}
         fields = {**both, "since": stop.since_us}
         outcome = await asyncio.wrap_future(self._records.record(STOP_RELEASED, fields))
         if isinstance(outcome, Refused):
             return outcome.reason.value
         # A crash before this line: a row in `state.db` is older than the leaf, and counts no more.
-        self._newest_us = outcome[0].at
-        if self._again is None:
-            self._install(None)
-        else:
+        self._newest_us = max(self._newest_us, outcome[0].at)
+        if self._again is not None:
             # Whoever said stop while this was written was told that it is: not one token goes between.
             self._begin(*self._again)
+        elif self._stop is stop:  # else the ledger was looked at meanwhile, and this is another stop
+            self._install(None)
         return None
 
     async def _set(self, reason: object, actor: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ a grant never does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlmodel import col, select
@@ -35,6 +35,10 @@ _DISABLES = {
     "client.disabled": True,
     "client.enabled": False,
 }
+_GRANTS = frozenset({"client.added", "client.changed"})
+"""Acts whose leaf says all that a client may from then on."""
+
+_Number = TypeVar("_Number", int, float)
 
 _log = structlog.get_logger()
 
@@ -48,12 +52,14 @@ class Withdrawn:
         replaced: end (microseconds since 1970 UTC) by key that another one took the place of.
         bindings: that were removed.
         disabled: tenants and clients of which the newest such leaf says so.
+        left: by client what the newest such leaf leaves it, by word. Of networks it has the number alone.
     """
 
     keys: set[str] = field(default_factory=set)
     replaced: dict[str, int] = field(default_factory=dict)
     bindings: set[str] = field(default_factory=set)
     disabled: set[str] = field(default_factory=set)
+    left: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def withdraw_recorded(folder: DataFolder, config: Config, store: StateStore) -> None:
@@ -80,8 +86,10 @@ def read_withdrawn(leaves: Iterable[Mapping[str, LeafValue]]) -> Withdrawn:
         elif act == "binding.removed":
             withdrawn.bindings.add(about)
         elif act == "key.rotated":
-            key, end_us = _replaced(leaf)
-            withdrawn.replaced[key] = end_us
+            said = _terms(leaf)
+            withdrawn.replaced[said.get("replaces", "")] = int(said.get("until", "0"))
+        elif act in _GRANTS:
+            withdrawn.left.setdefault(about, _terms(leaf))
         elif act in _DISABLES and about not in decided:
             decided.add(about)
             if _DISABLES[act]:
@@ -96,10 +104,9 @@ def _newest_first(reader: StoreReader) -> Iterator[Mapping[str, LeafValue]]:
         yield read_act(stored)
 
 
-def _replaced(leaf: Mapping[str, LeafValue]) -> tuple[str, int]:
+def _terms(leaf: Mapping[str, LeafValue]) -> dict[str, str]:
     terms = leaf["terms"]
-    said = dict(term.split("=", 1) for term in terms) if isinstance(terms, list) else {}
-    return said.get("replaces", ""), int(said.get("until", "0"))
+    return dict(term.split("=", 1) for term in terms) if isinstance(terms, list) else {}
 
 
 def _withdraw(session: Session, withdrawn: Withdrawn) -> list[str]:
@@ -121,4 +128,50 @@ def _withdraw(session: Session, withdrawn: Withdrawn) -> list[str]:
         if row.enabled and row.id in withdrawn.disabled:
             row.enabled = False
             taken.append(row.id)
+    clients = session.exec(select(Client)).all()
+    taken += [
+        each.id for each in clients if each.id in withdrawn.left and _narrow(each, withdrawn.left[each.id])
+    ]
     return taken
+
+
+def _narrow(client: Client, left: Mapping[str, str]) -> bool:
+    """Take from a client what is not left to it, and say whether that was anything."""
+    profiles, classes = (_words(left.get(name)) for name in ("profiles", "classes"))
+    rate = None if "rate" not in left else float(left["rate"])
+    burst = _whole(left, "burst") or client.burst
+    narrowed: dict[str, object] = {
+        "roles": _both(client.roles, _words(left["roles"])),
+        "person": client.person and "person" in left,
+        "profiles": _both(client.profiles, profiles),
+        "classes": _both(client.classes, classes),
+        "begins_us": max(_known(client.begins_us, _whole(left, "begins")), default=None),
+        "ends_us": min(_known(client.ends_us, _whole(left, "ends")), default=None),
+        "rate": min(_known(client.rate, rate), default=None),
+        "burst": burst if client.rate is None else min(client.burst, burst),
+        "per_day": min(_known(client.per_day, _whole(left, "per_day")), default=None),
+        "activated": client.activated or "activated" in left,
+    }
+    less = {name: value for name, value in narrowed.items() if value != getattr(client, name)}
+    for name, value in less.items():
+        setattr(client, name, value)
+    return bool(less)
+
+
+def _words(joined: str | None) -> list[str] | None:
+    return None if joined is None else [word for word in joined.split(",") if word]
+
+
+def _both(one: list[str] | None, other: list[str] | None) -> list[str] | None:
+    """Return what stands in both lists; None: a list of everything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return [word for word in one if word in other]
+
+
+def _whole(left: Mapping[str, str], word: str) -> int | None:
+    return int(left[word]) if word in left else None
+
+
+def _known(*values: _Number | None) -> list[_Number]:
+    return [value for value in values if value is not None]

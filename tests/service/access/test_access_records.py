@@ -127,6 +127,54 @@ def test_an_older_copy_of_the_state_gives_nothing_back_that_was_taken_away(
     assert still_open() == left
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"roles": ["approve", "operate"]}, {"roles": []}),
+        ({"person": True}, {"person": False}),
+        ({"activated": False}, {"activated": True}),
+        ({"profiles": None}, {"profiles": ["pq"]}),
+        ({"profiles": ["pq", "twin"]}, {"profiles": ["pq"]}),
+        ({"classes": ["deed"]}, {"classes": []}),
+        ({"begins_us": None, "ends_us": None}, {"begins_us": 10, "ends_us": 20}),
+        ({"ends_us": 30}, {"ends_us": 20}),
+        ({"rate": None, "per_day": 9}, {"rate": 0.25, "burst": 3, "per_day": 0}),
+    ],
+)
+def test_an_older_copy_of_the_state_gives_no_client_back_what_it_lost(
+    folder: DataFolder, tmp_path: Path, before: dict[str, object], after: dict[str, object]
+) -> None:
+    with keeping(folder) as ask:
+        client = person(ask, "Genji", "stamp")
+        assert ask("access.client.change", OWNER, client=client, **before)["ok"]
+    copy = tmp_path / "state.copy"
+    digest = copy_state(folder.state, copy)
+    with keeping(folder) as ask:
+        assert ask("access.client.change", OWNER, client=client, **after)["ok"]
+    now = clients(folder)[client]
+    folder.state.unlink()
+    assert place_state(copy, digest, folder.state)
+    assert clients(folder)[client] == now
+
+
+def test_an_older_copy_of_the_state_gives_a_client_nothing_by_what_was_granted_since(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    with keeping(folder) as ask:
+        client = person(ask, "Genji", "stamp", person=False)
+        less = {"profiles": ["pq"], "ends_us": 20, "rate": 1.5, "per_day": 3, "activated": True}
+        assert ask("access.client.change", OWNER, client=client, **less)["ok"]
+    copy, then = tmp_path / "state.copy", clients(folder)[client]
+    digest = copy_state(folder.state, copy)
+    with keeping(folder) as ask:
+        more: dict[str, object] = dict.fromkeys(("profiles", "ends_us", "rate", "per_day"))
+        more |= {"activated": False, "roles": ["operate", "stamp"], "person": True}
+        assert ask("access.client.change", OWNER, client=client, **more)["ok"]
+    folder.state.unlink()
+    assert place_state(copy, digest, folder.state)
+    assert clients(folder)[client] == then
+
+
 def test_a_revocation_on_record_counts_though_its_keeper_was_killed(folder: DataFolder) -> None:
     with keeping(folder) as ask:
         client = person(ask, "Genji", "stamp")
