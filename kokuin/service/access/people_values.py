@@ -25,7 +25,8 @@ MAX_TEXT = 255
 MAX_PEM = 65_536
 MAX_MOMENT = 1 << 53
 """Microseconds since 1970 UTC; in JSON a larger number is not everybody's."""
-MAX_RATE = 1_000_000
+MIN_RATE, MAX_RATE = 1e-6, 1_000_000
+"""Of rates, a second: below the former one waits longer than any clock reckons."""
 MAX_PER_DAY = 1_000_000_000_000
 MAX_GRACE_SECONDS = 90 * 86_400
 
@@ -208,8 +209,8 @@ def _networks(field: str, value: object) -> list[str]:
 def _rate(field: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_RATE:
-        raise unfit(field, f"a number above 0, at most {MAX_RATE}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not MIN_RATE <= value <= MAX_RATE:
+        raise unfit(field, f"a number from {MIN_RATE:f} to {MAX_RATE}")
     return float(value)
 
 

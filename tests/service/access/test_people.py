@@ -190,6 +190,7 @@ def test_only_the_operators_own_operate(desk: Desk) -> None:
         ("begins_us", True),
         ("ends_us", 1 << 60),
         ("rate", 0),
+        ("rate", 5e-324),
         ("rate", float("nan")),
         ("rate", float("inf")),
         ("rate", 10**400),
