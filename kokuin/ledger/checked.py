@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.hashes import SqliteHashes
-from kokuin.ledger.schema import REVISION
-from kokuin.ledger.statements import READ_HEAD, head_of
+from kokuin.ledger.statements import READ_HEAD, REVISION, head_of
 from kokuin.ledger.tiles import HashSource, root_at
 from kokuin.ledger.tree import grow, root_of
 

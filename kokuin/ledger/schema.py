@@ -16,14 +16,13 @@ from sqlalchemy import URL, CheckConstraint, Index, Text, create_engine, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from kokuin.ledger.statements import REVISION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from alembic.config import Config
-
-REVISION = "0002"
-"""The schema that this release reads and writes."""
 
 _STRICT = {"sqlite_strict": True}
 

@@ -24,18 +24,16 @@ from kokuin.ledger.faults import (
     out_of_space,
 )
 from kokuin.ledger.hashes import SqliteHashes
-from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
-from kokuin.ledger.statements import (
+from kokuin.ledger.inserts import (
     INSERT_ENTRY,
     INSERT_IX,
     INSERT_NODE,
     INSERT_SIDE,
     INSERT_TOKEN,
-    RAISE_GEN,
     ROWS,
-    SWAP_HEAD,
-    head_swap,
 )
+from kokuin.ledger.plan import Head, make_plan, refuse_all, risen
+from kokuin.ledger.statements import RAISE_GEN, SWAP_HEAD, head_swap
 from kokuin.ledger.tree import EMPTY_ROOT
 from kokuin.trust.journal import AppendRefusal
 

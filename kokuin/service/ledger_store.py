@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.reader import LedgerReader
-from kokuin.ledger.store import SqliteStore
 
 if TYPE_CHECKING:
     from kokuin.ledger.port import LedgerStore
@@ -24,6 +23,8 @@ def open_store(folder: DataFolder, config: Config) -> LedgerStore:
         OpenRefusedError: it cannot be trusted to hold what it should, or cannot be reached.
     """
     if config.ledger.postgres is None:
+        from kokuin.ledger.store import SqliteStore  # noqa: PLC0415  # its libraries are the keeper's alone
+
         return SqliteStore(folder.ledger)
     try:
         from kokuin.ledger.postgres import PostgresStore  # noqa: PLC0415  # an extra that need not be installed

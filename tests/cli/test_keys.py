@@ -151,7 +151,8 @@ def test_from_recipient_through_backup_to_a_restored_folder(
     code, printed = tsa("restore", "backup", "--key", "safe.key.pem", "--dir", "new")
     assert (code, printed) == (1, "Nothing was changed: BACKUP_FOLDER_IN_USE new is not empty\n")
     shown = subprocess.run(["ls", "new"], check=True, capture_output=True, text=True).stdout.split()
-    assert set(shown) == {"active", "config.toml", "format", "keys", "ledger", "operator.sha256", "trust"}
+    wanted = {"active", "config.toml", "format", "keys", "ledger", "operator.sha256", "state.db", "trust"}
+    assert set(shown) == wanted
     assert [leaf["kind"] for leaf in leaves(prepared.folder)][:2] == ["epoch.opened", "cfg.activated"]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kokuin.service import responder
+from kokuin.service.access.principal import NOBODY
 from kokuin.service.issuing import Draft
 from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -67,9 +68,8 @@ def request(nonce: int) -> bytes:
 async def answers(journal: ForgedJournal, nonces: range, slow: frozenset[str] = frozenset()) -> list[str]:
     issuer: Any = ForgedIssuer()
     responder = Responder({"classical": issuer}, "classical", journal, slow)
-    principal: Any = None
     try:
-        all_of_them = await asyncio.gather(*(responder.answer(request(nonce), principal) for nonce in nonces))
+        all_of_them = await asyncio.gather(*(responder.answer(request(nonce), NOBODY) for nonce in nonces))
     finally:
         responder.close()
     return [answer.refusal.code if answer.refusal else "granted" for answer in all_of_them]
