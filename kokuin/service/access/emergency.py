@@ -79,8 +79,9 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the ledger says last of stops: when, and the stop; None: it was released."""
+    """What the ledger says last of stops: where, when, and the stop; None: it was released."""
 
+    index: int
     at_us: int
     stop: Stopped | None
 
@@ -112,7 +113,8 @@ class Emergency:
         self._open, self._people, self._on_change = reader, people, on_change
         self._reader: StoreReader | None = None
         self._stop: Stopped | None = None
-        self._newest_us = 0
+        self._seen, self._newest_us = -1, 0
+        """Index and time of the newest leaf that is known: of several the time may be the same."""
         self._recording = asyncio.Lock()
         self._releasing = False
         self._again: tuple[str, str] | None = None
@@ -205,7 +207,7 @@ class Emergency:
         if isinstance(outcome, Refused):
             return outcome.reason.value
         # A crash before this line: a row in `state.db` is older than the leaf, and counts no more.
-        self._newest_us = max(self._newest_us, outcome[0].at)
+        self._know(outcome[0].index, outcome[0].at)
         if self._again is not None:
             # Whoever said stop while this was written was told that it is: not one token goes between.
             self._begin(*self._again)
@@ -257,7 +259,7 @@ class Emergency:
             fields = {**said, "people": list(stop.people)}
             outcome = await asyncio.wrap_future(self._records.record(STOP_SET, fields))
             if not isinstance(outcome, Refused) and self._stop is stop:
-                self._newest_us = outcome[0].at
+                self._know(outcome[0].index, outcome[0].at)
                 self._stop = replace(stop, since_us=outcome[0].at, recorded=True)
 
     async def _keep(self, stop: Stopped) -> bool:
@@ -285,11 +287,15 @@ class Emergency:
 
     def _take(self, found: Found | None) -> None:
         """Take the ledger's word, where it is newer than what is known."""
-        if found is None or found.at_us <= self._newest_us:
+        # Attack: a clock that is put back makes a stop as old as the release before it; the index is newer.
+        if found is None or found.index <= self._seen:
             return
-        if self._stop is None or found.at_us >= self._stop.since_us:
-            self._newest_us = found.at_us
+        if self._stop is None or self._stop.recorded or found.at_us >= self._stop.since_us:
+            self._know(found.index, found.at_us)
             self._install(found.stop)
+
+    def _know(self, index: int, at_us: int) -> None:
+        self._seen, self._newest_us = max(self._seen, index), max(self._newest_us, at_us)
 
     def _install(self, stop: Stopped | None) -> None:
         changed = (stop is None) != (self._stop is None)
@@ -321,10 +327,10 @@ def _newest(reader: StoreReader) -> Found | None:
     leaf = read_act(stored)
     at_us, people = int(str(leaf["at"])), leaf.get("people")
     if leaf["kind"] == STOP_RELEASED:
-        return Found(at_us, None)
+        return Found(stored.index, at_us, None)
     named = tuple(people) if isinstance(people, list) else ()
     stop = Stopped(at_us, str(leaf["actor"]), str(leaf["reason"]), named, recorded=True)
-    return Found(at_us, stop)
+    return Found(stored.index, at_us, stop)
 
 
 def _forget(session: Session) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.ledger.postgres import PostgresStore
 from kokuin.ledger.postgres_schema import create
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 ROLE = "kokuin_append"
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -66,3 +67,34 @@ def test_a_stop_of_one_node_stops_the_other_and_either_releases_it(nodes: list[D
         assert first("stop.set", OWNER, reason="again")["recorded"]
     with keeping(two) as second:
         assert second("stop.show", OWNER)["reason"] == "again"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_stop_in_the_same_moment_of_the_ledger_as_the_release_before_it_is_heard_of(
+    nodes: list[DataFolder], monkeypatch: pytest.MonkeyPatch, *, before: bool
+) -> None:
+    # A clock that was ahead and was put back: the ledger's time stands still until that moment comes again.
+    ahead = commit_at(time.time_ns() // 1_000 + 600_000_000)
+    one, two = nodes
+    with keeping(one) as first, keeping(two) as second:
+        if before:
+            monkeypatch.setattr(PostgresStore, "commit", ahead)
+        assert first("stop.set", OWNER, reason="a false clock")["recorded"]
+        becomes(second, stopped=True)
+        monkeypatch.setattr(PostgresStore, "commit", ahead)
+        waiting = proposed(first("stop.release", KEY))
+        assert first("approval.approve", OWNER, approval=waiting)["ok"]
+        becomes(second, stopped=False)
+        assert first("stop.set", OWNER, reason="still false")["recorded"]
+        becomes(second, stopped=True)
+        assert second("stop.show", OWNER)["reason"] == "still false"
+
+
+def commit_at(now_us: int) -> Any:
+    """Return what commits at one moment, whatever the clock says."""
+    real = PostgresStore.commit
+
+    def commit(store: PostgresStore, batch: Any, _: int) -> Any:
+        return real(store, batch, now_us)
+
+    return commit
