@@ -230,7 +230,7 @@ class Emergency:
         """Stop at once, and before anything that may take time: the ledger may be what is wrong."""
         now_us = max(time.time_ns() // 1_000, self._newest_us + 1)
         people = self._people()[:MAX_PEOPLE]
-        self._install(Stopped(now_us, actor, unicodedata.normalize("NFC", reason), people))
+        self._install(Stopped(now_us, actor, _line(reason), people))
 
     async def _kept(self) -> dict[str, Any]:
         """Say what stands, once it is durable."""
@@ -318,6 +318,16 @@ class Emergency:
             "recorded": stop.recorded,
             "releasers": sorted(stop.releasers()),
         }
+
+
+def _line(reason: str) -> str:
+    """Return a reason as one line that fits into a leaf; nobody is kept from stopping by a reason's form."""
+    # Attack: it writes over what the second person reads, or is too long for the leaf that other nodes await.
+    shown = "".join(
+        each if each.isprintable() or each == "\u3000" else " " if each.isspace() else "\ufffd"
+        for each in reason
+    )
+    return unicodedata.normalize("NFC", shown)[:MAX_REASON]
 
 
 def _newest(reader: StoreReader) -> Found | None:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from kokuin.cli.main import main
+from kokuin.cli.outcome import Exit
 from kokuin.service.access.approvals import MAX_APPROVALS
+from kokuin.service.access.emergency import MAX_PEOPLE
 from kokuin.service.access.principal import Principal, Role
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.activation import load_installation
@@ -498,3 +501,26 @@ def test_a_stop_has_a_reason(folder: DataFolder, reason: object) -> None:
         answer = ask("stop.set", OWNER, reason=reason)
         assert (answer["code"], answer["field"]) == ("VALUE_UNFIT", "reason")
         assert not ask("stop.show", OWNER)["stopped"]
+
+
+def test_a_reason_made_to_write_over_the_second_person_s_terminal_is_a_line_of_text(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Attack: what the second person looks at before approving is what the first one wrote.
+    monkeypatch.setenv("TSA_LANG", "en")
+    with keeping(folder) as ask:
+        assert ask("stop.set", OWNER, reason="\x1b[2J\u202efalse\u3000alarm\r\nnot stopped\ud800")["ok"]
+        assert ask("stop.show", OWNER)["reason"] == "\ufffd[2J\ufffdfalse\u3000alarm  not stopped\ufffd"
+    assert main(["stop", "show", "--dir", str(folder.root)]) == Exit.FAILED
+    shown = capsys.readouterr().out
+    assert all(line.replace("\u3000", " ").isprintable() for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("piece", ["\0", '"', "\U0001f6d1", "\U0001d160", "\ufb2c"])
+def test_a_reason_that_would_not_fit_into_a_leaf_does_not_keep_a_stop_from_other_nodes(
+    folder: DataFolder, piece: str
+) -> None:
+    with keeping(folder) as ask:
+        for number in range(MAX_PEOPLE):
+            person(ask, str(number))
+        assert ask("stop.set", OWNER, reason=piece * 500)["recorded"]
