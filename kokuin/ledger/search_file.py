@@ -12,19 +12,20 @@ it anew, and never an error of a search.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from pqc.filelock import LockHeldError, lock
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 VERSION = 1
@@ -232,32 +233,14 @@ def remove(path: Path, patience_s: float) -> None:
             raise SearchRefusedError(SearchFault.UNUSABLE, error.strerror or "") from error
 
 
-@contextmanager
-def _locked(path: Path, patience_s: float) -> Iterator[None]:
+def _locked(path: Path, patience_s: float) -> AbstractContextManager[object]:
     # A file of its own: SQLite's locks are on the index itself, which may be removed.
     try:
-        descriptor = os.open(
-            path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
-        )
+        return lock(path.with_name(path.name + ".lock"), patience_s)
+    except LockHeldError:
+        raise SearchRefusedError(SearchFault.BUSY) from None
     except OSError as error:
         raise SearchRefusedError(SearchFault.UNUSABLE, error.strerror or "") from error
-    try:
-        deadline = time.monotonic() + patience_s
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise SearchRefusedError(SearchFault.BUSY)
-            time.sleep(0.01)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from pqc.filelock import LockHeldError, lock
 
 FORMAT = 3
 """Written to `format`; a folder of another number is not served."""
@@ -135,7 +135,6 @@ class FolderLock:
         """Args: the folder; for how many seconds a former owner may still be letting go."""
         self._path = folder.root / "lock"
         self._patience_s = patience_s
-        self._descriptor = -1
 
     def __enter__(self) -> Self:
         """Take the lock.
@@ -143,23 +142,11 @@ class FolderLock:
         Raises:
             FolderServedError: another process owns the folder.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + self._patience_s
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise FolderServedError(f"{self._path.parent} is in use by another `tsa serve`")
-            time.sleep(0.05)
-        self._descriptor = descriptor
+        try:
+            self._held = lock(self._path, self._patience_s)
+        except LockHeldError:
+            raise FolderServedError(f"{self._path.parent} is in use by another `tsa serve`") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        self._held.close()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -27,10 +24,12 @@ from kokuin.trust.trust_store_list import (
 )
 from kokuin.wire.errors import WireCode
 from kokuin.wire.pem import write_block
+from pqc.filelock import LockHeldError, lock
 from pqc.newfile import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from kokuin.trust.certificate import Certificate
@@ -172,23 +171,8 @@ def _held(folder: Path, entry: Entry) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+def _locked(folder: Path) -> AbstractContextManager[object]:
     try:
-        deadline = time.monotonic() + PATIENCE_S
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise TrustError(folder, StoreCode.BUSY)
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return lock(folder / LOCK_NAME, PATIENCE_S, _MODE)
+    except LockHeldError:
+        raise TrustError(folder, StoreCode.BUSY) from None
