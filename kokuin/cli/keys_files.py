@@ -1,4 +1,4 @@
-"""Files that `tsa keys` reads and writes: bounded, never overwritten, and a refusal is one line."""
+"""Files that commands read and write: bounded, never overwritten, and a refusal is one line."""
 
 from __future__ import annotations
 
@@ -32,13 +32,17 @@ def read_input(path: Path, most: int | None = MAX_INPUT) -> bytes:
     return octets
 
 
-def refuse_existing(path: Path) -> None:
+def refuse_existing(path: Path, *, devices: bool = False) -> None:
     """Look before the work is done whether its result could be written.
+
+    Args:
+        path: where it is to be written.
+        devices: whether a pipe or device of that name is written to.
 
     Raises:
         CommandError: the file is there: nothing is overwritten.
     """
-    if path.exists():
+    if path.is_file() or (path.exists() and not devices):
         raise CommandError("keys.exists", path=path)
 
 

@@ -43,11 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
     With `--proof` 2 when the time-stamp is written and its proof is not.
 
     Raises:
-        CommandError: a file or the authority cannot be reached, or the answer is not for this request.
+        CommandError: a file or the authority cannot be reached, the file to write is there already, or the
+            answer is not for this request.
     """
+    from kokuin.cli.keys_files import refuse_existing
     from kokuin.cli.ledger_remote import read_key
     from tsa.client import AnswerFault, Refused, check_answer, make_query
 
+    out = arguments.out or arguments.file.with_name(arguments.file.name + ".tsr")
+    # An older time-stamp of the file proves more than the new one.
+    refuse_existing(out, devices=True)
     key = None if arguments.key_file is None else read_key(arguments.key_file)
     ledger = _ledger(arguments.url, key) if arguments.proof else None
     imprint = _hash(arguments.file, arguments.hash)
@@ -66,7 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
             print(text(arguments.lang, "stamp.rejected", reason=words, bits=bits))
             return Exit.FAILED
         raise CommandError("stamp.mismatch", reason=checked.fault.value)
-    out = arguments.out or arguments.file.with_name(arguments.file.name + ".tsr")
     _write(out, answer)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=checked.gen_time.microseconds)
     print(text(arguments.lang, "stamp.done", path=out, time=moment.isoformat()))

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kokuin.cli.keys_files import refuse_existing
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.trust_reading import attempt
@@ -31,9 +32,11 @@ def show(arguments: argparse.Namespace) -> int:
     """Show a store, and write it to one file where that is wanted; exit 1 when files are in nobody's list.
 
     Raises:
-        CommandError: it cannot be read, or the file cannot be written.
+        CommandError: it cannot be read, or the file is there already or cannot be written.
     """
     store: Path = arguments.store
+    if arguments.out is not None:
+        refuse_existing(arguments.out, devices=True)
     trusted, listed = attempt(store, lambda: _read(store))
     unlisted = attempt(store, lambda: unlisted_files(store))
     if arguments.out is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kokuin.verify.batch_items import Item
     from kokuin.verify.batch_journal import Journal
     from kokuin.verify.batch_judge import Terms
-    from kokuin.verify.batch_manifest import Manifest
+    from kokuin.verify.batch_manifest import Manifest, ManifestError
     from kokuin.verify.batch_summary import Tally
     from kokuin.verify.facts import LedgerFacts
 
@@ -38,6 +38,8 @@ _LAST = 253_402_300_799_999_999
 _OF_ONE = ("data", "digest", "request", "proof", "require_ledger", "facts")
 _OF_MANY = ("begins", "ends", "manifest", "out", "resume", "jobs")
 _OPTION = {"begins": "from", "ends": "to"}
+_SHOWN = 80
+"""Characters of a field's name that are told."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -94,14 +96,24 @@ def run(arguments: argparse.Namespace) -> int:
             }
             terms, tally = _into_folder(arguments, terms, manifest, more)
     except ManifestError as error:
-        raise CommandError(
-            "verify.batch.bad_manifest", path=arguments.manifest, code=error.fault.value, line=error.line
-        ) from None
+        raise _unusable(arguments.manifest, error) from None
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
         ) from None
     return _show(arguments, _summary(tally, terms), tally.kept)
+
+
+def _unusable(path: Path, error: ManifestError) -> CommandError:
+    """Return what is told of a list that cannot be used."""
+    from kokuin.verify.batch_manifest import FIELDS
+    from kokuin.verify.inspecting.tree import printable
+
+    params = {"path": path, "code": error.fault.value, "line": error.line}
+    if not error.field:
+        return CommandError("verify.batch.bad_manifest", **params)
+    field = printable(error.field[:_SHOWN])
+    return CommandError("verify.batch.bad_field", **params, field=field, fields=", ".join(FIELDS))
 
 
 def _terms(arguments: argparse.Namespace, ledger: LedgerFacts) -> Terms:

@@ -23,6 +23,8 @@ MAX_LINE = 65_536
 """Octets of a line."""
 _ENCODINGS = ("utf-8-sig", "cp932")
 """What spreadsheets save a table in; the first in which the whole file can be read."""
+FIELDS = ("token", "data", "digest", "expected")
+"""What a line may say; the first must be there."""
 
 
 class ManifestFault(StrEnum):
@@ -32,6 +34,7 @@ class ManifestFault(StrEnum):
     ENCODING = "MANIFEST_ENCODING"
     LINE_TOO_LONG = "MANIFEST_LINE_TOO_LONG"
     SYNTAX = "MANIFEST_SYNTAX"
+    FIELD = "MANIFEST_FIELD"
     TOKEN_ABSENT = "MANIFEST_TOKEN_ABSENT"  # noqa: S105  # a code, no secret
     PATH = "MANIFEST_PATH"
     DIGEST = "MANIFEST_DIGEST"
@@ -45,12 +48,14 @@ class ManifestError(ValueError):
     Attributes:
         fault: why.
         line: number of the line, from 1; 0 where it is about the whole file.
+        field: of FIELD, which one, as the list has it.
     """
 
-    def __init__(self, fault: ManifestFault, line: int) -> None:
+    def __init__(self, fault: ManifestFault, line: int, field: str = "") -> None:
         super().__init__(f"{fault} in line {line}")
         self.fault = fault
         self.line = line
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Manifest:
 
         Fields are `token` (a path from the batch's folder), `data` (another) or `digest` (hex), and
         `expected` (a verdict); all but the first may be left out or empty. CSV has their names in its first
-        line, in any order. Other fields are passed over.
+        line, in any order; a column without a name is passed over.
 
         Raises:
             ManifestError: it cannot be used.
@@ -104,7 +109,7 @@ class Manifest:
                 if line.strip():
                     yield number, _object(line, number)
             return
-        names = [name.strip().lower() for name in next(csv.reader([first]), [])]
+        names = _columns(first)
         rows = csv.reader(lines, strict=True)
         try:
             for row in rows:
@@ -125,6 +130,16 @@ class Manifest:
                     yield decoder.decode(octets)
                 except UnicodeDecodeError:
                     raise ManifestError(ManifestFault.ENCODING, number) from None
+
+
+def _columns(first: str) -> list[str]:
+    """Return the names of a table's columns; spreadsheets leave some without."""
+    names = [name.strip().lower() for name in next(csv.reader([first]), [])]
+    for at, name in enumerate(names):
+        if name and (name not in FIELDS or name in names[:at]):
+            # A misspelt `expected` that is passed over lets every verdict be the expected one.
+            raise ManifestError(ManifestFault.FIELD, 1, name)
+    return names
 
 
 def _survey(path: Path) -> tuple[str, str]:
@@ -159,6 +174,9 @@ def _object(line: str, number: int) -> Mapping[str, object]:
         raise ManifestError(ManifestFault.SYNTAX, number) from None
     if not isinstance(found, dict):
         raise ManifestError(ManifestFault.SYNTAX, number)
+    for name in found:
+        if name not in FIELDS:
+            raise ManifestError(ManifestFault.FIELD, number, name)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -369,6 +370,18 @@ def test_a_refused_stamp_writes_nothing(
         complaint(capsys, "stamp", str(document), *words)
     complaint(capsys, "stamp", "absent", "--url", service.url)
     assert list(document.parent.glob("*.tsr")) == []
+
+
+@pytest.mark.parametrize("options", [(), ("-o", "{older}")])
+def test_a_stamp_overwrites_no_older_one(
+    service: Service, document: Path, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = document.with_name("document.tsr")
+    older.write_bytes(b"older")
+    words = [each.format(older=older) for each in options]
+    assert "nothing is overwritten" in complaint(capsys, "stamp", str(document), "--url", service.url, *words)
+    assert older.read_bytes() == b"older"
+    assert main(["stamp", str(document), "--url", service.url, "-o", os.devnull]) == 0
 
 
 def test_clock_says_what_the_guard_says(

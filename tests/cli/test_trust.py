@@ -200,6 +200,15 @@ def test_a_store_travels_in_one_file(
     assert "is not the certificate" in complaint(capsys, "verify", str(token), "--trust", "store.json")
 
 
+def test_a_store_is_written_over_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "root.pem").write_bytes(pki().root.pem)
+    told(capsys, 0, "add", "root.pem")
+    (tmp_path / "store.json").write_bytes(b"other")
+    assert "nothing is overwritten" in complaint(capsys, "trust", "list", "-o", "store.json")
+    assert (tmp_path / "store.json").read_bytes() == b"other"
+    assert main(["trust", "list", "-o", "/dev/null"]) == 0
+
+
 def test_a_file_that_was_changed_is_refused_and_one_that_was_dropped_in_is_ignored_and_named(
     tmp_path: Path, token: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

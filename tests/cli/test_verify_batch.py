@@ -287,6 +287,17 @@ def test_a_list_says_which_data_belongs_to_which_token(
     assert "list.csv cannot be used (MANIFEST_EXPECTED, line 2)" in told
 
 
+@pytest.mark.parametrize(("lang", "words"), [("en", "is no field of a list"), ("ja", "は一覧の項目ではない")])
+def test_a_misspelt_field_of_a_list_is_told_by_name_and_harmlessly(
+    files: Path, tsa: Callable[..., tuple[int, str, str]], lang: str, words: str
+) -> None:
+    (files / "list.csv").write_text("token,expc\x1b[2Jted\nx,PASSED\n")
+    code, _, told = tsa(*WORDS, "--manifest", "list.csv", "--lang", lang)
+    assert code == 3
+    assert f"expc\\u{{1b}}[2jted {words}" in told
+    assert "token, data, digest, expected" in told
+
+
 TOKEN = "archive/000/00001.txt.tsr"
 
 
