@@ -9,22 +9,20 @@ in one file.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 from kokuin.trust.report import iso_time
+from kokuin.wire.strictfields import StrictFields
 from kokuin.wire.strictjson import JsonError, loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from kokuin.wire.strictjson import JsonValue
 
 LIST_NAME = "trust.json"
 SCHEMA = 1
@@ -144,11 +142,11 @@ def read_list(octets: bytes) -> tuple[Entry, ...]:
     schema = fields.whole("schema")
     if schema > SCHEMA:
         raise ListError(StoreCode.LIST_NEWER, str(schema))
-    entries = fields.take("certificates")
+    entries = fields.each("certificates", MAX_CERTIFICATES)
     fields.finish()
-    if schema < 1 or not isinstance(entries, list) or len(entries) > MAX_CERTIFICATES:
-        fields.refuse("certificates")
-    read = tuple(_read_entry(_Fields(entry, f"certificates[{at}].")) for at, entry in enumerate(entries))
+    if schema < 1:
+        fields.refuse("schema")
+    read = tuple(_read_entry(entry) for entry in entries)
     if len({entry.sha256 for entry in read}) != len(read):
         fields.refuse("certificates")
     return read
@@ -184,12 +182,12 @@ def _present(fields: Mapping[str, object]) -> dict[str, object]:
 def _read_entry(fields: _Fields) -> Entry:
     entry = Entry(
         sha256=fields.matching("sha256", _SHA256),
-        subject=fields.text("subject"),
+        subject=fields.words("subject"),
         role=fields.role(),
         added=fields.moment("added"),
         begins=fields.moment("from") if fields.has("from") else None,
         ends=fields.moment("until") if fields.has("until") else None,
-        source=fields.text("source") if fields.has("source") else "",
+        source=fields.words("source") if fields.has("source") else "",
         archive=_read_archive(fields.inner("archive")) if fields.has("archive") else None,
         file=fields.matching("file", _FILE) if fields.has("file") else "",
         certificate=fields.octets("certificate") if fields.has("certificate") else b"",
@@ -204,7 +202,7 @@ def _read_entry(fields: _Fields) -> Entry:
 
 def _read_archive(fields: _Fields) -> Archive:
     archive = Archive(
-        fields.text("name"),
+        fields.words("name"),
         fields.matching("sha256", _SHA256),
         fields.matching("dated", _DATE) if fields.has("dated") else "",
     )
@@ -212,35 +210,12 @@ def _read_archive(fields: _Fields) -> Archive:
     return archive
 
 
-class _Fields:
-    """The fields of an object, each taken once; what is left over is refused."""
+class _Fields(StrictFields):
+    longest: ClassVar[int] = MAX_TEXT
 
-    def __init__(self, value: JsonValue, place: str) -> None:
-        self._place = place
-        if not isinstance(value, dict):
-            self.refuse("")
-        self._left = dict(value)
-
-    def place(self, name: str) -> str:
-        return f"{self._place}{name}"
-
-    def refuse(self, name: str) -> NoReturn:
-        raise ListError(StoreCode.LIST_UNREADABLE, self.place(name))
-
-    def has(self, name: str) -> bool:
-        return name in self._left
-
-    def take(self, name: str) -> JsonValue:
-        if name not in self._left:
-            self.refuse(name)
-        return self._left.pop(name)
-
-    def finish(self) -> None:
-        for name in self._left:
-            self.refuse(ascii(name[:MAX_TEXT]))
-
-    def inner(self, name: str) -> _Fields:
-        return _Fields(self.take(name), f"{self.place(name)}.")
+    @staticmethod
+    def refusal(place: str) -> ListError:
+        return ListError(StoreCode.LIST_UNREADABLE, place)
 
     def whole(self, name: str) -> int:
         value = self.take(name)
@@ -248,34 +223,14 @@ class _Fields:
             self.refuse(name)
         return value
 
-    def text(self, name: str) -> str:
-        value = self.take(name)
-        # It is shown to people, and what a stranger's list says must not steer their terminal.
-        if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
-            self.refuse(name)
-        return value
-
-    def matching(self, name: str, pattern: re.Pattern[str]) -> str:
-        value = self.text(name)
-        if not pattern.fullmatch(value):
-            self.refuse(name)
-        return value
-
-    def octets(self, name: str) -> bytes:
-        value = self.take(name)
-        try:
-            return base64.b64decode(value, validate=True) if isinstance(value, str) else self.refuse(name)
-        except (binascii.Error, ValueError):
-            self.refuse(name)
-
     def role(self) -> Role:
-        value = self.text("role")
+        value = self.words("role")
         return Role(value) if value in set(Role) else self.refuse("role")
 
     def moment(self, name: str) -> int:
         """Microseconds since 1970 UTC; a moment without an offset would depend on the machine."""
         try:
-            moment = datetime.fromisoformat(self.text(name))
+            moment = datetime.fromisoformat(self.words(name))
             if moment.tzinfo is None:
                 self.refuse(name)
             return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 from kokuin.trust.certificate import Certificate, read_certificate
 from kokuin.wire.errors import WireError
+from kokuin.wire.strictfields import StrictFields
 
 if TYPE_CHECKING:
     from kokuin.wire.strictjson import JsonValue
@@ -36,72 +35,22 @@ class FactsError(ValueError):
         self.newer = newer
 
 
-class Fields:
-    """The fields of an object, each taken once; what is left over is refused.
+class Fields(StrictFields):
+    """The fields of an object; every method that takes one raises FactsError."""
 
-    Every method that takes a field raises FactsError when it is absent or no such thing.
-    """
+    longest: ClassVar[int] = MAX_NAME
 
-    def __init__(self, value: JsonValue, place: str) -> None:
-        self._place = place
-        if not isinstance(value, dict):
-            raise FactsError(place.rstrip("."))
-        self._left = dict(value)
-
-    def refuse(self, name: str) -> NoReturn:
-        """Refuse a field; raise FactsError."""
-        raise FactsError(f"{self._place}{name}")
-
-    def has(self, name: str) -> bool:
-        """Say whether a field is left."""
-        return name in self._left
+    @staticmethod
+    def refusal(place: str) -> FactsError:
+        """Return the error of the field at a path, or of the object that should be there."""
+        return FactsError(place.rstrip("."))
 
     def absent(self, name: str) -> bool:
         """Say whether a field is null, and take it when it is."""
-        if name in self._left and self._left[name] is None:
+        if self.has(name) and self._left[name] is None:
             del self._left[name]
             return True
         return False
-
-    def take(self, name: str) -> JsonValue:
-        """Take a field, whatever it is."""
-        if name not in self._left:
-            self.refuse(name)
-        return self._left.pop(name)
-
-    def finish(self) -> None:
-        """Refuse what nobody took."""
-        for name in self._left:
-            self.refuse(ascii(name[:MAX_NAME]))
-
-    def inner(self, name: str) -> Fields:
-        """Take an object."""
-        return Fields(self.take(name), f"{self._place}{name}.")
-
-    def each(self, name: str, most: int) -> list[Fields]:
-        """Take a list of objects."""
-        found = self._list(name, most)
-        return [Fields(value, f"{self._place}{name}[{at}].") for at, value in enumerate(found)]
-
-    def _list(self, name: str, most: int) -> list[JsonValue]:
-        value = self.take(name)
-        if not isinstance(value, list) or len(value) > most:
-            self.refuse(name)
-        return value
-
-    def text(self, name: str, most: int) -> str:
-        """Take a text of at most so many characters."""
-        value = self.take(name)
-        if not isinstance(value, str) or len(value) > most:
-            self.refuse(name)
-        return value
-
-    def words(self, name: str) -> str:
-        """Take a text that is shown to people: what a stranger wrote must not steer their terminal."""
-        value = self.text(name, MAX_NAME)
-        if not value.isprintable():
-            self.refuse(name)
-        return value
 
     def hex(self, name: str) -> bytes:
         """Take the octets of a digest, written in hex."""
@@ -111,13 +60,9 @@ class Fields:
         except ValueError:
             self.refuse(name)
 
-    def octets(self, name: str) -> bytes:
-        """Take octets, written in base64."""
-        return self._decode(name, self.take(name))
-
     def all_octets(self, name: str, most: int) -> tuple[bytes, ...]:
         """Take a list of them."""
-        return tuple(self._decode(name, value) for value in self._list(name, most))
+        return tuple(self.decode(name, value) for value in self.values(name, most))
 
     def certificate(self, name: str) -> Certificate:
         """Take a certificate."""
@@ -125,28 +70,18 @@ class Fields:
 
     def certificates(self, name: str, most: int) -> tuple[Certificate, ...]:
         """Take a list of them."""
-        return tuple(self._certificate(name, value) for value in self._list(name, most))
+        return tuple(self._certificate(name, value) for value in self.values(name, most))
 
     def moment(self, name: str) -> int:
         """Take a moment; return microseconds since 1970 UTC."""
-        value = self.words(name)
-        if not _TIME.fullmatch(value):
-            self.refuse(name)
+        value = self.matching(name, _TIME)
         try:
             return (datetime.fromisoformat(value[:-1]) - _EPOCH) // timedelta(microseconds=1)
         except ValueError:
             self.refuse(name)
 
-    def _decode(self, name: str, value: JsonValue) -> bytes:
-        if not isinstance(value, str):
-            self.refuse(name)
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            self.refuse(name)
-
     def _certificate(self, name: str, value: JsonValue) -> Certificate:
         try:
-            return read_certificate(self._decode(name, value))
+            return read_certificate(self.decode(name, value))
         except WireError:
             self.refuse(name)

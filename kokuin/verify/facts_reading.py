@@ -124,9 +124,7 @@ def _read_ledger(fields: Fields) -> LedgerFacts:
     keys = None if fields.absent("log_keys") else fields.text("log_keys", log_keys.MAX_FILE)
     witnesses = None if fields.absent("witnesses") else fields.octets("witnesses")
     proof = None if fields.absent("proof") else fields.octets("proof")
-    bundle = None if fields.absent("bundle_sha256") else fields.words("bundle_sha256")
-    if bundle is not None and not _SHA256.fullmatch(bundle):
-        fields.refuse("bundle_sha256")
+    bundle = None if fields.absent("bundle_sha256") else fields.matching("bundle_sha256", _SHA256)
     fields.finish()
     # Of a proof that was too large one octet more was kept than can be used.
     if proof is not None and len(proof) > MAX_PROOF + 1:
