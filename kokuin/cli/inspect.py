@@ -59,11 +59,18 @@ def _inspect(path: Path) -> Inspection:
 def sentences(found: Inspection, lang: str) -> Iterator[str]:
     """Say what the file is, then its tree, then that this is no verdict."""
     kind = text(lang, f"inspect.{found.kind.name.lower()}")
-    size = text(lang, "inspect.octets", count=found.size)
-    yield ", ".join(filter(None, (kind, found.encoding, size)))
+    yield ", ".join(filter(None, (kind, found.encoding, _size(found.size, lang))))
     for entry in found.entries:
         yield from _lines(entry, lang, 1)
     yield text(lang, "inspect.no_verdict")
+
+
+def _size(size: int | None, lang: str) -> str:
+    from kokuin.verify.inspecting.ber_forms import MAX_OCTETS
+
+    if size is None:
+        return text(lang, "inspect.larger", most=MAX_OCTETS)
+    return text(lang, "inspect.octets", count=size)
 
 
 def _lines(entry: Entry, lang: str, depth: int) -> Iterator[str]:

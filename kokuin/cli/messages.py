@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 LANGUAGES = ("en", "ja")
 
@@ -22,6 +22,16 @@ def choose_language(option: str | None) -> str:
         if wish:
             return "ja" if wish.lower().startswith("ja") else "en"
     return "en"
+
+
+def language_of(words: Sequence[str]) -> str:
+    """Choose before the grammar is built: help itself is in the language that `--lang` names."""
+    for at, word in enumerate(words):
+        if word == "--lang" and at + 1 < len(words):
+            return choose_language(words[at + 1])
+        if word.startswith("--lang="):
+            return choose_language(word.partition("=")[2])
+    return choose_language(None)
 
 
 def text(lang: str, key: str, /, **params: object) -> str:

@@ -118,6 +118,23 @@ def test_a_file_that_cannot_be_opened_is_wrong_usage(
     assert capsys.readouterr().err.startswith(f"tsa inspect: {name}: ")
 
 
+@pytest.mark.parametrize(
+    ("lang", "size"), [("en", "larger than 16777216 octets"), ("ja", "16777216 オクテットより大きい")]
+)
+@pytest.mark.parametrize("begins", [b"", pki().root.pem], ids=["nothing", "a certificate"])
+def test_of_a_file_above_the_limit_it_says_so_and_the_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: bytes, lang: str, size: str
+) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.write(begins)
+        file.truncate(20_000_000)
+    assert main(["inspect", str(tmp_path / "large"), "--lang", lang]) == 1
+    assert capsys.readouterr().out.splitlines()[0].endswith(f", {size}")
+    assert main(["inspect", str(tmp_path / "large"), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["size"], told["larger_than"]) == (None, 16_777_216)
+
+
 def test_what_comes_through_a_pipe_is_shown(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     command = [sys.executable, "-m", "kokuin.cli.main", "inspect", str(tmp_path / "pipe")]
@@ -148,7 +165,17 @@ def test_every_kind_has_its_sentence_and_no_other_kind_has_one(lang: str) -> Non
     for kind in Kind:
         assert text(lang, f"inspect.{kind.name.lower()}")
     source = (ROOT / "kokuin/cli/messages" / f"{lang}.toml").read_text(encoding="utf-8")
-    others = {"file_help", "cannot_read", "no_verdict", "octets", "hidden", "secret", "fault", "fault_at"}
+    others = {
+        "file_help",
+        "cannot_read",
+        "no_verdict",
+        "octets",
+        "larger",
+        "hidden",
+        "secret",
+        "fault",
+        "fault_at",
+    }
     assert set(tomllib.loads(source)["inspect"]) == others | {kind.name.lower() for kind in Kind}
 
 

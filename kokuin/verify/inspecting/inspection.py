@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from kokuin.verify.inspecting.ber_forms import inspect_ber
+from kokuin.verify.inspecting.ber_forms import MAX_OCTETS, inspect_ber
 from kokuin.verify.inspecting.json_forms import inspect_json
 from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.inspecting.notes import inspect_note
@@ -30,19 +30,20 @@ class Inspection:
     Attributes:
         kind: what it is.
         encoding: `DER`, `BER`, `PEM`, `JSON`, `text` or `tar`; None when it is nothing known.
-        size: octets of the file.
+        size: octets of the file; None where it is larger than `MAX_OCTETS`, and not read to its end.
         entries: its fields.
     """
 
     kind: Kind
     encoding: str | None
-    size: int
+    size: int | None
     entries: tuple[Entry, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether it is something known, and all of it can be read."""
-        return self.kind is not Kind.UNKNOWN and not any(faults(self.entries))
+        """Whether it is something known, and all of it was and can be read."""
+        known = self.kind is not Kind.UNKNOWN and self.size is not None
+        return known and not any(faults(self.entries))
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -51,6 +52,7 @@ class Inspection:
             "kind": self.kind.value,
             "encoding": self.encoding,
             "size": self.size,
+            "larger_than": MAX_OCTETS if self.size is None else None,
             "entries": [document(entry) for entry in self.entries],
         }
 
@@ -64,7 +66,11 @@ def inspect_octets(data: bytes) -> Inspection:
     Returns:
         An inspection of any octets; no verdict.
     """
-    walk = Walk()
+    found = _recognised(Walk(), data)
+    return replace(found, size=None) if len(data) > MAX_OCTETS else found
+
+
+def _recognised(walk: Walk, data: bytes) -> Inspection:
     if is_armoured(data):
         return _armoured(walk, data)
     if data.lstrip().startswith(_SECRET_WORDS):
