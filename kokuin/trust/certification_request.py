@@ -17,7 +17,7 @@ from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks, write_block
 from kokuin.wire.prescan import Limits, prescan
 from kokuin.wire.tsp import Extension, read_extensions
-from pqc.verifying import SignatureOutcome, verify_signature
+from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,13 +121,7 @@ def _read(der: bytes) -> CertificationRequest:
     prescan(der, REQUEST_LIMITS)
     frame = read_signed(der)
     request = _read_info(Fields(frame.body))
-    outcome = verify_signature(
-        public_key_der=request.public_key,
-        algorithm=frame.algorithm,
-        digest=None,
-        message=frame.body.octets,
-        signature=frame.signature,
-    ).outcome
+    outcome = frame.signed_by(request.public_key).outcome
     if outcome is SignatureOutcome.UNSUPPORTED:
         raise RequestError(RequestCode.ALGORITHM)
     if outcome is not SignatureOutcome.VALID:

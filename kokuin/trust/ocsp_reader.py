@@ -26,11 +26,11 @@ from kokuin.wire.der import Fields, Node, children, expect, only_child, read_who
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
 from kokuin.wire.tsp import read_algorithm, read_extensions
-from pqc.verifying import SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
     from kokuin.wire.algorithms import AlgorithmIdentifier
     from kokuin.wire.tsp import Extension
+    from pqc.verifying import SignatureVerdict
 
 ANSWER_LIMITS = Limits(size=1024 * 1024, depth=32, elements=20_000)
 """An answer about one certificate has some 60 elements; the largest signatures some 50 kB."""
@@ -103,13 +103,7 @@ class PublishedAnswer:
 
     def signed_by(self, public_key: bytes) -> SignatureVerdict:
         """Verify the signature with a SubjectPublicKeyInfo (DER)."""
-        return verify_signature(
-            public_key_der=public_key,
-            algorithm=self._signed.algorithm,
-            digest=None,
-            message=self._signed.body.octets,
-            signature=self._signed.signature,
-        )
+        return self._signed.signed_by(public_key)
 
 
 @functools.lru_cache(maxsize=64)

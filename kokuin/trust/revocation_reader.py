@@ -19,7 +19,6 @@ from kokuin.wire.der import Fields, Node, children, expect, only_child, read_nod
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
 from kokuin.wire.tsp import read_algorithm, read_extensions
-from pqc.verifying import SignatureVerdict, verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from kokuin.trust.signed import Signed
     from kokuin.wire.algorithms import AlgorithmIdentifier
     from kokuin.wire.tsp import Extension
+    from pqc.verifying import SignatureVerdict
 
 MAX_LIST_OCTETS = 16 * 1024 * 1024
 """Lists of large authorities hold some hundred thousand entries."""
@@ -68,13 +68,7 @@ class PublishedList:
 
     def signed_by(self, public_key: bytes) -> SignatureVerdict:
         """Verify the signature with a SubjectPublicKeyInfo (DER)."""
-        return verify_signature(
-            public_key_der=public_key,
-            algorithm=self._signed.algorithm,
-            digest=None,
-            message=self._signed.body.octets,
-            signature=self._signed.signature,
-        )
+        return self._signed.signed_by(public_key)
 
     def find(self, serial: int, issuer: bytes) -> Revocation | None:
         """Look for the certificate that `issuer` (Name, DER) issued under `serial`.

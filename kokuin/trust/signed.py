@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from kokuin.wire import asn1
 from kokuin.wire.der import Fields, Node, read_whole
 from kokuin.wire.tsp import read_algorithm
+from pqc.verifying import verify_signature
 
 if TYPE_CHECKING:
     from kokuin.wire.algorithms import AlgorithmIdentifier
+    from pqc.verifying import SignatureVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ class Signed:
     body: Node
     algorithm: AlgorithmIdentifier
     signature: bytes
+
+    def signed_by(self, public_key: bytes) -> SignatureVerdict:
+        """Verify the signature with a SubjectPublicKeyInfo (DER)."""
+        return verify_signature(
+            public_key_der=public_key,
+            algorithm=self.algorithm,
+            digest=None,
+            message=self.body.octets,
+            signature=self.signature,
+        )
 
 
 def read_signed(der: bytes) -> Signed:

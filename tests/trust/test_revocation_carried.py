@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asn1crypto import ocsp  # type: ignore[import-untyped]
 
-from kokuin.trust import ocsp_reader
+from kokuin.trust import signed
 from kokuin.trust.context import RevocationData
 from kokuin.trust.ocsp_reader import MAX_RESPONDERS
 from kokuin.trust.revocation_sources import MAX_CARRIED, carried_revocation
@@ -131,6 +131,6 @@ def test_a_flood_of_answers_costs_a_bounded_number_of_signatures(monkeypatch: py
         spent.append(arguments["signature"])
         return verify_signature(**arguments)
 
-    monkeypatch.setattr(ocsp_reader, "verify_signature", count)
+    monkeypatch.setattr(signed, "verify_signature", count)
     assert said(judge(token=in_crls((), flood))) == ("PASSED", None, "REVOCATION_FOREIGN_SIGNER")
     assert len(spent) == MAX_CARRIED * MAX_RESPONDERS
