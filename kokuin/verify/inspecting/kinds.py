@@ -68,7 +68,7 @@ def kind_of(node: Node) -> Kind:
     if is_private_key(node):
         return Kind.PRIVATE_KEY
     kind = Kind.ASN1
-    found = first_elements(node, 4) if node.tag == asn1.SEQUENCE else []
+    found = first_elements(node, 4).found if node.tag == asn1.SEQUENCE else []
     match [each.tag for each in found]:
         case [asn1.OBJECT_IDENTIFIER, 0xA0]:
             kind = _content_kind(found)
@@ -88,17 +88,17 @@ def kind_of(node: Node) -> Kind:
 
 
 def _tags(node: Node, most: int = 8) -> list[int]:
-    return [each.tag for each in first_elements(node, most)] if node.tag & 0x20 else []
+    return [each.tag for each in first_elements(node, most).found] if node.tag & 0x20 else []
 
 
 def _content_kind(found: list[Node]) -> Kind:
     """A token is SignedData over a TSTInfo (RFC 3161 §2.4.2); what else CMS has is CMS."""
     if found[0].octets != encode.oid(oids.ID_SIGNED_DATA):
         return Kind.CMS
-    body = first_elements(found[1], 1)
+    body = first_elements(found[1], 1).found
     # version, digestAlgorithms, encapContentInfo
-    fields = first_elements(body[0], 3) if body else []
-    content = first_elements(fields[2], 1) if len(fields) == 3 else []
+    fields = first_elements(body[0], 3).found if body else []
+    content = first_elements(fields[2], 1).found if len(fields) == 3 else []
     is_token = bool(content) and content[0].octets == encode.oid(oids.ID_CT_TST_INFO)
     return Kind.TOKEN if is_token else Kind.CMS
 

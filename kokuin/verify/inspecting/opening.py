@@ -52,7 +52,15 @@ def open_string(walk: Walk, node: Node, skip: int = 0) -> Node:
     return read_node(whole, 0, len(whole))
 
 
-def first_elements(node: Node, most: int) -> list[Node]:
+class First(NamedTuple):
+    """The first elements in a constructed one, where they end, and why reading ended before that."""
+
+    found: list[Node]
+    at: int
+    error: WireError | None = None
+
+
+def first_elements(node: Node, most: int) -> First:
     """Return the first elements in a constructed one, as far as they can be read."""
     found: list[Node] = []
     at = node.content
@@ -60,9 +68,9 @@ def first_elements(node: Node, most: int) -> list[Node]:
         while at < node.end and len(found) < most:
             found.append(read_node(node.data, at, node.end))
             at = found[-1].end
-    except WireError:
-        pass
-    return found
+    except WireError as error:
+        return First(found, at, error)
+    return First(found, at)
 
 
 def skip_elements(data: bytes, at: int, end: int, *, indefinite: bool = False) -> Skipped:

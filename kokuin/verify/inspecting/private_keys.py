@@ -30,7 +30,7 @@ def is_private_key(node: Node) -> bool:
     """
     if not node.data[node.start] & 0x20:
         return False
-    found = first_elements(node, _LOOKED_AT)
+    found = first_elements(node, _LOOKED_AT).found
     match [each.tag for each in found]:
         case [asn1.INTEGER, asn1.SEQUENCE, asn1.OCTET_STRING, *_]:
             return _oid(found[1]) is not None  # RFC 5958

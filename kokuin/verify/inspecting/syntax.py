@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.verify.inspecting.generic import show_element
-from kokuin.verify.inspecting.opening import open_string, skip_elements
+from kokuin.verify.inspecting.opening import first_elements, open_string, skip_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
 from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond, hidden_entries
 from kokuin.wire import asn1
-from kokuin.wire.der import Node, only_child, read_node
+from kokuin.wire.der import Node, only_child
 from kokuin.wire.errors import WireCode, WireError
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ def show(walk: Walk, name: str, syntax: Syntax, node: Node) -> Entry:
 
 def elements(node: Node, most: int) -> tuple[list[Node], int, WireError | None]:
     """Return the first elements in a constructed one, how many follow, and where reading ended."""
-    found: list[Node] = []
-    at = node.content
-    try:
-        while at < node.end and len(found) < most:
-            found.append(read_node(node.data, at, node.end))
-            at = found[-1].end
-    except WireError as error:
+    found, at, error = first_elements(node, most)
+    if error is not None:
         return found, 0, error
     skipped = skip_elements(node.data, at, node.end)
     return found, skipped.passed, skipped.error
