@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
+from kokuin.ledger.migrating import migrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -69,12 +70,9 @@ def upgrade(dsn: str, append_role: str = APPEND_ROLE) -> None:
 
 def _migrate(dsn: str, append_role: str, *, new: bool) -> None:
     from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a ledger pays
-    from alembic.config import Config  # noqa: PLC0415 - see above
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(dsn), poolclass=NullPool)
-    config = Config()
-    config.set_main_option("script_location", "kokuin.ledger:postgres_migrations")
-    config.set_main_option("path_separator", "os")
+    config = migrations("kokuin.ledger:postgres_migrations")
     try:
         with engine.begin() as connection:
             if new:

@@ -9,20 +9,18 @@ are never trusted to prove anything; `side` alone may be erased.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import URL, CheckConstraint, Index, Text, create_engine, text
+from sqlalchemy import CheckConstraint, Index, Text, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from kokuin.ledger.migrating import create_file, migrate_file, migrations
 from kokuin.ledger.statements import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from alembic.config import Config
 
 _STRICT = {"sqlite_strict": True}
 
@@ -157,20 +155,7 @@ def create(path: Path) -> None:
         FileExistsError: there is a ledger already.
         OSError: the folder cannot be written.
     """
-    if path.exists():
-        raise FileExistsError(path)
-    draft = path.with_name(path.name + ".new")
-    for left in ("", "-wal", "-shm"):
-        draft.with_name(draft.name + left).unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    upgrade(draft)
-    # A crash before this line leaves a draft that the next attempt removes, never half a ledger.
-    draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    create_file(path, upgrade)
 
 
 def upgrade(path: Path) -> None:
@@ -182,26 +167,4 @@ def upgrade(path: Path) -> None:
     Raises:
         sqlalchemy.exc.DatabaseError: the file is no database or cannot be written.
     """
-    from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a ledger pays
-
-    engine = create_engine(URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.exec_driver_sql("PRAGMA synchronous=FULL")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            config = migration_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, REVISION)
-    finally:
-        engine.dispose()
-
-
-def migration_config() -> Config:
-    """Return Alembic's configuration for the packaged migrations; no file of its own is needed."""
-    from alembic.config import Config  # noqa: PLC0415 - see `upgrade`
-
-    config = Config()
-    config.set_main_option("script_location", "kokuin.ledger:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
+    migrate_file(path, migrations("kokuin.ledger:migrations"), REVISION)

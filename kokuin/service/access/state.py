@@ -6,18 +6,17 @@ SQLite with a write-ahead log and `synchronous=FULL`: what `write` returned from
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import URL, create_engine, event
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
+from kokuin.ledger.migrating import create_file, migrate_file, migrations
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
-from pqc.newfile import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,36 +47,12 @@ def create(path: Path) -> None:
         FileExistsError: there is one already.
         OSError: the folder cannot be written.
     """
-    if path.exists():
-        raise FileExistsError(path)
-    draft = path.with_name(path.name + ".new")
-    for left in ("", "-wal", "-shm"):
-        draft.with_name(draft.name + left).unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    _migrate(draft)
-    # A crash before this line leaves a draft that the next attempt removes, never half a state.
-    draft.rename(path)
-    sync_folder(path.parent)
+    create_file(path, _migrate)
 
 
 def _migrate(path: Path) -> None:
     """Bring a database file that nobody writes to `REVISION` in one transaction."""
-    from alembic import command  # noqa: PLC0415 - 0.2 s that only making one pays
-    from alembic.config import Config  # noqa: PLC0415 - likewise
-
-    engine = create_engine(URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.exec_driver_sql("PRAGMA synchronous=FULL")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            config = Config()
-            config.set_main_option("script_location", "kokuin.service.access:state_migrations")
-            config.set_main_option("path_separator", "os")
-            config.attributes["connection"] = connection
-            command.upgrade(config, REVISION)
-    finally:
-        engine.dispose()
+    migrate_file(path, migrations("kokuin.service.access:state_migrations"), REVISION)
 
 
 class StateStore:
