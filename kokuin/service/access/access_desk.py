@@ -154,7 +154,7 @@ class AccessDesk:
                 return await self._activations.ask(operation, arguments)
             case "stop":
                 return await self._stop(operation, arguments, actor)
-        if self._wants_two(operation):
+        if await self._wants_two(operation, arguments):
             return await self._propose(operation, arguments, actor)
         answer = await self._people.ask(operation, arguments)
         if operation in CHANGES:
@@ -170,10 +170,14 @@ class AccessDesk:
             await self.approvals.lapse(RELEASE, actor)  # whoever says stop now does not want it released
         return answer
 
-    def _wants_two(self, operation: str) -> bool:
+    async def _wants_two(self, operation: str, arguments: Mapping[str, Any]) -> bool:
+        if operation not in CHANGES:
+            return False
+        if self._config.access.approvals > 1:
+            return True
         # Attack: whoever could add people, or keys of people, while stopped, could release the stop alone.
-        while_stopped = self.emergency.stopped and operation not in _TAKING_AWAY
-        return operation in CHANGES and (self._config.access.approvals > 1 or while_stopped)
+        given = self.emergency.stopped and operation not in _TAKING_AWAY
+        return given or await self.emergency.guards(arguments)
 
     async def _propose(self, operation: str, arguments: Mapping[str, Any], actor: str) -> dict[str, Any]:
         code = self._veto(operation, actor)

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokuin.service.access.principal import OPERATOR_TENANT, Role
-from kokuin.service.access.state_models import Client, Tenant
+from kokuin.service.access.state_models import Binding, Client, Key, Tenant
 from kokuin.service.owner import OWNER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from sqlmodel import Session
 
     from kokuin.service.access.table import AccessTable
@@ -89,6 +92,13 @@ def tenant_of(session: Session, actor: str) -> str:
         return OPERATOR_TENANT
     client = session.get(Client, actor)
     return "" if client is None else client.tenant
+
+
+def client_of(session: Session, arguments: Mapping[str, Any]) -> str:
+    """Return the client that a question names, or whose key or binding it names; empty when there is none."""
+    held: Key | Binding | None = session.get(Key, str(arguments.get("key", "")))
+    held = held or session.get(Binding, str(arguments.get("binding", "")))
+    return str(arguments.get("client", "")) if held is None else held.client
 
 
 def people_of(table: AccessTable, now_us: int) -> tuple[str, ...]:

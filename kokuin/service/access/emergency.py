@@ -19,7 +19,8 @@ from sqlmodel import select
 
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.access.approvals import Proposal
-from kokuin.service.access.approvers import RELEASE, UNNAMED
+from kokuin.service.access.approvers import RELEASE, UNNAMED, client_of
+from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.state_models import Stop
 from kokuin.service.activation import read_act
@@ -29,7 +30,7 @@ from kokuin.trust.journal import Refused
 from kokuin.trust.records import STOP_RELEASED, STOP_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlmodel import Session
 
@@ -71,10 +72,15 @@ class Stopped:
     people: tuple[str, ...]
     recorded: bool = False
 
-    def releasers(self) -> frozenset[str]:
-        """Return who may release it: nobody who was made a person with role approve after it was set."""
+    def releasers(self, able: Iterable[str]) -> frozenset[str]:
+        """Return who may release it: nobody who was made a person with role approve after it was set.
+
+        Args:
+            able: who could approve now. Where fewer than two of the people are left, their time being over,
+                owner and operator key count as where there never were two: no stop is for ever.
+        """
         people = frozenset(self.people)
-        return people if len(people) > 1 else people | UNNAMED
+        return people if len(people.intersection(able)) > 1 else people | UNNAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,20 @@ class Emergency:
 
     def veto(self, actor: str) -> str:
         """Say why an actor may not release the stop that stands; empty: they may, or there is none."""
-        return "STOP_PEOPLE_WANTED" if self._stop and actor not in self._stop.releasers() else ""
+        stop = self._stop
+        return "STOP_PEOPLE_WANTED" if stop and actor not in stop.releasers(self._people()) else ""
+
+    async def guards(self, arguments: Mapping[str, Any]) -> bool:
+        """Say whether a change concerns one of the people who alone can release the stop that stands.
+
+        Attack: one operator sets a stop and takes the others' keys away, and nobody is left to end it.
+        """
+        people = () if self._stop is None else self._stop.people
+        if len(people) < 2:
+            return False
+        if arguments.get("tenant") == OPERATOR_TENANT:
+            return True
+        return await self._store.aread(lambda session: client_of(session, arguments)) in people
 
     async def begin(self) -> None:
         """Learn, before anything is issued, whether a stop stands.
@@ -316,7 +335,7 @@ class Emergency:
             "actor": stop.actor,
             "reason": stop.reason,
             "recorded": stop.recorded,
-            "releasers": sorted(stop.releasers()),
+            "releasers": sorted(stop.releasers(self._people())),
         }
 
 

@@ -288,9 +288,51 @@ def test_nobody_becomes_a_second_person_while_stopped(folder: DataFolder) -> Non
         assert ask("stop.release", late)["code"] == "STOP_PEOPLE_WANTED"
         waiting = proposed(ask("stop.release", one))
         assert ask("approval.approve", late, approval=waiting)["code"] == "STOP_PEOPLE_WANTED"
-        assert ask("access.client.disable", OWNER, client=two)["ok"], "who loses a key is shut out at once"
+        gone = proposed(ask("access.client.disable", OWNER, client=two))
+        assert ask("approval.approve", one, approval=gone)["ok"]
         assert ask("approval.approve", two, approval=waiting)["code"] == "ROLE_WANTED"
         assert ask("stop.show", OWNER)["stopped"]
+
+
+def test_no_operator_alone_shuts_out_the_people_who_can_end_a_stop(folder: DataFolder) -> None:
+    # Attack: one operator sets a stop and takes away what the others hold, and nothing is ever issued again.
+    with keeping(folder) as ask:
+        one, two = (person(ask, name, "operate", "approve") for name in ("one", "two"))
+        clerk = person(ask, "clerk", "operate")
+        key = ask("access.key.create", OWNER, client=two)["key"]
+        bound = ask("access.binding.add", OWNER, client=two, issuer="https://a.example", subject="two")
+        spare = ask("access.key.create", OWNER, client=clerk)["key"]
+        stop(ask)
+        taking: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("access.client.disable", {"client": two}),
+            ("access.key.revoke", {"key": key}),
+            ("access.binding.remove", {"binding": bound["binding"]}),
+        )
+        for operation, arguments in taking:
+            waiting = proposed(ask(operation, clerk, **arguments))
+            assert ask("approval.deny", one, approval=waiting)["ok"]
+        assert ask("access.key.revoke", clerk, key=spare).get("state") is None, "others at once"
+        waiting = proposed(ask("stop.release", one))
+        assert ask("approval.approve", two, approval=waiting)["ok"]
+        assert ask("access.client.disable", clerk, client=two).get("state") is None, (
+            "and all, once it is over"
+        )
+
+
+def test_no_stop_is_for_ever_when_the_time_of_its_people_is_over(folder: DataFolder) -> None:
+    with keeping(folder) as ask:
+        one, two = (person(ask, name) for name in ("one", "two"))
+        ends_us = until_us(1_500_000)
+        assert ask("access.client.change", OWNER, client=two, ends_us=ends_us)["ok"]
+        stop(ask)
+        assert ask("stop.release", OWNER)["code"] == "STOP_PEOPLE_WANTED"
+        while time.time_ns() // 1_000 <= ends_us:
+            time.sleep(0.05)
+        assert ask("stop.show", OWNER)["releasers"] == sorted([OWNER, KEY, one, two])
+        waiting = proposed(ask("stop.release", one))
+        assert ask("approval.approve", two, approval=waiting)["code"] == "ROLE_WANTED"
+        assert ask("approval.approve", OWNER, approval=waiting)["ok"]
+        assert not ask("stop.show", OWNER)["stopped"]
 
 
 @pytest.mark.parametrize("approvals", ["1", "2"])
@@ -319,7 +361,8 @@ def test_a_release_proposed_by_somebody_who_was_shut_out_since_is_over(folder: D
         one, two = (person(ask, name) for name in ("one", "two"))
         stop(ask)
         waiting = proposed(ask("stop.release", one))
-        assert ask("access.client.disable", OWNER, client=one)["ok"]
+        gone = proposed(ask("access.client.disable", OWNER, client=one))
+        assert ask("approval.approve", two, approval=gone)["ok"]
         assert ask("approval.approve", two, approval=waiting)["code"] == "APPROVAL_UNKNOWN"
         assert ask("stop.show", OWNER)["stopped"]
 
