@@ -14,7 +14,7 @@ from kokuin.wire import asn1
 from kokuin.wire.ber import definite
 from kokuin.wire.der import Fields, read_whole
 from kokuin.wire.errors import WireCode, WireError
-from kokuin.wire.pem import is_armoured, read_blocks
+from kokuin.wire.pem import is_armoured, read_blocks, read_labels
 from kokuin.wire.prescan import TOKEN_LIMITS
 from kokuin.wire.tsp import read_timestamp_response
 
@@ -25,6 +25,8 @@ MAX_OCTETS = TOKEN_LIMITS.size
 """More than this is not read."""
 
 _GRANTED = frozenset({0, 1})
+_CERTIFICATE = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+"""Labels of certificates: RFC 7468 §5, and what OpenSSL also reads and writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,22 @@ def take_token(data: bytes) -> TakenToken | Check:
         if first == asn1.SEQUENCE:
             return _take_from_response(octets)
     except WireError as error:
-        return unreadable(error)
-    return FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE)
+        return _certificates_alone(data) or unreadable(error)
+    return _certificates_alone(data) or FORMAT.failed(Reason.NOT_RECOGNISED, SubIndication.FORMAT_FAILURE)
+
+
+def _certificates_alone(data: bytes) -> Check | None:
+    """Return the check of PEM armour that holds nothing but certificates: an authority's, by mistake."""
+    if len(data) > MAX_OCTETS or not is_armoured(data):
+        return None
+    count = 0
+    for label in read_labels(data):
+        if label not in _CERTIFICATE:
+            return None
+        count += 1
+    if not count:
+        return None
+    return FORMAT.failed(Reason.ONLY_CERTIFICATES, SubIndication.FORMAT_FAILURE, count=count)
 
 
 def _unarmour(data: bytes) -> bytes:

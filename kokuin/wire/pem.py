@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from typing import TYPE_CHECKING
 
 from kokuin.wire.errors import WireCode, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,64})-----([^-]*)-----END \1-----")
 
@@ -36,6 +40,11 @@ def read_blocks(data: bytes, most: int) -> list[tuple[str, bytes]]:
             raise WireError(WireCode.BAD_ARMOUR, match.start()) from None
         blocks.append((match[1].decode("ascii"), octets))
     return blocks
+
+
+def read_labels(data: bytes) -> Iterator[str]:
+    """Yield the label of each block, in the order found, and decode none; the caller bounds the size."""
+    return (match[1].decode("ascii") for match in _BLOCK.finditer(data))
 
 
 def write_block(label: str, octets: bytes) -> bytes:
