@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("verify.no_token")
     if arguments.from_facts is None and verify_batch.is_batch(arguments):
         return verify_batch.run(arguments)
+    if arguments.recipient_key is not None and arguments.require_ledger is None:
+        raise CommandError("verify.key_alone")
     try:
         report = verify_facts.replay(arguments) if arguments.from_facts is not None else _judge_one(arguments)
     except OSError as error:
@@ -93,6 +96,8 @@ def _judge_one(arguments: argparse.Namespace) -> Report:
     with arguments.token.open("rb") as file:
         data = file.read(MAX_OCTETS + 1)
     proof = _proof(arguments)
+    if proof is None and arguments.require_ledger is None:
+        _tell_unused(arguments)
     if arguments.facts is None:
         return judge(data, context, proof, arguments)
     return verify_facts.judge_and_save(data, context, request, proof, arguments)
@@ -132,6 +137,21 @@ def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse
     from kokuin.cli.verify_ledger import judge_place, read_ledger
 
     return judge_place(data, context, read_ledger(proof, arguments), arguments)
+
+
+def _tell_unused(arguments: argparse.Namespace) -> None:
+    """Say that there was nothing to use a ledger's keys for: whoever gave them takes it that they counted.
+
+    No refusal: a script gives them for every token, and beside some there is no proof.
+    """
+    given = [name for name in ("log_key", "witness_policy") if getattr(arguments, name) is not None]
+    if not given:
+        return
+    from kokuin.cli.verify_ledger import read_ledger
+
+    read_ledger(None, arguments)  # what cannot be used is refused, whatever lies beside the token
+    options = ", ".join("--" + name.replace("_", "-") for name in given)
+    print(text(arguments.lang, "verify.unused", path=arguments.token, options=options), file=sys.stderr)
 
 
 def _proof(arguments: argparse.Namespace) -> Path | None:

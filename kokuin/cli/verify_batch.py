@@ -35,7 +35,7 @@ _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 _DAY_US = 86_400 * 1_000_000
 _LAST = 253_402_300_799_999_999
 """The end of the calendar."""
-_OF_ONE = ("data", "digest", "request", "proof", "require_ledger", "facts")
+_OF_ONE = ("data", "digest", "request", "proof", "require_ledger", "recipient_key", "facts")
 _OF_MANY = ("begins", "ends", "manifest", "out", "resume", "jobs")
 _OPTION = {"begins": "from", "ends": "to"}
 _SHOWN = 80

@@ -251,6 +251,40 @@ def test_files_that_cannot_be_used_are_told_from_verdicts(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("en", "were not used: --log-key, --witness-policy"), ("ja", "使われませんでした: --log-key")],
+)
+@pytest.mark.parametrize("facts", [(), ("--facts", "facts")])
+def test_options_of_a_ledger_are_said_to_be_unused_where_no_proof_lies_beside_the_token(
+    folder: Path, capsys: pytest.CaptureFixture[str], facts: tuple[str, ...], lang: str, words: str
+) -> None:
+    (folder / "token.tlog-proof").unlink()
+    (folder / "keys").write_bytes((folder / "trust" / "log.vkey").read_bytes())
+    (folder / "witnesses").write_bytes(ledgers.policy(1, "w1", "w2"))
+    given = ["verify", "token", "--at", AT, "--trust", "trust", "--lang", lang, *facts]
+    code, alone = main(given), capsys.readouterr()
+    options = ["--log-key", "keys", "--witness-policy", "witnesses"]
+    assert main([*given, *options]) == code
+    told = capsys.readouterr()
+    assert (told.out, alone.err) == (alone.out, "")
+    (line,) = told.err.splitlines()
+    assert words in line
+    for unusable in (("--log-key", "token"), ("--witness-policy", "absent")):
+        assert main([*given, *unusable]) == 3
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_recipients_key_without_a_bundle_is_wrong_usage(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["token"], ["--from-facts", "token"]):
+        assert main(["verify", *words, "--recipient-key", "absent"]) == 3
+        assert "--require-ledger" in capsys.readouterr().err
+    assert main(["verify", str(folder), "--recipient-key", "absent"]) == 3
+    assert "--recipient-key goes with one token" in capsys.readouterr().err
+
+
 def test_no_library_of_the_server_is_loaded_for_a_proof(folder: Path) -> None:
     script = "import sys; from kokuin.cli.main import main; code = main(sys.argv[1:])"
     script += "; print('MODULES', *sys.modules, file=sys.stderr); sys.exit(code)"
