@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.principal import OPERATOR_TENANT
+from kokuin.service.child_start import end_child, start_child
 from kokuin.service.exporting import EXPORT_CHANGED, Asked
-from kokuin.service.migration.desk import SECRETS
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
@@ -88,7 +85,7 @@ class ExportDesk:
         self._busy = True
         child = None
         try:
-            child = await self._start()
+            child = await start_child(_CHILD)
             answer = await self._ask(child, {"asked": asdict(asked), "chunk": chunk, "head": head})
         except BaseException:
             await self._end(child)
@@ -101,18 +98,6 @@ class ExportDesk:
             await self._end(child)
             return StreamingResponse(iter(()), media_type=_TAR, headers=headers)
         return _Bundle(self, child, headers)
-
-    async def _start(self) -> Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            _CHILD,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            # It opens no key, so it gets none of the words that open them.
-            env={name: value for name, value in os.environ.items() if name not in SECRETS},
-        )
 
     async def _ask(self, child: Process, question: dict[str, Any]) -> dict[str, Any]:
         assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  # pipes were asked for
@@ -130,10 +115,8 @@ class ExportDesk:
     async def _end(self, child: Process | None) -> None:
         """Let the next one come; when the one who asked has gone, nobody reads what is still made."""
         self._busy = False
-        if child is not None and child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        if child is not None:
+            await end_child(child)
 
 
 class _Bundle(StreamingResponse):

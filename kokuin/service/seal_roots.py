@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING
+
+from kokuin.service.child_start import end_child, start_child
 
 if TYPE_CHECKING:
     from kokuin.service.config import Config
@@ -24,9 +25,8 @@ async def roots_of(folder: DataFolder, config: Config, first: int, size: int) ->
     Raises:
         RootsError: the leaves could not be read or hashed.
     """
-    program = (sys.executable, "-m", "kokuin.service.seal_program")
     try:
-        child = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        child = await start_child("kokuin.service.seal_program", stderr=PIPE)
     except OSError as error:
         raise RootsError(str(error)) from error
     line = {
@@ -38,10 +38,7 @@ async def roots_of(folder: DataFolder, config: Config, first: int, size: int) ->
     try:
         return await _answer(child, json.dumps(line).encode() + b"\n")
     finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        await end_child(child)
 
 
 async def _answer(child: asyncio.subprocess.Process, line: bytes) -> dict[str, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from kokuin.service.migration.desk import SECRETS
+from kokuin.service.child_start import end_child, start_child
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
 from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Answer, Question, encode
 
@@ -71,7 +69,7 @@ class VerifyPool:
             child = await self._take()
             answer = await self._ask(child, question.encode(), JUDGE_SECONDS)
             if answer.last:
-                await _end(child)
+                await end_child(child.process)
             else:
                 self._idle.append(child)
         finally:
@@ -86,7 +84,7 @@ class VerifyPool:
     async def close(self) -> None:
         """End the children that wait; one that judges ends with its question."""
         while self._idle:
-            await _end(self._idle.pop())
+            await end_child(self._idle.pop().process)
 
     async def _take(self) -> _Child:
         """Return a child that trusts what the store holds now."""
@@ -95,21 +93,12 @@ class VerifyPool:
             child = self._idle.pop()
             if child.mark == mark and child.process.returncode is None:
                 return child
-            await _end(child)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            CHILD,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            # It opens no key, so it gets none of the words that open them.
-            env={name: value for name, value in os.environ.items() if name not in SECRETS},
-        )
+            await end_child(child.process)
+        process = await start_child(CHILD)
         child = _Child(process, mark)
         ready = await self._ask(child, encode({"trust": str(self._trust)}), START_SECONDS)
         if ready.code is not None:
-            await _end(child)
+            await end_child(child.process)
             _log.warning("verify.trust.unreadable", detail=ready.detail)
             raise VerifyRefusedError(ready.code)
         return child
@@ -120,17 +109,17 @@ class VerifyPool:
             async with asyncio.timeout(seconds):
                 return await _exchange(child.process, frame)
         except TimeoutError:
-            await _end(child)
+            await end_child(child.process)
             _log.warning("verify.late", seconds=seconds)
             raise VerifyRefusedError(VerifyCode.TOO_LONG) from None
         except (EOFError, ConnectionError):
             await _ended(child)
             raise VerifyRefusedError(_cause(child.process)) from None
         except ValueError:
-            await _end(child)
+            await end_child(child.process)
             raise VerifyRefusedError(_cause(child.process)) from None
         except BaseException:
-            await _end(child)
+            await end_child(child.process)
             raise
 
 
@@ -164,14 +153,7 @@ async def _ended(child: _Child) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DYING_SECONDS):
             await child.process.wait()
-    await _end(child)
-
-
-async def _end(child: _Child) -> None:
-    if child.process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            child.process.kill()
-    await child.process.wait()
+    await end_child(child.process)
 
 
 def _look(trust: Path) -> _Mark:

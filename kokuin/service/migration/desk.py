@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kokuin.service.child_start import end_child, start_child
 from pqc.policies import shipped_policies
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
 
 CHILD = "kokuin.service.migration.gathering"
-SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN"})
 CHILD_SECONDS = 300.0
 """How long a child may count; longer ledgers are counted by `tsa inventory`."""
 
@@ -61,16 +58,7 @@ class InventoryDesk:
 
     async def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
         question = {**task, "folder": str(self._folder.root), "config": self._config.model_dump(mode="json")}
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            CHILD,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            # It opens no key, so it gets none of the words that open them.
-            env={name: value for name, value in os.environ.items() if name not in SECRETS},
-        )
+        child = await start_child(CHILD)
         try:
             async with asyncio.timeout(CHILD_SECONDS):
                 answer, _ = await child.communicate(orjson.dumps(question))
@@ -78,10 +66,7 @@ class InventoryDesk:
             return {"ok": False, "code": INVENTORY_TOO_LONG}
         finally:
             # Also when the one who asked has gone: nobody would read what the child still counts.
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                await child.wait()
+            await end_child(child)
         try:
             found: dict[str, Any] = orjson.loads(answer)
         except orjson.JSONDecodeError:

@@ -1,0 +1,40 @@
+"""Children that read and judge for those who serve: started without the words that open keys, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+_SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN"})
+
+
+async def start_child(module: str, *, stderr: int = DEVNULL) -> Process:
+    """Start a module as a program, with pipes for what it reads and writes.
+
+    Args:
+        module: its name.
+        stderr: where it complains: nowhere, or to a PIPE.
+
+    Raises:
+        OSError: no process can be had.
+    """
+    # It opens no key, so it gets none of the words that open them.
+    environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment
+    )
+
+
+async def end_child(child: Process) -> None:
+    """Kill a child unless it has ended, and wait until it has."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    await child.wait()
