@@ -37,4 +37,5 @@ async def end_child(child: Process) -> None:
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
-    await child.wait()
+    # Not `wait` alone: it waits for the end of the output, which is never reached while nobody reads.
+    await child.communicate()
