@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import re
 from dataclasses import MISSING, fields
@@ -116,6 +117,7 @@ def test_the_variable_that_the_text_gives_as_an_example_works(readme: str, tmp_p
     assert load_config(tmp_path, {name: value}).server.port == int(value) != Config().server.port
 
 
+@functools.cache
 def commands() -> dict[str, tuple[argparse.Action, ...]]:
     """Every command, and every act of those that have some, with what it takes."""
     found: dict[str, tuple[argparse.Action, ...]] = {}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 WINDOW = 16
 """Characters of a secret that are too many, wherever they stand: 96 of its 256 bits."""
+PAUSE_S = 0.1
+"""Between two looks at all command lines: a third of what the shortest command takes."""
 
 
 def hidden_part(secret: str) -> str:
@@ -86,7 +88,7 @@ class ProcessWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ending.wait(0.02):
+        while not self._ending.wait(PAUSE_S):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     self.seen.add(path.read_bytes())

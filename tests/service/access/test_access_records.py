@@ -253,16 +253,16 @@ def newer(folder: DataFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code"),
+    ("spoil", "code", "workers"),
     [
-        (lambda folder: folder.state.unlink(), "STATE_MISSING"),
-        (damaged, "STATE_UNREADABLE"),
-        (unfit, "STATE_UNREADABLE"),
-        (newer, "STATE_REVISION"),
+        (lambda folder: folder.state.unlink(), "STATE_MISSING", "1"),
+        (damaged, "STATE_UNREADABLE", "1"),
+        (unfit, "STATE_UNREADABLE", "1"),
+        (newer, "STATE_REVISION", "1"),
+        (newer, "STATE_REVISION", "2"),
     ],
-    ids=["missing", "damaged", "unfit", "newer"],
+    ids=["missing", "damaged", "unfit", "newer", "newer-2"],
 )
-@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_folder_whose_state_cannot_be_read_is_not_served_and_writes_no_leaf(
     folder: DataFolder, spoil: Callable[[DataFolder], None], code: str, workers: str
 ) -> None:

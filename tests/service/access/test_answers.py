@@ -153,11 +153,10 @@ def ask(service: Service, operation: str, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_denials_are_one_leaf_a_reason_and_tenant_whatever_their_number(
-    folder_of: Callable[[str], Prepared], workers: int
+    folder_of: Callable[[str], Prepared],
 ) -> None:
-    with serving(folder_of("classical"), KEYED, workers=workers) as service:
+    with serving(folder_of("classical"), KEYED, workers=2) as service:
         tenant = ask(service, "access.tenant.add", name="Acme")["tenant"]
         client = ask(service, "access.client.add", tenant=tenant, name="Robot", roles=["stamp"])["client"]
         made_key = ask(service, "access.key.create", client=client)
