@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.bundle_check import check_bundle
+from kokuin.ledger.bundle_choice import select
 from kokuin.ledger.bundle_file import write_bundle, write_file
-from kokuin.ledger.bundle_form import Scope
-from kokuin.ledger.bundle_plan import plan_bundle, select
+from kokuin.ledger.bundle_manifest import Scope
+from kokuin.ledger.bundle_plan import plan_bundle
 from kokuin.ledger.bundle_sealed import Seal, SealedSource, SealingSink
 from kokuin.ledger.bundle_views import VIEWS
 from kokuin.ledger.bundle_write import BundleWriter

@@ -8,33 +8,27 @@ when they, with the hashes between them, make the checkpoint's root.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kokuin.ledger.bundle_chunk import ChunkRecords, TreeWalk
-from kokuin.ledger.bundle_form import (
-    CHUNK_RECORDS,
-    FIRST,
-    LINE_OCTETS,
-    BundleFault,
-    Manifest,
-    Part,
-    Place,
-    Rank,
-    Scope,
-    epoch_of,
-    read_manifest,
+from kokuin.ledger.bundle_form import CHUNK_RECORDS, FIRST, LINE_OCTETS, BundleFault, Part, Place, Rank
+from kokuin.ledger.bundle_manifest import Manifest, Scope, epoch_of, read_manifest
+from kokuin.ledger.bundle_material import read_certificates, read_revocation
+from kokuin.ledger.bundle_read import (
+    RECORD_LINE,
+    BundleReader,
+    read_hash_line,
+    read_record_line,
+    read_records_again,
 )
-from kokuin.ledger.bundle_read import BundleReader, read_hash_line, read_record_line
 from kokuin.ledger.bundle_tar import BLOCK, BundleError
 from kokuin.ledger.bundle_verdict import BundleVerdict, Tally
 from kokuin.ledger.bundle_vouching import Vouching
 from kokuin.ledger.epoch_seals import SealRoots, SealWatch
 from kokuin.ledger.findings import Finding, LedgerFault
-from kokuin.ledger.leaf import MAX_LEAF, LeafError, read_leaf
+from kokuin.ledger.leaf import LeafError, read_leaf
 from kokuin.ledger.record_rules import RecordRules
 from kokuin.ledger.recoveries import MOST_RECOVERIES, read_recovery
-from kokuin.wire.errors import WireError
-from kokuin.wire.pem import read_blocks, write_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,8 +41,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.serials import SecondLook
     from kokuin.ledger.witness_policy import WitnessPolicy
 
-_MOST_BLOCKS = 4096
-_RECORD_LINE = MAX_LEAF + 21
+T = TypeVar("T")
 
 
 class SeekableSource(Protocol):
@@ -148,9 +141,7 @@ class _Check:
     def _member(self, place: Place) -> None:
         match place.rank:
             case Rank.MANIFEST:
-                self._manifest = read_manifest(self._reader.whole())
-                if self._manifest is None:
-                    self._tell(Finding(BundleFault.MANIFEST_FORM))
+                self._manifest = self._told(read_manifest, BundleFault.MANIFEST_FORM)
             case Rank.CHECKPOINT:
                 self._vouching.checkpoint(self._reader.whole())
             case Rank.HISTORY:
@@ -158,23 +149,17 @@ class _Check:
             case Rank.STAMP:
                 self._vouching.stamp(place.major, self._reader.whole())
             case Rank.CERTIFICATES:
-                self._certificates = self._read_certificates(self._reader.whole())
+                self._certificates = self._told(read_certificates, BundleFault.CERTIFICATES_UNREADABLE) or ()
             case Rank.REVOCATION:
-                self._revocation = self._read_revocation(self._reader.whole())
+                self._revocation = self._told(read_revocation, BundleFault.REVOCATION_UNREADABLE) or b""
             case Rank.CHUNK:
                 self._part(place)
 
-    def _read_certificates(self, octets: bytes) -> tuple[bytes, ...]:
-        blocks = _blocks(octets, {"CERTIFICATE"})
-        if blocks is None:
-            self._tell(Finding(BundleFault.CERTIFICATES_UNREADABLE))
-        return tuple(der for _label, der in blocks or ())
-
-    def _read_revocation(self, octets: bytes) -> bytes:
-        if _blocks(octets, {"X509 CRL", "OCSP RESPONSE"}) is None:
-            self._tell(Finding(BundleFault.REVOCATION_UNREADABLE))
-            return b""
-        return octets
+    def _told(self, read: Callable[[bytes], T | None], fault: BundleFault) -> T | None:
+        found = read(self._reader.whole())
+        if found is None:
+            self._tell(Finding(fault))
+        return found
 
     def _part(self, place: Place) -> None:
         if self._walk is None:
@@ -207,7 +192,7 @@ class _Check:
                 self._tell(Finding(BundleFault.RECORD_OUTSIDE, index))
 
     def _record_lines(self) -> Iterator[RecordLine]:
-        for count, octets in enumerate(self._reader.lines(_RECORD_LINE)):
+        for count, octets in enumerate(self._reader.lines(RECORD_LINE)):
             if count == CHUNK_RECORDS:
                 raise BundleError(BundleFault.LIMIT, f"more than {CHUNK_RECORDS} records in a chunk")
             line = read_record_line(octets)
@@ -245,7 +230,8 @@ class _Check:
         self._vouching.judge_since(walk.roots if root == wanted else {}, self._believed)
         look = self._rules.second_look()
         if look is not None:
-            self._look_again(lambda line: self._look_at(look, line))
+            for line in self._again():
+                self._look_at(look, line)
         self._seals.compare(self._seal_roots() if root == wanted else {})
         if self._manifest is not None:
             self._compare(self._manifest, walk)
@@ -270,19 +256,14 @@ class _Check:
         """Return the roots over the epochs that are there from their first leaf to their last."""
         roots = SealRoots(self._seals.seals)
         if self._seals.seals:
-            self._look_again(lambda line: roots.push(line.index, line.leaf))
+            for line in self._again():
+                roots.push(line.index, line.leaf)
         return roots.found
 
-    def _look_again(self, look: Callable[[RecordLine], None]) -> None:
+    def _again(self) -> Iterator[RecordLine]:
         """Go through the records once more, with what only their end has told."""
         self._stream.seek(0)
-        reader = BundleReader(self._stream, lambda _finding: None)
-        for place in reader.places():
-            if place.rank == Rank.CHUNK and place.minor == Part.RECORDS:
-                for octets in reader.lines(_RECORD_LINE):
-                    line = read_record_line(octets)
-                    if line is not None:
-                        look(line)
+        return read_records_again(self._stream)
 
     def _look_at(self, look: SecondLook, line: RecordLine) -> None:
         try:
@@ -330,13 +311,3 @@ def _hash_lines(octets: bytes, tell: Callable[[Finding], None]) -> Iterator[Hash
         if end < 0:
             return
         at = end + 1
-
-
-def _blocks(octets: bytes, labels: set[str]) -> list[tuple[str, bytes]] | None:
-    """Read PEM in its one form; None when it is something else."""
-    try:
-        blocks = read_blocks(octets, _MOST_BLOCKS)
-    except WireError:
-        return None
-    one_form = b"".join(write_block(label, der) for label, der in blocks) == octets
-    return blocks if one_form and {label for label, _der in blocks} <= labels else None

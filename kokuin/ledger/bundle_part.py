@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_form import Part, Rank, read_manifest
+from kokuin.ledger.bundle_form import Part, Rank
+from kokuin.ledger.bundle_manifest import read_manifest
 from kokuin.ledger.bundle_read import BundleReader
 from kokuin.ledger.bundle_tar import BLOCK, BundleError
 

@@ -19,6 +19,7 @@ from kokuin.ledger.bundle_form import (
 from kokuin.ledger.bundle_tar import BundleError, TarReader
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.findings import Finding
+from kokuin.ledger.leaf import MAX_LEAF
 from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.plan import MAX_TOKEN
 from kokuin.ledger.tlog_proof import read_hashes
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from kokuin.ledger.bundle_tar import Source
     from kokuin.ledger.checkpoint import SignedCheckpoint
 
+RECORD_LINE = MAX_LEAF + 21
+"""Octets of the longest line of `records`."""
+
 _MUST = (Rank.README, Rank.MANIFEST, Rank.CHECKPOINT, Rank.CERTIFICATES, Rank.REVOCATION)
-_HASH_LINE = re.compile(rb"(0|[1-9][0-9]{0,18}) (0|[1-9]|[1-5][0-9]|6[0-2]) ([0-9a-f]{64})")
-_RECORD_LINE = re.compile(rb"(0|[1-9][0-9]{0,18}) (.*)", re.DOTALL)
+_HASH_FORM = re.compile(rb"(0|[1-9][0-9]{0,18}) (0|[1-9]|[1-5][0-9]|6[0-2]) ([0-9a-f]{64})")
+_RECORD_FORM = re.compile(rb"(0|[1-9][0-9]{0,18}) (.*)", re.DOTALL)
 _MOST_PROOF = 64
 _HEADER = 16
 _MOST_MISSING = 300
@@ -182,14 +186,23 @@ class BundleReader:
 
 def read_hash_line(line: bytes) -> HashLine | None:
     """Read a line of `hashes`; None when it is none."""
-    match = _HASH_LINE.fullmatch(line)
+    match = _HASH_FORM.fullmatch(line)
     return None if match is None else HashLine(int(match[1]), int(match[2]), bytes.fromhex(match[3].decode()))
 
 
 def read_record_line(line: bytes) -> RecordLine | None:
     """Read a line of `records`; None when it is none."""
-    match = _RECORD_LINE.fullmatch(line)
+    match = _RECORD_FORM.fullmatch(line)
     return None if match is None else RecordLine(int(match[1]), match[2])
+
+
+def read_records_again(source: Source) -> Iterator[RecordLine]:
+    """Yield the records of a bundle from its beginning; its faults were told when it was read before."""
+    reader = BundleReader(source, lambda _finding: None)
+    for place in reader.places():
+        if place.rank == Rank.CHUNK and place.minor == Part.RECORDS:
+            lines = map(read_record_line, reader.lines(RECORD_LINE))
+            yield from (line for line in lines if line is not None)
 
 
 def read_history(octets: bytes) -> tuple[tuple[bytes, ...], SignedCheckpoint]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from kokuin.ledger.bundle_chunk import Run
-    from kokuin.ledger.bundle_form import Manifest
+    from kokuin.ledger.bundle_manifest import Manifest
     from kokuin.ledger.bundle_vouching import FoundStamp, WitnessedCheckpoint
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.recoveries import Recovery
@@ -25,9 +25,7 @@ MOST_FINDINGS = 100
 UNAUTHENTICATED = ("README.txt", "manifest.json", "certificates.pem", "revocation.pem", "stamps/")
 """Members that the checkpoint does not cover: whoever uses them judges them by their own signatures."""
 
-_CAUSES = frozenset(
-    {BundleFault.MEMBER_MISSING, BundleFault.MEMBER_INSERTED, BundleFault.MEMBER_SWAPPED}
-)
+_CAUSES = frozenset({BundleFault.MEMBER_MISSING, BundleFault.MEMBER_INSERTED, BundleFault.MEMBER_SWAPPED})
 """Where a whole member is not in its place, most else that is wrong follows from it."""
 
 _UNKNOWN = frozenset(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_form import Manifest, Part, Place, Rank, epoch_of, name_of
+from kokuin.ledger.bundle_form import Part, Place, Rank, name_of
+from kokuin.ledger.bundle_manifest import Manifest, epoch_of
 from kokuin.ledger.bundle_plan import ExportError, ExportFault, note_of, stamp_octets
 from kokuin.ledger.bundle_readme import README
 from kokuin.ledger.bundle_tar import TarWriter

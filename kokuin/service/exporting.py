@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_choice import around, select, within
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.bundle_part import head_of
-from kokuin.ledger.bundle_plan import ExportError, around, plan_bundle, select, within
+from kokuin.ledger.bundle_plan import ExportError, plan_bundle
 from kokuin.ledger.bundle_write import BundleWriter
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.proving import ProofFault, ProofRefusedError

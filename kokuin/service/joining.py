@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_form import epoch_of
+from kokuin.ledger.bundle_manifest import epoch_of
 from kokuin.ledger.checked import stored_root
 from kokuin.ledger.recoveries import RECOVERED
 from kokuin.service.datafolder import FolderLock

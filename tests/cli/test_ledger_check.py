@@ -12,7 +12,7 @@ from kokuin.cli import messages
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
 from kokuin.ledger import schema
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.bundle_sealed import Seal, SealingSink
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.plan import Append

@@ -18,7 +18,7 @@ import pytest
 from conformance import ledger_check
 from conformance.ledger_check import values
 from kokuin.ledger import schema
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.checkpoint import read_checkpoint, sign_line
 from kokuin.trust.report import Indication
 from tests.conformance.bundle_by_hand import Entry, Hand, entries

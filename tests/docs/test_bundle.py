@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.ledger import bundle_form, bundle_sealed, plan, schema
-from kokuin.ledger.bundle_form import BundleFault, Rank, Scope, name_of, place_of
+from kokuin.ledger.bundle_form import BundleFault, Rank, name_of, place_of
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.bundle_sealed import SealedFault
 from kokuin.ledger.findings import LedgerFault
 from kokuin.ledger.leaf import MAX_LEAF

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.bundle_tar import TarWriter
 from kokuin.ledger.note import VerifierKey
 from kokuin.ledger.witness_policy import read_policy

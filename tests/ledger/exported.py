@@ -6,8 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 from kokuin.ledger.bundle_check import check_bundle
-from kokuin.ledger.bundle_form import Scope
-from kokuin.ledger.bundle_plan import plan_bundle, select
+from kokuin.ledger.bundle_choice import select
+from kokuin.ledger.bundle_manifest import Scope
+from kokuin.ledger.bundle_plan import plan_bundle
 from kokuin.ledger.bundle_write import BundleWriter
 from kokuin.ledger.checkpoint import read_checkpoint, sign_line
 from kokuin.ledger.log_keys import LogVerifier, verifier_key

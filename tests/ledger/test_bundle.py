@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kokuin.ledger import bundle_plan, schema
+from kokuin.ledger.bundle_choice import first_since
 from kokuin.ledger.bundle_chunk import Run
-from kokuin.ledger.bundle_form import Scope
-from kokuin.ledger.bundle_plan import ExportError, ExportFault, first_since
+from kokuin.ledger.bundle_manifest import Scope
+from kokuin.ledger.bundle_plan import ExportError, ExportFault
 from kokuin.ledger.checkpoint import read_checkpoint
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.plan import Append

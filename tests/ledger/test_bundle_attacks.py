@@ -11,7 +11,7 @@ import pytest
 
 from kokuin.ledger import bundle_check, bundle_form, bundle_plan, bundle_verdict, schema
 from kokuin.ledger.bundle_check import check_bundle
-from kokuin.ledger.bundle_form import Scope, read_manifest
+from kokuin.ledger.bundle_manifest import Scope, read_manifest
 from kokuin.ledger.bundle_readme import README
 from kokuin.ledger.bundle_tar import BundleError, TarReader
 from kokuin.ledger.bundle_verdict import UNAUTHENTICATED

@@ -10,7 +10,7 @@ import pytest
 
 from kokuin.ledger import bundle_plan, schema
 from kokuin.ledger.bundle_file import find_begun, goes_on, part_of, write_bundle, write_file
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.reader import LedgerReader
 from kokuin.trust.report import Indication
 from tests.ledger import exported

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kokuin.ledger import schema
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.bundle_views import COLUMNS, VIEWS
 from kokuin.ledger.leaf import leaf_hash, make_leaf
 from kokuin.ledger.reader import LedgerReader, Stored

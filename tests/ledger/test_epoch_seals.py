@@ -9,7 +9,7 @@ import pytest
 
 from conformance import ledger_check
 from kokuin.ledger import schema
-from kokuin.ledger.bundle_form import Scope
+from kokuin.ledger.bundle_manifest import Scope
 from kokuin.ledger.epoch_roots import epoch_roots
 from kokuin.ledger.epoch_seals import Seal, SealChain, SealRoots
 from kokuin.ledger.findings import LedgerFault

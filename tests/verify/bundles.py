@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kokuin.ledger import schema
-from kokuin.ledger.bundle_form import Scope
-from kokuin.ledger.bundle_plan import plan_bundle, select
+from kokuin.ledger.bundle_choice import select
+from kokuin.ledger.bundle_manifest import Scope
+from kokuin.ledger.bundle_plan import plan_bundle
 from kokuin.ledger.bundle_write import BundleWriter
 from kokuin.ledger.note import read_note
 from kokuin.ledger.plan import Append

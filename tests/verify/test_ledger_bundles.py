@@ -15,7 +15,7 @@ import pytest
 
 import kokuin
 from kokuin.cli.main import main
-from kokuin.ledger.bundle_plan import AROUND_US, around
+from kokuin.ledger.bundle_choice import AROUND_US, around
 from kokuin.ledger.bundle_sealed import Seal, SealingSink
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.witness_policy import read_policy

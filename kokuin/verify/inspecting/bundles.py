@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kokuin.ledger.bundle_form import FIRST, BundleFault, Part, Rank, read_manifest
+from kokuin.ledger.bundle_form import FIRST, BundleFault, Part, Rank
+from kokuin.ledger.bundle_manifest import read_manifest
 from kokuin.ledger.bundle_read import BundleReader
 from kokuin.ledger.bundle_sealed import is_sealed
 from kokuin.ledger.bundle_tar import BundleError, TarReader
