@@ -1,4 +1,4 @@
-"""What the commands about access have in common: asking the folder's owner, and telling the answer.
+"""What the commands about access have in common: their options, and telling the answer of the folder's owner.
 
 An act that makes something prints that alone on standard output, for scripts, and the sentence about it on
 standard error. Where a second person must approve first, it is known already, and counts from then on.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli.messages import sentence_or, text, write, write_json
-from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.outcome import Exit
 
 if TYPE_CHECKING:
     import argparse
@@ -26,22 +26,6 @@ def add_common(command: argparse.ArgumentParser, lang: str) -> None:
     command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
     command.add_argument("--json", action="store_true", help=text(lang, "cli.json"))
     command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
-
-
-def ask(arguments: argparse.Namespace, operation: str, question: dict[str, Any]) -> dict[str, Any]:
-    """Have the folder's owner do one thing, or do it as the owner.
-
-    Raises:
-        CommandError: nobody serves the folder, and it cannot be opened.
-    """
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.errors import START_ERRORS
-    from kokuin.service.operating import operate
-
-    try:
-        return operate(DataFolder(arguments.dir), operation, question)
-    except START_ERRORS as error:
-        raise CommandError("cli.folder", reason=error) from None
 
 
 def tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> Exit:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.access_operate import add_common, ask, tell
+from kokuin.cli.access_operate import add_common, tell
 from kokuin.cli.access_values import add_validity, amount, label, time_text, validity
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text
+from kokuin.cli.owner import ask
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -19,10 +21,7 @@ KINDS = ("stamp", "seal")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"activation.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "activation", ACTS):
         if act == "propose":
             command.add_argument(
                 "client", type=label(lang), metavar="CLIENT", help=text(lang, "client.id_help")

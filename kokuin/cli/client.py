@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.access_operate import add_common, ask, tell, tell_made
+from kokuin.cli.access_operate import add_common, tell, tell_made
 from kokuin.cli.access_values import add_validity, amount, label, network, rate, time_text, validity
+from kokuin.cli.acts import add_acts
 from kokuin.cli.key import shown_credentials
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError
+from kokuin.cli.owner import ask
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -33,10 +35,7 @@ _LISTED = ("client", "tenant", "state", "roles", "validity", "name")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"client.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "client", ACTS):
         if act == "add":
             command.add_argument(
                 "tenant", type=label(lang), metavar="TENANT", help=text(lang, "tenant.id_help")

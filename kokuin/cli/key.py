@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.access_operate import add_common, ask, tell, tell_made
+from kokuin.cli.access_operate import add_common, tell, tell_made
 from kokuin.cli.access_values import add_validity, grace_seconds, label, time_text, validity
+from kokuin.cli.acts import add_acts
 from kokuin.cli.keys_files import read_input, refuse_existing, write_output
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.owner import ask
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -21,10 +23,7 @@ ACTS = ("create", "list", "rotate", "revoke", "bind", "unbind")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"key.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "key", ACTS):
         _ADD[act](command, lang)
         add_common(command, lang)
 

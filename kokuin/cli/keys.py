@@ -7,9 +7,11 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli.acts import add_acts
 from kokuin.cli.keys_files import read_input, refuse_existing, write_output
 from kokuin.cli.messages import text, write, write_json
-from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.outcome import Exit
+from kokuin.cli.owner import ask
 from kokuin.cli.profile import show_change
 from kokuin.cli.recipient import PASSPHRASE_VARIABLE, make_recipient, restore_folder
 from kokuin.cli.values import moment
@@ -25,10 +27,7 @@ DEFAULT_SUITE = "ml-kem-768-cms"
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"keys.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "keys", ACTS):
         _ADD.get(act, _nothing)(command, lang)
         if act != "recipient":
             command.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
@@ -114,18 +113,7 @@ def _operate(arguments: argparse.Namespace) -> dict[str, Any]:
         "key": getattr(arguments, "key", None),
         "at_us": None if at is None else int(at.timestamp() * 1e6),
     }
-    return _ask(arguments, question)
-
-
-def _ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, Any]:
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.errors import START_ERRORS
-    from kokuin.service.operating import operate
-
-    try:
-        return operate(DataFolder(arguments.dir), f"keys.{arguments.act}", question)
-    except START_ERRORS as error:
-        raise CommandError("cli.folder", reason=error) from None
+    return ask(arguments, f"keys.{arguments.act}", question)
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -146,13 +134,13 @@ def _import(arguments: argparse.Namespace) -> dict[str, Any]:
         "certificates": given.decode("ascii", "replace"),
         "anchors": anchors.decode("ascii", "replace"),
     }
-    return _ask(arguments, question)
+    return ask(arguments, f"keys.{arguments.act}", question)
 
 
 def _backup(arguments: argparse.Namespace) -> dict[str, Any]:
     refuse_existing(arguments.out)
     recipient = read_input(arguments.recipient).decode("ascii", "replace")
-    answer = _ask(arguments, {"recipient": recipient, "suite": arguments.suite})
+    answer = ask(arguments, f"keys.{arguments.act}", {"recipient": recipient, "suite": arguments.suite})
     if answer["ok"]:
         write_output(arguments.out, base64.b64decode(answer.pop("sealed")))
         answer["file"] = str(arguments.out)

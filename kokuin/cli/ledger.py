@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text
 
 if TYPE_CHECKING:
@@ -37,11 +38,8 @@ nothing but `kokuin.cli` and what every platform has: `check` and `fetch` run wh
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act, module in ACTS.items():
-        about = text(lang, f"ledger.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
-        importlib.import_module(module).add_arguments(command, lang)
+    for act, command in add_acts(parser, lang, "ledger", ACTS):
+        importlib.import_module(ACTS[act]).add_arguments(command, lang)
         command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
 
 

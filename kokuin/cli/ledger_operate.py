@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli import owner
 from kokuin.cli.messages import text, write, write_json
-from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.outcome import Exit
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +25,7 @@ def ask(arguments: argparse.Namespace, question: dict[str, Any]) -> dict[str, An
     Raises:
         CommandError: nobody serves the folder and it cannot be opened.
     """
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.errors import START_ERRORS
-    from kokuin.service.operating import operate
-
-    try:
-        return operate(DataFolder(arguments.dir), f"ledger.{arguments.act}", question)
-    except START_ERRORS as error:
-        raise CommandError("cli.folder", reason=error) from None
+    return owner.ask(arguments, f"ledger.{arguments.act}", question)
 
 
 def tell(arguments: argparse.Namespace, answer: dict[str, Any], sentence: str = "done") -> int:

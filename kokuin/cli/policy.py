@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
@@ -20,10 +21,7 @@ ACTS = ("list", "show", "export", "import")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"policy.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "policy", ACTS):
         if act in {"show", "export"}:
             command.add_argument("name", metavar="NAME|FILE", help=text(lang, "policy.name_help"))
         if act == "import":

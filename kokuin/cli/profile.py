@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli import dryrun
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text, write, write_json, write_octets
-from kokuin.cli.outcome import CommandError
+from kokuin.cli.owner import ask
 from kokuin.cli.values import moment
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ ACTS = ("list", "show", "dry-run", "use", "disable", "rollback", "unschedule")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"profile.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "profile", ACTS):
         if act in {"show", "dry-run", "use", "disable"}:
             command.add_argument("name", metavar="NAME", help=text(lang, "profile.name_help"))
         if act == "use":
@@ -38,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; exit 0 when it is done, proposed or scheduled, 1 when blockers stood against it."""
-    from kokuin.service.datafolder import DataFolder
-    from kokuin.service.errors import START_ERRORS
-    from kokuin.service.operating import operate
+    """Do it; exit 0 when it is done, proposed or scheduled, 1 when blockers stood against it.
 
+    Raises:
+        CommandError: nobody serves the folder, and it cannot be opened.
+    """
     if arguments.act == "dry-run":
         return dryrun.run(arguments)
     at: dt.datetime | None = getattr(arguments, "at", None)
@@ -50,10 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         "name": getattr(arguments, "name", ""),
         "at_us": None if at is None else int(at.timestamp() * 1e6),
     }
-    try:
-        answer = operate(DataFolder(arguments.dir), f"profile.{arguments.act}", question)
-    except START_ERRORS as error:
-        raise CommandError("cli.folder", reason=error) from None
+    answer = ask(arguments, f"profile.{arguments.act}", question)
     if arguments.json:
         write_json(answer)
     else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.access_operate import add_common, ask, tell
+from kokuin.cli.access_operate import add_common, tell
 from kokuin.cli.access_values import label, time_text
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import Exit
+from kokuin.cli.owner import ask
 
 if TYPE_CHECKING:
     import argparse
@@ -18,10 +20,7 @@ ACTS = ("set", "show", "release")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"stop.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "stop", ACTS):
         if act == "set":
             reason_help = text(lang, "stop.reason_help")
             command.add_argument(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.access_operate import add_common, ask, tell, tell_made
+from kokuin.cli.access_operate import add_common, tell, tell_made
 from kokuin.cli.access_values import label, time_text
+from kokuin.cli.acts import add_acts
 from kokuin.cli.client import client_table
 from kokuin.cli.messages import text
+from kokuin.cli.owner import ask
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -21,10 +23,7 @@ ACTS = ("add", "list", "show", "disable", "enable")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"tenant.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "tenant", ACTS):
         if act == "add":
             command.add_argument(
                 "name", type=label(lang), metavar="NAME", help=text(lang, "tenant.name_help")

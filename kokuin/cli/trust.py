@@ -10,6 +10,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokuin.cli.acts import add_acts
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import CommandError
 from kokuin.cli.trust_reading import attempt
@@ -29,10 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's acts and their options."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=type(parser))
-    for act in ACTS:
-        about = text(lang, f"trust.{act}_help")
-        command = acts.add_parser(act, help=about, description=about)
+    for act, command in add_acts(parser, lang, "trust", ACTS):
         if act == "list":
             command.add_argument("-o", "--out", type=Path, metavar="FILE", help=text(lang, "trust.out_help"))
         else:
