@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from kokuin.service.access.people_views import VIEWS, read_people
+from kokuin.service.access.unserved import ACCESS_READS, read_access
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderLock
 from kokuin.service.keeper_process import make_keeper
@@ -56,6 +57,8 @@ def _without_owner(
         return read_keys(folder, config)
     if operation in VIEWS:
         return read_people(folder.state, operation, arguments)
+    if operation in ACCESS_READS:
+        return read_access(folder, config, operation)
     # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
     return refusal(folder, config, arguments) if operation == REENTER else None
 

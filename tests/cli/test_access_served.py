@@ -70,6 +70,18 @@ def test_reading_needs_no_owner_and_writes_nothing(prepared: Prepared, tsa: Call
     assert leaves(prepared.folder) == []
 
 
+def test_lists_and_the_stop_are_read_without_a_leaf(prepared: Prepared, tsa: Callable[..., str]) -> None:
+    client = tsa("client", "add", "operator", "bulk", "--role", "stamp", "--activated")
+    words = ("activation", "propose", client, "stamp", "--count", "20", "--valid-days", "3")
+    waiting = json.loads(tsa(*words, "--json"))["approval"]
+    tsa("stop", "set", "--reason", "a key is missing")
+    before = leaves(prepared.folder)
+    assert waiting in tsa("approval", "list")
+    assert tsa("activation", "list").splitlines()[1:] == []
+    assert "Reason: a key is missing" in tsa("stop", "show", code=1)
+    assert leaves(prepared.folder) == before
+
+
 def test_what_was_made_without_a_service_opens_the_door_of_the_next(
     prepared: Prepared, tsa: Callable[..., str]
 ) -> None:
@@ -150,9 +162,10 @@ def test_the_story_of_the_readme_runs_and_each_of_its_ways_is_granted(
             script = f"set -eo pipefail\nF=document\n{words}"
             environment = {**os.environ, "PATH": f"{TSA.parent}:{os.environ['PATH']}"}
             subprocess.run(["bash", "-c", script], env=environment, check=True, capture_output=True)
-            answer = (tmp_path / "document.tsr").read_bytes()
+            written = tmp_path / ("document.tsr" if number else "document.keyed.tst")
+            answer = written.read_bytes()
             assert answer[:9].find(bytes.fromhex("020100")) >= 0, "granted (RFC 3161 §2.4.2)"
-            (tmp_path / "document.tsr").rename(tmp_path / f"{number}.tsr")
+            written.rename(tmp_path / f"{number}.tsr")
         assert stat.S_IMODE((tmp_path / "field").stat().st_mode) == 0o600
 
 
@@ -171,7 +184,7 @@ def test_tsa_stamp_sends_the_key_of_a_file(
             ((), "The service wants a key or another credential."),
             (("--key-file", "wrong"), "The service does not know this credential."),
         ):
-            assert main(["stamp", "document", "--url", service.url, *words]) == 3
+            assert main(["stamp", "document", "--url", service.url, "-o", "other", *words]) == 3
             printed = capsys.readouterr()
             assert printed.err == f"tsa stamp: {service.url} answered HTTP 401: {why}\n"
             assert "kokuin_wrong" not in printed.out

@@ -70,8 +70,8 @@ class Activations:
             case "activation.propose":
                 return await self._proposed(arguments, actor)
             case "activation.list":
-                rows = await self._store.aread(lambda session: _visible(session, actor))
-                return {"ok": True, "activations": [_shown(row) for row in rows]}
+                listed = await self._store.aread(lambda session: list_activations(session, actor))
+                return {"ok": True, "activations": listed}
             case _ if operation == SPEND and actor != OWNER:  # workers alone act for clients
                 return await self._spend(str(arguments.get("client")), str(arguments.get("kind")))
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
@@ -174,12 +174,13 @@ def _insert(session: Session, row: Activation) -> None:
     session.add(row)
 
 
-def _visible(session: Session, actor: str) -> list[Activation]:
+def list_activations(session: Session, actor: str) -> list[dict[str, Any]]:
+    """Return the activations that are an actor's to see."""
     tenant = tenant_of(session, actor)
     wanted = select(Activation).join(Client).order_by(col(Activation.created_us), col(Activation.id))
     if tenant != OPERATOR_TENANT:
         wanted = wanted.where(Client.tenant == tenant)
-    return list(session.exec(wanted))
+    return [_shown(row) for row in session.exec(wanted)]
 
 
 def _shown(row: Activation) -> dict[str, Any]:

@@ -229,13 +229,8 @@ class Approvals:
         return proposed is not None and decided == [None, None]
 
     async def _list(self, actor: str) -> list[dict[str, Any]]:
-        def visible(session: Session) -> list[Approval]:
-            tenant = tenant_of(session, actor)
-            rows = session.exec(select(Approval).order_by(col(Approval.since_us), col(Approval.id)))
-            return [row for row in rows if tenant in {OPERATOR_TENANT, row.tenant}]
-
         await self.sweep()
-        return [_shown(row) for row in await self._store.aread(visible)]
+        return await self._store.aread(lambda session: list_waiting(session, actor))
 
     async def _end(self, row: Approval, actor: str, why: str) -> bool:
         """End a proposal that is not done; False when that could not be recorded, and it waits on."""
@@ -251,6 +246,14 @@ class Approvals:
                 session.delete(found)
 
         await self._store.awrite(delete)
+
+
+def list_waiting(session: Session, actor: str) -> list[dict[str, Any]]:
+    """Return the proposals that wait and are an actor's to see."""
+    tenant, limit = tenant_of(session, actor), time.time_ns() // 1_000 - APPROVAL_SECONDS * 1_000_000
+    rows = select(Approval).where(Approval.since_us >= limit)
+    found = session.exec(rows.order_by(col(Approval.since_us), col(Approval.id)))
+    return [_shown(row) for row in found if tenant in {OPERATOR_TENANT, row.tenant}]
 
 
 def _objection(row: Approval, approver: Approver | str, actor: str) -> str:

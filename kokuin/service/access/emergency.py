@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,18 +19,18 @@ from sqlmodel import select
 
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.access.approvals import Proposal
-from kokuin.service.access.approvers import RELEASE, UNNAMED, client_of
+from kokuin.service.access.approvers import RELEASE, client_of
 from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.state_models import Stop
-from kokuin.service.activation import read_act
+from kokuin.service.access.stop_views import Stopped, kept_stop, newest_stop, show_stop
 from kokuin.service.noting import MAX_REASON
 from kokuin.service.switch_refusals import LEDGER_REFUSED
 from kokuin.trust.journal import Refused
 from kokuin.trust.records import STOP_RELEASED, STOP_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlmodel import Session
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.access.approvals import Decided
     from kokuin.service.access.state import StateStore
+    from kokuin.service.access.stop_views import Found
     from kokuin.service.recording import Recorder
     from kokuin.trust.records import LeafValue
 
@@ -52,44 +53,6 @@ WRITE_SECONDS = 5.0
 """How long whoever stops waits for its leaf and its row before they are told how it is kept."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """A stop that stands.
-
-    Attributes:
-        since_us: when, microseconds since 1970 UTC: `at` of its leaf once there is one.
-        actor: who set it.
-        reason: why, in their words.
-        people: the persons of the operator's tenant that could approve then.
-        recorded: whether the ledger has its leaf.
-    """
-
-    since_us: int
-    actor: str
-    reason: str
-    people: tuple[str, ...]
-    recorded: bool = False
-
-    def releasers(self, able: Iterable[str]) -> frozenset[str]:
-        """Return who may release it: nobody who was made a person with role approve after it was set.
-
-        Args:
-            able: who could approve now. Where fewer than two of the people are left, their time being over,
-                owner and operator key count as where there never were two: no stop is for ever.
-        """
-        people = frozenset(self.people)
-        return people if len(people.intersection(able)) > 1 else people | UNNAMED
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the ledger says last of stops: where, when, and the stop; None: it was released."""
-
-    index: int
-    at_us: int
-    stop: Stopped | None
 
 
 class Emergency:
@@ -160,9 +123,9 @@ class Emergency:
         Raises:
             OpenRefusedError, StateRefusedError, ActivationError: that cannot be known.
         """
-        row = await self._store.aread(lambda session: session.exec(select(Stop)).first())
-        if row is not None:
-            self._install(Stopped(row.since_us, row.actor, row.reason, tuple(row.people)))
+        kept = await self._store.aread(kept_stop)
+        if kept is not None:
+            self._install(kept)
         self._take(await asyncio.to_thread(self._found_now))
 
     async def run(self, *, shared: bool) -> None:
@@ -296,20 +259,20 @@ class Emergency:
 
     def _found_now(self) -> Found | None:
         with self._open() as reader:
-            return _newest(reader)
+            return newest_stop(reader)
 
     def _found_again(self) -> Found | None:
         """Ask over a connection that is kept: it is asked once a second, for ever."""
         if self._reader is None:
             self._reader = self._open()
-        return _newest(self._reader)
+        return newest_stop(self._reader)
 
     def _take(self, found: Found | None) -> None:
         """Take the ledger's word, where it is newer than what is known."""
         # Attack: a clock that is put back makes a stop as old as the release before it; the index is newer.
         if found is None or found.index <= self._seen:
             return
-        if self._stop is None or self._stop.recorded or found.at_us >= self._stop.since_us:
+        if found.outranks(self._stop):
             self._know(found.index, found.at_us)
             self._install(found.stop)
 
@@ -326,17 +289,7 @@ class Emergency:
             self._on_change()
 
     def _shown(self) -> dict[str, Any]:
-        stop = self._stop
-        if stop is None:
-            return {"stopped": False}
-        return {
-            "stopped": True,
-            "since_us": stop.since_us,
-            "actor": stop.actor,
-            "reason": stop.reason,
-            "recorded": stop.recorded,
-            "releasers": sorted(stop.releasers(self._people())),
-        }
+        return show_stop(self._stop, self._people())
 
 
 def _line(reason: str) -> str:
@@ -347,19 +300,6 @@ def _line(reason: str) -> str:
         for each in reason
     )
     return unicodedata.normalize("NFC", shown)[:MAX_REASON]
-
-
-def _newest(reader: StoreReader) -> Found | None:
-    stored = reader.newest_of_all(STOP_SET, STOP_RELEASED)
-    if stored is None:
-        return None
-    leaf = read_act(stored)
-    at_us, people = int(str(leaf["at"])), leaf.get("people")
-    if leaf["kind"] == STOP_RELEASED:
-        return Found(stored.index, at_us, None)
-    named = tuple(people) if isinstance(people, list) else ()
-    stop = Stopped(at_us, str(leaf["actor"]), str(leaf["reason"]), named, recorded=True)
-    return Found(stored.index, at_us, stop)
 
 
 def _forget(session: Session) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from sqlmodel import col, select
 
+from kokuin.service.access.people_views import read_table
 from kokuin.service.access.state_models import Binding, Client, Key, Tenant
 from kokuin.service.activation import read_act
 from kokuin.service.ledger_store import open_reader
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.access.state import StateStore
+    from kokuin.service.access.table import AccessTable
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.trust.records import LeafValue
@@ -70,10 +72,26 @@ def withdraw_recorded(folder: DataFolder, config: Config, store: StateStore) -> 
         StateRefusedError: `state.db` cannot be read or written.
     """
     with open_reader(folder, config) as reader:
-        withdrawn = read_withdrawn(_newest_first(reader))
+        withdrawn = read_recorded(reader)
     taken = store.write(lambda session: _withdraw(session, withdrawn))
     if taken:
         _log.warning("access.withdrawn", about=taken)
+
+
+def withdrawn_table(session: Session, withdrawn: Withdrawn) -> AccessTable:
+    """Return the table as `withdraw_recorded` would leave it; nothing is written."""
+    with session.no_autoflush:
+        _withdraw(session, withdrawn)
+        return read_table(session)
+
+
+def read_recorded(reader: StoreReader) -> Withdrawn:
+    """Collect what a ledger says is over.
+
+    Raises:
+        ActivationError: a leaf cannot be read.
+    """
+    return read_withdrawn(_newest_first(reader))
 
 
 def read_withdrawn(leaves: Iterable[Mapping[str, LeafValue]]) -> Withdrawn:
