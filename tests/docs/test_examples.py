@@ -29,7 +29,7 @@ def test_the_grammar_takes_what_a_document_shows(
     name: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del name
-    monkeypatch.setattr(parser, "_run", lambda _: 0)
+    monkeypatch.setattr(parser, "_outcome", lambda _: 0)
     assert parser.run(shlex.split(line)[1:]) == 0
 
 
