@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
-_SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN"})
+_SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE"})
 
 
 async def start_child(module: str, *, stderr: int = DEVNULL) -> Process:

@@ -35,3 +35,18 @@ def test_a_child_that_writes_more_than_anybody_reads_is_ended(
         return child.returncode
 
     assert asyncio.run(act()) == -signal.SIGKILL
+
+
+def test_a_child_is_given_no_word_that_opens_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tells.py").write_text(
+        "import os\nprint(sorted(name for name in os.environ if name[:4] == 'TSA_'))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE", "TSA_LANG"):
+        monkeypatch.setenv(name, "en")
+
+    async def act() -> bytes:
+        child = await start_child("tells")
+        return (await child.communicate())[0]
+
+    assert asyncio.run(act()) == b"['TSA_LANG']\n"
