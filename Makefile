@@ -35,7 +35,7 @@ serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; ma
 	@exec $(BIN)/tsa serve --dir $(DATA)
 
 test: $(VENV)/.dev  ## run the tests; KOKUIN_CORPUS names a folder of foreign evidence, PYTEST_ARGS goes to pytest
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --session-timeout=1800 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=1800 $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## check style, formatting, types, import contracts and docstrings
 	$(BIN)/ruff check .

@@ -20,13 +20,28 @@ if TYPE_CHECKING:
 LONGEST = (
     "test_survival_postgres",
     "test_survival",
+    "test_switch_crashes",
+    "test_secrets_nowhere",
+    "test_ledger_tending",
+    "test_schemathesis",
+    "test_life",
+    "test_hsm",
+    "test_switch",
+    "test_dryrun_process",
+    "test_emergency",
+    "test_fuzz_tokens",
+    "test_keys_rotation",
+    "test_verify_api",
+    "test_activations",
+    "test_bundle_attacks",
+    "test_answers",
+    "test_survival_disk",
+    "test_verify_batch",
     "test_publishing_faults",
     "test_backup",
-    "test_dryrun_process",
-    "test_fuzz_tokens",
-    "test_verify_batch",
 )
-"""Files that take a minute: when one of them comes last, everything waits for it."""
+"""Files that take longest, in this order: when one of them comes last, everything waits for it."""
+_TURN = {name: turn for turn, name in enumerate(LONGEST)}
 
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
 # Volume is the business of `make fuzz`.
@@ -39,7 +54,7 @@ settings.load_profile("kokuin")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, whatever order chance gave to the others."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    items.sort(key=lambda item: _TURN.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
