@@ -90,7 +90,7 @@ class Device:
             try:
                 return action()
             except (pkcs11.PKCS11Error, SignerError) as error:
-                if not _is_lost(error, gone):
+                if not (_is_lost(error, gone) or self._is_unseen(error)):
                     raise self._coded(error) from error
             try:
                 self._reopen()
@@ -138,6 +138,15 @@ class Device:
         with contextlib.suppress(pkcs11.PKCS11Error):
             self._library.finalize()
         self._library.initialize()
+
+    def _is_unseen(self, error: Exception) -> bool:
+        """Say whether a token may be there that the library did not see, and looking anew costs no login.
+
+        Libraries look for tokens when they start; one that was away then, or just being written by another
+        process, would be missing for as long as this process lives.
+        """
+        missing = isinstance(error, SignerError) and error.problem is SignerProblem.TOKEN_MISSING
+        return missing and not self._sessions
 
     def _coded(self, error: pkcs11.PKCS11Error | SignerError) -> SignerError:
         if isinstance(error, SignerError):

@@ -47,6 +47,7 @@ class Installer:
         self._installed: tuple[str, Installation] | None = None
         self._push: Push | None = None
         self._catching_up: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self.first: asyncio.Future[Installation] = asyncio.get_running_loop().create_future()
         """Done with the first installation, or with why there cannot be one."""
         self.problem = ""
@@ -122,11 +123,13 @@ class Installer:
         """End a worker that never issued, unless its key is only out of reach; else try again and say so."""
         self.problem = UNFIT_CODE
         if self.first.done() or isinstance(error, KeyOutOfReachError):
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again)
+            # One timer: each push tries too, and with timers of their own attempts would multiply for ever.
+            self._retry = self._retry or asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again)
         else:
             self.first.set_exception(error)
 
     def _try_again(self) -> None:
+        self._retry = None
         if self._push is not None and not self.first.cancelled():
             self.on_push(self._push)
 

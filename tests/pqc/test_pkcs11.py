@@ -231,6 +231,19 @@ def test_a_token_that_was_taken_out_is_refused_and_found_when_it_is_put_back(
     assert signer.sign(b"x")
 
 
+def test_a_token_that_was_not_there_at_the_start_is_found_when_it_comes(forgetting: SoftHsm) -> None:
+    name = in_token(P256)
+    away = forgetting.tokens.rename(forgetting.tokens.with_name("away"))
+    forgetting.tokens.mkdir()
+    device(library())._reopen()
+    try:
+        assert problem(lambda: Pkcs11Signer(P256, name, PIN)) is SignerProblem.TOKEN_MISSING
+    finally:
+        forgetting.tokens.rmdir()
+        away.rename(forgetting.tokens)
+    assert Pkcs11Signer(P256, name, PIN).sign(b"x")
+
+
 def test_a_key_that_could_not_sign_rests_and_its_neighbours_do_not(
     forgetting: SoftHsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

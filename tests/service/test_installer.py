@@ -68,3 +68,34 @@ def test_a_worker_that_can_never_issue_ends(
 ) -> None:
     with pytest.raises(UnitError, match=str(error)):
         follow(folder_of("classical"), monkeypatch, error)
+
+
+def test_pushes_to_a_worker_without_its_key_do_not_multiply_its_attempts(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of("classical").folder
+    config = load_config(folder.root, {})
+    timers: list[asyncio.TimerHandle] = []
+
+    def load(*_: Any) -> Installation:
+        raise KeyOutOfReachError("the token is not there")
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def count(*words: Any) -> asyncio.TimerHandle:
+            timers.append(call_later(*words))
+            return timers[-1]
+
+        monkeypatch.setattr(loop, "call_later", count)
+        worker = Installer(folder, config, lambda _: None)
+        digest = SnapshotFolder(folder.active).save(first_snapshot(folder, config))
+        for _ in range(4):
+            worker.on_push(Push(None, ActiveConfiguration(1, digest), {}, Readiness(())))
+            assert worker._catching_up is not None
+            await worker._catching_up
+
+    monkeypatch.setattr(installer, "load_installation", load)
+    asyncio.run(run())
+    assert len(timers) == 1
