@@ -166,12 +166,12 @@ BROKEN = (
     ),
     Row("malformed/malformed.tsq", "FAILED FORMAT_FAILURE", "format UNREADABLE"),
     Row("malformed/rejection.tsq", "FAILED FORMAT_FAILURE", "response-status REQUEST_REFUSED"),
-    Row("malformed/test_tsa-chain.pem", "FAILED FORMAT_FAILURE", "format UNREADABLE"),
+    Row("malformed/test_tsa-chain.pem", "FAILED FORMAT_FAILURE", "format ONLY_CERTIFICATES"),
     Row("tokens/asn1crypto-2015-sha1.tsq", "FAILED FORMAT_FAILURE", "format NOT_RECOGNISED"),
     Row("tokens/sigstage/request.der", "FAILED FORMAT_FAILURE", "format NOT_RECOGNISED"),
-    Row(SIGSTAGE, "FAILED FORMAT_FAILURE", "format UNREADABLE"),
+    Row(SIGSTAGE, "FAILED FORMAT_FAILURE", "format ONLY_CERTIFICATES"),
     Row(IDENTRUST, "FAILED FORMAT_FAILURE", "format UNREADABLE"),
-    Row(GLOBALSIGN, "FAILED FORMAT_FAILURE", "format UNREADABLE"),
+    Row(GLOBALSIGN, "FAILED FORMAT_FAILURE", "format ONLY_CERTIFICATES"),
 )
 
 
