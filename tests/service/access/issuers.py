@@ -43,11 +43,21 @@ def public(key: jwk.JWK) -> dict[str, Any]:
     return members
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """A time by its seconds from when the claims are made: tests run minutes after they were collected."""
+
+    seconds: float
+
+
 def claims(**changed: Any) -> dict[str, Any]:
-    """Return good claims, some of them changed; None takes one away."""
+    """Return good claims, some of them changed; None takes one away, `Ahead` becomes a time."""
     now = int(time.time())
     good = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + 300}
-    return {name: value for name, value in {**good, **changed}.items() if value is not None}
+    wanted = {name: value for name, value in {**good, **changed}.items() if value is not None}
+    return {
+        name: now + value.seconds if isinstance(value, Ahead) else value for name, value in wanted.items()
+    }
 
 
 def signed(key: jwk.JWK, alg: str, payload: Mapping[str, Any] | bytes | None = None, **header: Any) -> bytes:
