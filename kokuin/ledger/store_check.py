@@ -132,17 +132,20 @@ class _StoreCheck:
         since: Checkpoint | None,
         memory: Path | None,
     ) -> None:
-        self._reader, self._logs, self._since = reader, logs, since
+        self._logs, self._since = logs, since
         self._findings = Findings()
         self._questions = Questions(reader, self._findings)
         self._memory = MemoryWatch(self._findings, logs)
+        self._vouchers = VoucherWatch(self._questions, self._findings, logs)
+        self._alone = isinstance(reader, LedgerReader)
+        if self._alone:
+            self._vouchers.expect_published()
         # Read before the head: what was remembered or published must lie below it.
         if memory is not None:
             self._memory.file(memory)
         self._files = None if published is None else TileFiles(published, self._findings)
         self._tree = TreeWatch(self._questions, self._findings, self._files)
         self._records = RecordWatch(self._questions, self._findings)
-        self._vouchers = VoucherWatch(self._questions, self._findings, logs)
         self._roots: dict[int, bytes] = {}
 
     def run(self, on_progress: Callable[[int, int], None] | None, now_us: int) -> StoreVerdict:
@@ -171,7 +174,7 @@ class _StoreCheck:
 
     def _file(self) -> None:
         """Ask SQLite whether its file is as it wrote it; a table at a time, so that no reading is long."""
-        if not isinstance(self._reader, LedgerReader):
+        if not self._alone:
             return
         for table in _TABLES:
             for row in self._questions.ask(f"PRAGMA integrity_check({table})") or ():

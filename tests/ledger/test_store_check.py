@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,10 +27,14 @@ from tests.ledger.store_hand import Hand
 from tests.ledger.store_mutations import MUTATIONS, attempt, check, damaged, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from kokuin.ledger.plan import Value
+    from kokuin.ledger.port import LedgerStore
+    from kokuin.ledger.reader import StoreReader
     from kokuin.ledger.store_check import StoreVerdict
-    from tests.ledger.stores import Kit
+    from tests.ledger.stores import Kit, PostgresKit
 
 SEED = 6962
 
@@ -201,6 +205,58 @@ def test_a_store_behind_what_it_published_is_named_before_all_else(small: SoundS
     (copy.log / "checkpoint").write_bytes(log().sign(701, b"r" * 32, 1))
     with LedgerReader(copy.path) as reader:
         assert check_store(reader, copy.keys, copy.log).findings[0].code is StoreFault.STORE_BEHIND
+
+
+class _Busy(LedgerReader):
+    """A reader of a store whose keeper goes on as soon as anything was asked of its records."""
+
+    def __init__(self, store: SoundStore, writer: SqliteStore) -> None:
+        super().__init__(store.path)
+        self._store, self._writer, self._done = store, writer, False
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        if not self._done and statement.startswith("PRAGMA integrity_check"):
+            self._done = True
+            for second in range(3):
+                self._writer.commit([Append((issued(90_000 + second),))], START_US + second)
+                show(self._store.log, self._writer, self)
+        return super().execute(statement, values)
+
+
+def show(folder: Path, store: LedgerStore, reader: StoreReader) -> None:
+    """Keep the head's checkpoint, then publish it."""
+    size, at = store.head.size, START_US
+    kept = KeptCheckpoint(size, store.head.root, log().sign(size, store.head.root, at // 1_000_000), at)
+    store.transact(lambda rows: keep_checkpoint(rows, kept))
+    files = LogFolder(folder)
+    files.write_tiles(reader, files.published_size(), size)
+    files.publish(kept.note)
+
+
+def test_what_is_published_while_a_store_is_checked_does_not_seem_withheld(
+    small: SoundStore, tmp_path: Path
+) -> None:
+    copy = small.copy(tmp_path / "copy")
+    writer = SqliteStore(copy.path)
+    try:
+        with _Busy(copy, writer) as reader:
+            assert check_store(reader, copy.keys, copy.log).findings == ()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("published", [1, 0])
+def test_a_node_that_stands_still_does_not_seem_to_withhold_what_others_publish(
+    shared: PostgresKit, published: int, tmp_path: Path
+) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    store = shared.open()
+    with shared.reader() as reader:
+        for number in range(5):
+            store.commit([Append((issued(number),))], START_US)
+            show(own if number < published else other, store, reader)
+        assert check_store(reader, verifier(log()), own).findings == ()
 
 
 def test_a_serial_that_was_given_twice_is_found_though_all_else_fits(path: Path) -> None:
