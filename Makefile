@@ -10,7 +10,7 @@ KEYS   ?= keys/dev
 VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
-CODE := kokuin pqc tsa
+CODE := kokuin pqc tsa eseal
 
 # `--no-build-isolation` takes the build back-end from the lock; `--check-build-dependencies` fails when
 # the lock and pyproject.toml no longer agree on it.
@@ -55,7 +55,7 @@ interop: $(VENV)/.dev  ## exchange keys, signatures and tokens with foreign prog
 	@$(BIN)/python -m conformance.interop $(ARGS)
 
 lock: $(BIN)/uv  ## write requirements/*.txt anew; UV_FLAGS=--upgrade takes newer releases
-	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/lock.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra pdf --output-file requirements/lock.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraints requirements/lock.txt \
 	    --output-file requirements/dev.txt
 

@@ -100,7 +100,7 @@ def run_alone(alone: Path, *words: str | Path) -> subprocess.CompletedProcess[st
 def test_it_verifies_a_bundle_where_kokuin_is_not_installed(
     alone: Path, ledger: Path, tmp_path: Path
 ) -> None:
-    for package in ("kokuin", "pqc", "tsa", "asn1crypto"):
+    for package in ("kokuin", "pqc", "tsa", "eseal", "asn1crypto"):
         assert "ModuleNotFoundError" in run_alone(alone, "-c", f"import {package}").stderr
     bundle, keys, since = tmp_path / "bundle.tar", tmp_path / "log.vkey", tmp_path / "checkpoint"
     bundle.write_bytes(exported.export(ledger))

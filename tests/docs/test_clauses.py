@@ -20,7 +20,7 @@ STANDARDS = (
 """Whatever clause of them the code cites has a row."""
 WHOLE = r"(?:RFC 9618|TS 119 312|TS 119 322|CycloneDX 1\.7|C2SP (?:signed-note|tlog-[a-z]+))"
 """What is followed as a whole."""
-PRODUCT = ("kokuin", "pqc", "tsa")
+PRODUCT = ("kokuin", "pqc", "tsa", "eseal")
 
 ROWS = [row for table in tables(read(CLAUSES)) for row in table.rows]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENGLISH, JAPANESE = READMES
-PRODUCT = ("kokuin", "pqc", "tsa")
+PRODUCT = ("kokuin", "pqc", "tsa", "eseal")
 MESSAGES = ROOT / "kokuin" / "cli" / "messages"
 
 TERMS = {

@@ -1,0 +1,1 @@
+"""Seals in PDF, on pyHanko: the only place that speaks to it."""
