@@ -142,19 +142,19 @@ class Rule:
             return self._holds
         return Check(self.id, self.clause, Status.OK, None, None, params)
 
-    def weak(self, reason: Reason, **params: ReportValue) -> Check:
+    def weak(self, reason: StrEnum, **params: ReportValue) -> Check:
         """It holds, and a weakness is named."""
         return Check(self.id, self.clause, Status.WEAK, reason, None, params)
 
-    def not_done(self, reason: Reason, **params: ReportValue) -> Check:
+    def not_done(self, reason: StrEnum, **params: ReportValue) -> Check:
         """It could not be made; the verdict does not depend on it."""
         return Check(self.id, self.clause, Status.NOT_DONE, reason, None, params)
 
-    def failed(self, reason: Reason, means: SubIndication, **params: ReportValue) -> Check:
+    def failed(self, reason: StrEnum, means: SubIndication, **params: ReportValue) -> Check:
         """It does not hold."""
         return Check(self.id, self.clause, Status.FAILED, reason, means, params)
 
-    def indeterminate(self, reason: Reason, means: SubIndication, **params: ReportValue) -> Check:
+    def indeterminate(self, reason: StrEnum, means: SubIndication, **params: ReportValue) -> Check:
         """Whether it holds cannot be known from what is here, or another policy could accept it."""
         return Check(self.id, self.clause, Status.INDETERMINATE, reason, means, params)
 
