@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.wire.cms import IssuerAndSerial, encode_algorithm_protection, encode_attribute
+from kokuin.wire.ess import encode_signing_certificate
 
 if TYPE_CHECKING:
     from kokuin.wire.tsp import TimeStampReq
@@ -114,7 +116,7 @@ class TokenTemplate:
         self._signer_head = encode.integer(1) + sid + digest
         self._signature_algorithm = signature
         self._signed_data = encode.oid(oids.ID_SIGNED_DATA)
-        self._before, self._after = _attributes(suite, signer, digest, signature)
+        self._before, self._after = _attributes(suite, signer)
         self._frame = functools.lru_cache(maxsize=_FRAMES)(self._make_frame)
 
     def signed_attributes(self, tst_info: bytes) -> bytes:
@@ -156,32 +158,20 @@ class TokenTemplate:
         )
 
 
-def _attributes(suite: Suite, signer: SignerIdentity, digest: bytes, signature: bytes) -> tuple[bytes, bytes]:
+def _attributes(suite: Suite, signer: SignerIdentity) -> tuple[bytes, bytes]:
     """Return the signed attributes before and after the message digest, which alone differs by token."""
     size = DIGEST_BY_NAME[suite.digest].size
     hole = bytes(size)
+    digest = suite.digest_algorithm
+    named = encode_signing_certificate(
+        signer.certificate, IssuerAndSerial(signer.issuer, signer.serial), digest
+    )
     attributes = encode.set_of(
-        _attribute(oids.ID_CONTENT_TYPE, encode.oid(oids.ID_CT_TST_INFO)),
-        _attribute(oids.ID_MESSAGE_DIGEST, encode.octet_string(hole)),
+        encode_attribute(oids.ID_CONTENT_TYPE, encode.oid(oids.ID_CT_TST_INFO)),
+        encode_attribute(oids.ID_MESSAGE_DIGEST, encode.octet_string(hole)),
         # RFC 6211: binds both algorithm identifiers, against substitution of the one outside the signature.
-        _attribute(oids.ID_CMS_ALGORITHM_PROTECT, encode.sequence(digest, b"\xa1" + signature[1:])),
-        _attribute(oids.ID_AA_SIGNING_CERTIFICATE_V2, _signing_certificate(suite, signer, digest)),
+        encode_attribute(oids.ID_CMS_ALGORITHM_PROTECT, encode_algorithm_protection(digest, suite.algorithm)),
+        encode_attribute(oids.ID_AA_SIGNING_CERTIFICATE_V2, named),
     )
     at = attributes.index(encode.octet_string(hole)) + 2
     return attributes[:at], attributes[at + size :]
-
-
-def _attribute(oid: str, value: bytes) -> bytes:
-    return encode.sequence(encode.oid(oid), encode.set_of(value))
-
-
-def _signing_certificate(suite: Suite, signer: SignerIdentity, digest: bytes) -> bytes:
-    """SigningCertificateV2 with one ESSCertIDv2 (RFC 5816 §2.2.1); SHA-256 is the default and left out."""
-    hashed = DIGEST_BY_NAME[suite.digest].of(signer.certificate)
-    general_names = encode.sequence(encode.explicit(4, signer.issuer))
-    identifier = encode.sequence(
-        b"" if suite.digest == "sha256" else digest,
-        encode.octet_string(hashed),
-        encode.sequence(general_names, encode.integer(signer.serial)),
-    )
-    return encode.sequence(encode.sequence(identifier))

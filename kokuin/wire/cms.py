@@ -104,6 +104,16 @@ class SignedData:
     signer_infos: tuple[SignerInfo, ...]
 
 
+def encode_attribute(oid: str, *values: bytes) -> bytes:
+    """Attribute (RFC 5652 §5.3) of ready-made values."""
+    return encode.sequence(encode.oid(oid), encode.set_of(*values))
+
+
+def encode_algorithm_protection(digest: AlgorithmIdentifier, signature: AlgorithmIdentifier) -> bytes:
+    """CMSAlgorithmProtection (RFC 6211 §2): repeats both algorithms where the signature covers them."""
+    return encode.sequence(encode.algorithm(digest), b"\xa1" + encode.algorithm(signature)[1:])
+
+
 def read_signed_data(octets: bytes) -> SignedData:
     """Read a ContentInfo that holds SignedData.
 

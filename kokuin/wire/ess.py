@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kokuin.wire import asn1, oids
+from kokuin.wire import asn1, encode, oids
+from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.cms import IssuerAndSerial
 from kokuin.wire.der import Fields, Node, children, expect, only_child, read_whole
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.tsp import read_algorithm
+
+if TYPE_CHECKING:
+    from kokuin.wire.algorithms import AlgorithmIdentifier
 
 _SHORT = 1_024
 """Octets of an attribute that is remembered."""
@@ -39,6 +44,25 @@ def read_signing_certificate(value: bytes, attribute: str) -> tuple[EssCertId, .
         WireError: another syntax, or no id at all.
     """
     return _read_short(value, attribute) if len(value) <= _SHORT else _read(value, attribute)
+
+
+def encode_signing_certificate(
+    certificate: bytes, issuer_serial: IssuerAndSerial, digest: AlgorithmIdentifier
+) -> bytes:
+    """SigningCertificateV2 with one ESSCertIDv2 (RFC 5816 §2.2.1); SHA-256 is the default and left out.
+
+    Args:
+        certificate: the signer's certificate, DER.
+        issuer_serial: its issuer and serial number.
+        digest: by which it is named, of `kokuin.wire.algorithms.DIGESTS`.
+    """
+    general_names = encode.sequence(encode.explicit(4, issuer_serial.issuer))
+    identifier = encode.sequence(
+        b"" if digest.oid == _SHA256 else encode.algorithm(digest),
+        encode.octet_string(DIGEST_BY_OID[digest.oid].of(certificate)),
+        encode.sequence(general_names, encode.integer(issuer_serial.serial)),
+    )
+    return encode.sequence(encode.sequence(identifier))
 
 
 def _read(value: bytes, attribute: str) -> tuple[EssCertId, ...]:
