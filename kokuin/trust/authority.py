@@ -11,6 +11,7 @@ from kokuin.trust.certificate import (
     KEY_USAGE_CRL_SIGN,
     KEY_USAGE_DIGITAL_SIGNATURE,
     KEY_USAGE_KEY_CERT_SIGN,
+    KEY_USAGE_NON_REPUDIATION,
     Certificate,
     read_certificate,
 )
@@ -152,6 +153,32 @@ class CertificateAuthority:
             *(() if related is None else (ext.related_certificate(related),)),
         )
 
+    def issue_seal(
+        self, public_key: bytes, name: bytes, *, now: dt.datetime, days: int, statements: Extension | None
+    ) -> Issued:
+        """Issue a certificate for an organisation's seals (EN 319 412-3): no purpose but what keyUsage says.
+
+        Args:
+            public_key: SubjectPublicKeyInfo (DER) of the seal key.
+            name: the legal person's Name (DER).
+            now: the present moment.
+            days: validity; it ends with this authority's own at the latest.
+            statements: qcStatements; None: none.
+
+        Raises:
+            IssuingError: NOT_VALID.
+            WireError: the key is no SubjectPublicKeyInfo.
+        """
+        return self._issue(
+            public_key,
+            name,
+            *self._validity(now, days),
+            ext.basic_constraints(authority=False),
+            seal_key_usage(),
+            *(() if statements is None else (statements,)),
+            ext.subject_key_identifier(public_key),
+        )
+
     def issue_responder(self, public_key: bytes, name: bytes, *, now: dt.datetime, days: int) -> Issued:
         """Issue the certificate of an OCSP responder of this authority (RFC 6960 §4.2.2.2).
 
@@ -221,6 +248,11 @@ class CertificateAuthority:
             extensions=(*more, ext.authority_key_identifier(_key_id(self.certificate))),
         )
         return tbs.sign(self._signer)
+
+
+def seal_key_usage() -> Extension:
+    """Key usage of a seal: nonRepudiation alone, EN 319 412-2 §4.3.2 type A; RFC 9881 §5 allows it too."""
+    return ext.key_usage(KEY_USAGE_NON_REPUDIATION)
 
 
 def _key_id(certificate: Certificate) -> bytes:

@@ -20,7 +20,7 @@ from kokuin.wire.tsp import Extension, read_extensions
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pqc.signing import Signer
 
@@ -78,19 +78,20 @@ def unit_request(signer: Signer, organisation: str) -> bytes:
     Raises:
         ValueError: the organisation has not 1 to 64 characters.
     """
-    wanted = extensions(
+    return certification_request(
+        signer,
+        distinguished_name(organisation, unique_common_name("time-stamp unit")),
         (
             ext.key_usage(KEY_USAGE_DIGITAL_SIGNATURE),
             ext.extended_key_usage(oids.ID_KP_TIME_STAMPING, critical=True),
-        )
+        ),
     )
-    attribute = encode.sequence(encode.oid(oids.ID_EXTENSION_REQUEST), encode.set_of(wanted))
-    info = encode.sequence(
-        encode.integer(0),
-        distinguished_name(organisation, unique_common_name("time-stamp unit")),
-        signer.public_key,
-        encode.explicit(0, attribute),
-    )
+
+
+def certification_request(signer: Signer, subject: bytes, wanted: Iterable[Extension]) -> bytes:
+    """PKCS#10 request (PEM) for a Name (DER), asking for some extensions (RFC 2985 §5.4.2)."""
+    attribute = encode.sequence(encode.oid(oids.ID_EXTENSION_REQUEST), encode.set_of(extensions(wanted)))
+    info = encode.sequence(encode.integer(0), subject, signer.public_key, encode.explicit(0, attribute))
     return write_block("CERTIFICATE REQUEST", signed(signer, info))
 
 

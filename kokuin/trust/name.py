@@ -28,25 +28,35 @@ _LABELS = {
     "2.5.4.8": "ST",
     oids.ID_AT_ORGANIZATION_NAME: "O",
     "2.5.4.11": "OU",
-    "2.5.4.97": "organizationIdentifier",
+    oids.ID_AT_ORGANIZATION_IDENTIFIER: "organizationIdentifier",
 }
 
 
-def distinguished_name(organisation: str, common_name: str, country: str = "JP") -> bytes:
+def distinguished_name(
+    organisation: str, common_name: str, country: str = "JP", identifier: str | None = None
+) -> bytes:
     """Name (DER) with C, O and CN, which EN 319 422 §6.2 wants of a time-stamp unit.
 
+    Args:
+        organisation: its name.
+        common_name: by which people know the subject.
+        country: code of two letters.
+        identifier: organizationIdentifier, which EN 319 412-3 §4.2.1 wants of a legal person; None: none.
+
     Raises:
-        ValueError: organisation or common name has not 1 to 64 characters, or the country is no code of
-            two letters (RFC 5280, appendix A.1).
+        ValueError: organisation, common name or identifier has not 1 to 64 characters, or the country is no
+            code of two letters (RFC 5280, appendix A.1).
     """
     if not (len(country) == 2 and country.isascii() and country.isalpha()):
         raise ValueError(f"{country!r} is no code of two letters")
-    for value in (organisation, common_name):
+    for value in (organisation, common_name, *(() if identifier is None else (identifier,))):
         if not 1 <= len(value) <= MAX_ATTRIBUTE_CHARACTERS:
             raise ValueError(f"{value!r} has not 1 to {MAX_ATTRIBUTE_CHARACTERS} characters")
+    register = () if identifier is None else ((oids.ID_AT_ORGANIZATION_IDENTIFIER, identifier),)
     attributes = (
         (oids.ID_AT_COUNTRY_NAME, encode.printable_string(country)),
         (oids.ID_AT_ORGANIZATION_NAME, encode.utf8_string(organisation)),
+        *((kind, encode.utf8_string(value)) for kind, value in register),
         (oids.ID_AT_COMMON_NAME, encode.utf8_string(common_name)),
     )
     return encode.sequence(
