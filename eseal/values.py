@@ -188,7 +188,8 @@ class FoundSeal:
         certificates: carried, DER, at most MAX_CERTIFICATES.
         signer: the one that the seal's own binding (ESS attribute, x5t#S256, x5c) names; None: not found,
             and a check in `before` says why.
-        before: the format's own checks, in order.
+        before: the format's own checks, in order. The signature's is not among them: judging makes it of
+            `signature`.
         digests: digests that it uses.
         signature_algorithm: of its main signature; None where none is known (a check in `before` says so).
         signature: outcome of `pqc.verifying` for its main signature; None: it could not be tried.
