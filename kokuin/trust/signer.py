@@ -55,7 +55,7 @@ def identify_signer(
 
     Further ids in the attributes name the chain; certificates for them may be absent.
     """
-    attributes = _read_ids(naming_attributes(signer_info))
+    attributes = read_ids(naming_attributes(signer_info))
     if not isinstance(attributes, tuple):
         return SignerVerdict(None, (attributes,))
     ids = [found[0] for found in attributes]
@@ -63,12 +63,12 @@ def identify_signer(
     for found, check in zip(ids, digests, strict=True):
         if check.status is Status.FAILED or found.digest_oid not in DIGEST_BY_OID:
             return SignerVerdict(None, (check,))
-    named = _all_named(signer_info.sid, candidates)
+    named = all_named(signer_info.sid, candidates)
     if not named:
         check = SIGNER.indeterminate(Reason.CERTIFICATE_ABSENT, SubIndication.NO_SIGNING_CERTIFICATE_FOUND)
         return SignerVerdict(None, (check,))
     for certificate in named:
-        if all(_pinned(found, certificate) for found in ids):
+        if all(is_pinned(found, certificate) for found in ids):
             further = [found for attribute in attributes for found in attribute[1:]]
             checks = (_judge_strength(digests, certificate), *_judge_further(further, candidates))
             return SignerVerdict(certificate, checks)
@@ -108,7 +108,7 @@ def _judge_further(ids: list[EssCertId], candidates: Sequence[Certificate]) -> t
         if found.issuer_serial is None or found.digest_oid not in DIGEST_BY_OID:
             continue
         named = [each for each in by_serial.get(found.issuer_serial.serial, ()) if _is_of(found, each)]
-        if named and not any(_pinned(found, certificate) for certificate in named):
+        if named and not any(is_pinned(found, certificate) for certificate in named):
             return (CERTIFICATE_IDS.weak(Reason.CHAIN_DIFFERS, certificate=display(named[0].subject)),)
     return (CERTIFICATE_IDS.ok(count=len(ids)),)
 
@@ -117,7 +117,7 @@ def _is_of(found: EssCertId, certificate: Certificate) -> bool:
     return found.issuer_serial is not None and _named(found.issuer_serial, certificate)
 
 
-def _read_ids(naming: tuple[Attribute, ...]) -> tuple[tuple[EssCertId, ...], ...] | Check:
+def read_ids(naming: tuple[Attribute, ...]) -> tuple[tuple[EssCertId, ...], ...] | Check:
     """Return the ids of each signing certificate attribute, or the check that failed.
 
     RFC 5035 §3: one instance of an attribute at most, with one value; a second one could say otherwise.
@@ -138,7 +138,8 @@ def _read_ids(naming: tuple[Attribute, ...]) -> tuple[tuple[EssCertId, ...], ...
     return tuple(attributes)
 
 
-def _all_named(sid: IssuerAndSerial | bytes, candidates: Sequence[Certificate]) -> list[Certificate]:
+def all_named(sid: IssuerAndSerial | bytes, candidates: Sequence[Certificate]) -> list[Certificate]:
+    """Return the certificates that the sid of a SignerInfo names; anybody may have claimed that name."""
     if isinstance(sid, IssuerAndSerial):
         # A store has hundreds of certificates, of which the number leaves next to none.
         candidates = [certificate for certificate in candidates if certificate.serial == sid.serial]
@@ -151,7 +152,8 @@ def _named(sid: IssuerAndSerial | bytes, certificate: Certificate) -> bool:
     return sid == certificate.subject_key_id
 
 
-def _pinned(found: EssCertId, certificate: Certificate) -> bool:
+def is_pinned(found: EssCertId, certificate: Certificate) -> bool:
+    """Whether an id is a certificate's: by its digest, one that we know, and by its issuer where that is there."""
     if _digest(DIGEST_BY_OID[found.digest_oid].name, certificate.der) != found.digest:
         return False
     return found.issuer_serial is None or _named(found.issuer_serial, certificate)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SHORT = 512
 """Octets of an attribute or a name that is remembered."""
+_OCSP = frozenset({oids.ID_RI_OCSP_RESPONSE, oids.ID_PKIX_OCSP_BASIC})
+"""RFC 5940 §2.1 has the first; writers of CAdES use the second for the answer without its outer status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class SignedData:
         content: content octets of eContent, which is an OCTET STRING in a token; None when detached.
         certificates: X.509 certificates (DER), in the order found; other kinds are left out.
         crls: certificate lists (DER), in the order found.
-        ocsp_answers: OCSPResponse (DER), in the order found; other revocation formats are left out.
+        ocsp_answers: OCSPResponse, or the BasicOCSPResponse in it (DER), in the order found; other revocation
+            formats are left out.
         signer_infos: in the order found; how many there may be is a matter of the judge.
     """
 
@@ -180,7 +183,7 @@ def _ocsp_answers(node: Node | None) -> tuple[bytes, ...]:
             with contextlib.suppress(WireError):
                 fields = Fields(child)
                 kind, value = fields.take_any(), fields.take_any()
-                if asn1.oid(kind) == oids.ID_RI_OCSP_RESPONSE:
+                if asn1.oid(kind) in _OCSP:
                     found.append(value.octets)
     return tuple(found)
 
