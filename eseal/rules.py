@@ -37,6 +37,7 @@ class SealReason(StrEnum):
     NOT_FOR_SEALS = "NOT_FOR_SEALS"
     """The certificate is a time-stamp unit's, a responder's or an authority's."""
     MADE_TOO_EARLY = "MADE_TOO_EARLY"
+    MADE_TOO_LATE = "MADE_TOO_LATE"
     PROVEN_TOO_LATE = "PROVEN_TOO_LATE"
     """The first proof that it existed is from after the certificate's end."""
     CLAIMED_IN_FUTURE = "CLAIMED_IN_FUTURE"

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kokuin.trust.context import Context
+    from kokuin.trust.rules import Rule
+    from kokuin.wire.algorithms import AlgorithmIdentifier
     from kokuin.wire.cms import SignerInfo
 
 KIND = "timestamp-token"
@@ -169,35 +171,42 @@ def _judge_signer(
         return signer.checks
     return (
         *signer.checks,
-        *_judge_signature(facts, signature, _constraints(facts, context)),
+        *judge_signature(
+            SIGNATURE, facts.signer_info.signature_algorithm, signature, _constraints(facts, context)
+        ),
         *standing.path,
         *judge_unit(signer.certificate, facts.tst_info, context.existence),
         *standing.revocation,
     )
 
 
-def _judge_signature(
-    facts: TokenFacts, verdict: SignatureVerdict | None, constraints: Constraints
+def judge_signature(
+    rule: Rule, algorithm: AlgorithmIdentifier, verdict: SignatureVerdict | None, constraints: Constraints
 ) -> tuple[Check, ...]:
-    info = facts.signer_info
+    """Check a signature that was verified, and whether its algorithm and key are fit.
+
+    Args:
+        rule: the check of the signature.
+        algorithm: its signatureAlgorithm.
+        verdict: what it turned out to be; None where nothing was signed, which another check says.
+        constraints: what its algorithms are judged by.
+    """
     if verdict is None:
-        return ()  # without signed attributes the attribute checks have failed already
+        return ()
     if verdict.outcome is SignatureOutcome.VALID:
-        signature = SIGNATURE.ok()
+        signature = rule.ok()
     elif verdict.outcome is SignatureOutcome.UNSUPPORTED:
-        signature = SIGNATURE.indeterminate(
-            Reason.ALGORITHM_UNKNOWN,
-            SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
-            algorithm=info.signature_algorithm.oid,
+        signature = rule.indeterminate(
+            Reason.ALGORITHM_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm.oid
         )
     else:
         malformed = verdict.outcome is SignatureOutcome.MALFORMED
         reason = Reason.SIGNATURE_MALFORMED if malformed else Reason.SIGNATURE_INVALID
-        signature = SIGNATURE.failed(reason, SubIndication.SIG_CRYPTO_FAILURE)
-    algorithm = judge_parameters(info.signature_algorithm) or judge_key(
-        SIGNATURE_ALGORITHM, verdict.key, verdict.digest, info.signature_algorithm.oid, constraints
+        signature = rule.failed(reason, SubIndication.SIG_CRYPTO_FAILURE)
+    fitness = judge_parameters(algorithm) or judge_key(
+        SIGNATURE_ALGORITHM, verdict.key, verdict.digest, algorithm.oid, constraints
     )
-    return signature, algorithm
+    return signature, fitness
 
 
 def verify_signer_info(info: SignerInfo, signer: Certificate) -> SignatureVerdict | None:

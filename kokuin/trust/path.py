@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from kokuin.trust.name import CanonicalName, name_key, same_name
-from kokuin.trust.path_rules import OUTSIDE_PERIOD, PathFault, judge_path, judge_period
+from kokuin.trust.path_rules import OUTSIDE_PERIOD, STAMPING, PathFault, judge_path, judge_period
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
@@ -110,12 +110,14 @@ def _other_key(certificate: Certificate, issuer: Certificate) -> bool:
     return named is not None and own is not None and named != own
 
 
-def find_path(
+def find_path(  # noqa: PLR0913  # each decides, and callers give few of them
     certificate: Certificate,
     trust: TrustStore,
     others: Sequence[Certificate],
     at: int,
     is_shunned: Callable[[CertificatePath], bool] | None = None,
+    *,
+    purposes: frozenset[str] = STAMPING,
 ) -> PathVerdict:
     """Look for a path from `certificate` to an anchor that is valid at a time.
 
@@ -126,33 +128,40 @@ def find_path(
         at: microseconds since 1970 UTC.
         is_shunned: whether a path without fault is taken only where there is no other (one of its authorities
             was revoked, say, and another certificate of the same authority was not).
+        purposes: an authority that is limited to purposes must have one of these, or any.
     """
-    first = _find(certificate, trust, tuple(others), at) if len(others) <= _FEW else None
+    first = _find(certificate, trust, tuple(others), at, purposes) if len(others) <= _FEW else None
     if first is not None and (is_shunned is None or first.path is None or not is_shunned(first.path)):
         return first
-    return _search(certificate, trust, others, at, is_shunned)
+    return _search(certificate, trust, others, at, is_shunned, purposes=purposes)
 
 
 @functools.lru_cache(maxsize=16)
 def _find(
-    certificate: Certificate, trust: TrustStore, others: tuple[Certificate, ...], at: int
+    certificate: Certificate,
+    trust: TrustStore,
+    others: tuple[Certificate, ...],
+    at: int,
+    purposes: frozenset[str],
 ) -> PathVerdict:
     """Tokens of one unit share their path; few certificates each, since it holds on to them."""
-    return _search(certificate, trust, others, at, None)
+    return _search(certificate, trust, others, at, None, purposes=purposes)
 
 
-def _search(
+def _search(  # noqa: PLR0913  # as `find_path`
     certificate: Certificate,
     trust: TrustStore,
     others: Sequence[Certificate],
     at: int,
     is_shunned: Callable[[CertificatePath], bool] | None,
+    *,
+    purposes: frozenset[str],
 ) -> PathVerdict:
     best, shunned = PathVerdict(), None
     paths = _Search(trust, others, at).paths((certificate,))
     for path, _ in zip(paths, range(MAX_PATHS), strict=False):
         uncounted = judge_period(path[-1], trust, at)
-        fault = uncounted or judge_path(path, at)
+        fault = uncounted or judge_path(path, at, purposes)
         if fault is None:
             if is_shunned is None or not is_shunned(path):
                 return PathVerdict(path)

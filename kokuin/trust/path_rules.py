@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kokuin.trust.certificate import Certificate
 
 ID_KP_ANY = "2.5.29.37.0"
+STAMPING = frozenset({oids.ID_KP_TIME_STAMPING})
+"""What an authority above a time-stamp unit must be allowed to vouch for."""
 
 _PROCESSED = frozenset(
     {
@@ -58,7 +60,9 @@ class PathFault:
     subject: str
 
 
-def judge_path(path: tuple[Certificate, ...], at: int) -> PathFault | None:
+def judge_path(
+    path: tuple[Certificate, ...], at: int, purposes: frozenset[str] = STAMPING
+) -> PathFault | None:
     """Judge a path whose signatures have been verified, but for the validity period of its first certificate.
 
     The anchor counts by its name and key (§6.1.1 d); its validity is the operator's decision, its
@@ -67,13 +71,14 @@ def judge_path(path: tuple[Certificate, ...], at: int) -> PathFault | None:
     Args:
         path: from the certificate in question to the anchor.
         at: microseconds since 1970 UTC.
+        purposes: an authority that is limited to purposes must have one of these, or any.
     """
     certificate = path[0]
     if len(path) > 1 and (unknown := _unknown_extension(certificate)):
         return unknown
     for depth, issuer in enumerate(path[1:]):
         anchor = depth == len(path) - 2
-        fault = _judge_issuer(issuer, path[: depth + 1], at, anchor=anchor)
+        fault = _judge_issuer(issuer, path[: depth + 1], at, purposes, anchor=anchor)
         if fault:
             return fault
     return _judge_policies(path)
@@ -96,10 +101,10 @@ def judge_period(anchor: Certificate, trust: TrustStore, at: int) -> PathFault |
 
 
 def _judge_issuer(
-    issuer: Certificate, below: tuple[Certificate, ...], at: int, *, anchor: bool
+    issuer: Certificate, below: tuple[Certificate, ...], at: int, purposes: frozenset[str], *, anchor: bool
 ) -> PathFault | None:
     """Judge one issuer by what lies below it in the path."""
-    reason = _constraint_broken(issuer, below, anchor=anchor)
+    reason = _constraint_broken(issuer, below, purposes, anchor=anchor)
     if reason is not None:
         return _fault(reason, SubIndication.CHAIN_CONSTRAINTS_FAILURE, issuer)
     if anchor:
@@ -112,7 +117,9 @@ def _judge_issuer(
     return None
 
 
-def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...], *, anchor: bool) -> Reason | None:
+def _constraint_broken(
+    issuer: Certificate, below: tuple[Certificate, ...], purposes: frozenset[str], *, anchor: bool
+) -> Reason | None:
     # Of an anchor the operator knows what it is; old ones lack basicConstraints (§6.1.4 k).
     if not issuer.is_authority or (issuer.basic_constraints is None and not anchor):
         return Reason.NO_AUTHORITY
@@ -122,8 +129,8 @@ def _constraint_broken(issuer: Certificate, below: tuple[Certificate, ...], *, a
     if limit is not None and sum(not certificate.self_issued for certificate in below[1:]) > limit:
         return Reason.PATH_TOO_LONG
     usage = issuer.ext_key_usage
-    if usage is not None and not {oids.ID_KP_TIME_STAMPING, ID_KP_ANY} & set(usage.purposes):
-        # An authority limited to web servers must not vouch for a time-stamp unit.
+    if usage is not None and not {*purposes, ID_KP_ANY} & set(usage.purposes):
+        # An authority limited to web servers must not vouch for a time-stamp unit, nor for a seal.
         return Reason.PURPOSE_NOT_PERMITTED
     if not all(
         permits(issuer, certificate)

@@ -77,12 +77,14 @@ class Existence(StrEnum):
 
     LEDGER_WITNESSED = "LEDGER_WITNESSED"
     LEDGER_STAMPED = "LEDGER_STAMPED"
+    TIME_STAMPED = "TIME_STAMPED"
 
 
 class Ending(StrEnum):
     """What ends when a judgement that passes no longer would."""
 
     UNIT_EXPIRES = "UNIT_EXPIRES"
+    SEAL_EXPIRES = "SEAL_EXPIRES"
     AUTHORITY_EXPIRES = "AUTHORITY_EXPIRES"
     ANCHOR_ENDS = "ANCHOR_ENDS"
     ALGORITHM_ENDS = "ALGORITHM_ENDS"

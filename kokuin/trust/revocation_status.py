@@ -76,10 +76,31 @@ class _Silence:
 class RevocationJudge:
     """Judges the certificates of paths by the lists and answers at hand: the verifier's and the token's."""
 
-    def __init__(self, shelves: tuple[Shelf, ...], mode: RevocationMode, constraints: Constraints) -> None:
+    def __init__(
+        self,
+        shelves: tuple[Shelf, ...],
+        mode: RevocationMode,
+        constraints: Constraints,
+        *,
+        dated: bool = True,
+        held: Constraints | None = None,
+    ) -> None:
+        """Take what is at hand.
+
+        Args:
+            shelves: lists and answers.
+            mode: what becomes of a certificate of which they say nothing.
+            constraints: what algorithms are judged by, and for which time.
+            dated: whether the object's claim of its time counts, as a time-stamp's does: its unit is trusted
+                for nothing but times. Whoever seals can date his seal back, with or without a stolen key.
+            held: what the signatures of lists and answers are judged by; None: as all else. What proves that
+                a signature existed need not prove it of them.
+        """
         self._shelves = shelves
         self._mode = mode
         self._constraints = constraints
+        self._dated = dated
+        self._held = held or constraints
 
     def judge(self, path: tuple[Certificate, ...] | None) -> tuple[Check, ...]:
         """Judge the certificates of a path; the anchor is trusted by the verifier, whoever takes it back.
@@ -104,12 +125,14 @@ class RevocationJudge:
     def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []
         for certificate, issuer in itertools.pairwise(path):
-            judge = _Judge(certificate, certificate is path[0], self._constraints, self._mode)
+            first = certificate is path[0]
+            dated = first and self._dated
+            judge = _Judge(certificate, first, dated, self._constraints, self._held, self._mode)
             heard = [self._vet(item, issuer, judge) for item in self._hear(certificate, issuer)]
             found.append((display(certificate.subject), judge.conclude(heard)))
-        first = found[0][1]
-        if isinstance(first, _Silence) and all(each == first for _, each in found):
-            return (first.check([name for name, _ in found], self._mode),)
+        nearest = found[0][1]
+        if isinstance(nearest, _Silence) and all(each == nearest for _, each in found):
+            return (nearest.check([name for name, _ in found], self._mode),)
         return tuple(
             each.check([name], self._mode) if isinstance(each, _Silence) else each for name, each in found
         )
@@ -136,7 +159,9 @@ class _Judge:
 
     certificate: Certificate
     unit: bool
+    dated: bool
     constraints: Constraints
+    held: Constraints
     mode: RevocationMode
 
     def conclude(self, heard: list[Heard]) -> Check | _Silence:
@@ -166,7 +191,7 @@ class _Judge:
 
     def _signing_checks(self, statement: Statement) -> list[Check]:
         return [
-            judge_key(REVOCATION, each.verdict.key, each.verdict.digest, each.algorithm, self.constraints)
+            judge_key(REVOCATION, each.verdict.key, each.verdict.digest, each.algorithm, self.held)
             for each in statement.signings
         ]
 
@@ -175,7 +200,7 @@ class _Judge:
         params = self._params(statement)
         params["revoked_at"] = iso_time(since)
         params["why"] = "absent" if reason is None else _code(reason)
-        if self.unit and reason is not RevocationReason.CERTIFICATE_HOLD:
+        if self.dated and reason is not RevocationReason.CERTIFICATE_HOLD:
             if self.constraints.claimed >= since:
                 return REVOCATION.failed(Reason.REVOKED, SubIndication.REVOKED, **params)
             if reason not in _COMPROMISED:

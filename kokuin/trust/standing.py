@@ -15,6 +15,7 @@ from kokuin.trust.fitness import Constraints, judge_key
 from kokuin.trust.horizon import anchor_ends, certificate_ends
 from kokuin.trust.name import display
 from kokuin.trust.path import CertificatePath, PathVerdict, find_path
+from kokuin.trust.path_rules import STAMPING
 from kokuin.trust.report import Check, Ending, Status, SubIndication
 from kokuin.trust.revocation_sources import carried_revocation, shelves_for
 from kokuin.trust.revocation_statement import shelf_of
@@ -102,7 +103,38 @@ def _judge(
     signer = identify_signer(info, candidates(certificates, context.trust), constraints)
     if signer.certificate is None:
         return Standing(signer), False
-    revocation = functools.cache(RevocationJudge(shelves, context.revocation_mode, constraints).judge)
+    judge = RevocationJudge(shelves, context.revocation_mode, constraints)
+    path, revocation, shunned = vouch(
+        signer.certificate, certificates, context.trust, constraints, judge, purposes=STAMPING
+    )
+    constant = signer.checks[0].status not in _AGAINST and not shunned
+    constant = constant and not any("revoked_at" in check.params for check in revocation)
+    return Standing(signer, path, revocation), constant
+
+
+def vouch(  # noqa: PLR0913  # what a path is judged by
+    certificate: Certificate,
+    others: tuple[Certificate, ...],
+    trust: TrustStore,
+    constraints: Constraints,
+    judge: RevocationJudge,
+    *,
+    purposes: frozenset[str],
+) -> tuple[tuple[Check, ...], tuple[Check, ...], bool]:
+    """Judge whether the verifier's anchors vouch for a certificate.
+
+    Args:
+        certificate: the signer's.
+        others: further certificates of unknown origin.
+        trust: anchors and helpers.
+        constraints: what algorithms are judged by.
+        judge: of revocations.
+        purposes: as `kokuin.trust.path.find_path`.
+
+    Returns:
+        The checks of the path, those of revocations, and whether a path was shunned for another.
+    """
+    revocation = functools.cache(judge.judge)
     algorithms = functools.cache(functools.partial(_judge_algorithms, constraints=constraints))
     shunned: list[CertificatePath] = []
 
@@ -114,11 +146,9 @@ def _judge(
             return True
         return False
 
-    path = find_path(signer.certificate, context.trust, certificates, constraints.proven, is_shunned)
+    path = find_path(certificate, trust, others, constraints.proven, is_shunned, purposes=purposes)
     joined = () if path.path is None else (algorithms(path.path),)
-    found = Standing(signer, (_judge_path(path, context.trust), *joined), revocation(path.path))
-    constant = signer.checks[0].status not in _AGAINST and not shunned
-    return found, constant and not any("revoked_at" in check.params for check in found.revocation)
+    return (_judge_path(path, trust), *joined), revocation(path.path), bool(shunned)
 
 
 def _octets(

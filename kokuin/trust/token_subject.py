@@ -55,7 +55,7 @@ def describe(facts: TokenFacts, unit: Certificate | None) -> dict[str, ReportVal
         "nonce": None if info.nonce is None else f"{info.nonce:x}",
         "tsa": None if info.tsa is None else display_general(info.tsa),
         "extensions": [extension.oid for extension in info.extensions[:MAX_LISTED]],
-        "qc_statements": _qc_statements(info.extensions),
+        "qc_statements": qc_statements(info.extensions),
         "signing_time": None if signing_time is None else iso_time(signing_time),
         "signed_attributes": _types(signer.signed_attributes or ()),
         "unsigned_attributes": _types(signer.unsigned_attributes),
@@ -75,7 +75,7 @@ def _describe_unit(unit: Certificate | None) -> dict[str, ReportValue]:
         "unit_not_before": iso_time(unit.not_before),
         "unit_not_after": iso_time(unit.not_after),
         "unit_sha256": hashlib.sha256(unit.der).hexdigest(),
-        "unit_qc_statements": _qc_statements(unit.extensions.values()),
+        "unit_qc_statements": qc_statements(unit.extensions.values()),
     }
 
 
@@ -94,7 +94,7 @@ def _types(attributes: tuple[Attribute, ...]) -> list[str]:
     return [attribute.oid for attribute in attributes[:MAX_LISTED]]
 
 
-def _qc_statements(extensions: Iterable[Extension]) -> list[str]:
+def qc_statements(extensions: Iterable[Extension]) -> list[str]:
     """Return the kinds of the statements (RFC 3739 §3.2.6); none of an extension that cannot be read."""
     for extension in extensions:
         if extension.oid == oids.ID_PE_QC_STATEMENTS:
