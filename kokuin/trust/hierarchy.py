@@ -79,21 +79,56 @@ def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on,
         KeyMismatchError: a suite is for verifying only.
         WireError: the key is no SubjectPublicKeyInfo.
     """
+    made = make_development_authorities(certificate_suite, now=now)
+    unit = made.issuer.issue_unit(
+        unit_public_key, _name("unit"), now=now, days=days, key_days=key_days, related=related
+    )
+    return Hierarchy(made.anchor, made.intermediates, unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Development authorities that can still issue; they live as long as this value.
+
+    Attributes:
+        root: the anchor.
+        issuer: who issues for end entities; the root itself where nothing stands below it.
+    """
+
+    root: CertificateAuthority
+    issuer: CertificateAuthority
+
+    @property
+    def anchor(self) -> Issued:
+        """The root's certificate."""
+        return Issued(self.root.certificate.der)
+
+    @property
+    def intermediates(self) -> tuple[Issued, ...]:
+        """What stands between the root and an end entity; empty when nothing does."""
+        return () if self.issuer is self.root else (Issued(self.issuer.certificate.der),)
+
+
+def make_development_authorities(certificate_suite: Suite, *, now: dt.datetime) -> Authorities:
+    """Make a root, and an issuing authority below it where roots have a stronger suite.
+
+    Args:
+        certificate_suite: what the issuer signs with.
+        now: the present moment.
+
+    Raises:
+        KeyMismatchError: a suite is for verifying only.
+    """
     root_suite = suite(_ROOTS.get(certificate_suite.family, certificate_suite.id))
     between = root_suite is not certificate_suite
     root = CertificateAuthority.root(
         _fresh(root_suite), _name("root"), now=now, days=ROOT_DAYS, path_length=int(between)
     )
-    issuer = root
-    if between:
-        signer = _fresh(certificate_suite)
-        issued = root.issue_ca(signer.public_key, _name("issuing"), now=now, days=ROOT_DAYS, path_length=0)
-        issuer = CertificateAuthority(signer, issued.der)
-    unit = issuer.issue_unit(
-        unit_public_key, _name("unit"), now=now, days=days, key_days=key_days, related=related
-    )
-    intermediates = (Issued(issuer.certificate.der),) if between else ()
-    return Hierarchy(Issued(root.certificate.der), intermediates, unit)
+    if not between:
+        return Authorities(root, root)
+    signer = _fresh(certificate_suite)
+    issued = root.issue_ca(signer.public_key, _name("issuing"), now=now, days=ROOT_DAYS, path_length=0)
+    return Authorities(root, CertificateAuthority(signer, issued.der))
 
 
 def _fresh(chosen: Suite) -> SoftwareSigner:

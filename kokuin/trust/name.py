@@ -78,6 +78,15 @@ def attribute_types(name: bytes) -> frozenset[str]:
     return frozenset(oid for rdn in _read(name) for oid, _ in rdn)
 
 
+def attribute_values(name: bytes, kind: str) -> tuple[str, ...]:
+    """Values of one type of attribute (dotted OID) in a Name, as text, in the order found.
+
+    Raises:
+        WireError: another syntax, or more than `MAX_NAME_OCTETS`.
+    """
+    return tuple(asn1.text(value) for rdn in _read(name) for oid, value in rdn if oid == kind)
+
+
 def _read(name: bytes) -> list[list[tuple[str, Node]]]:
     if len(name) > MAX_NAME_OCTETS:
         raise WireError(WireCode.TOO_LARGE, MAX_NAME_OCTETS)
