@@ -64,7 +64,7 @@ DIGEST_BY_NAME = {digest.name: digest for digest in DIGESTS}
 class Hasher(Protocol):
     """A digest in the making."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take further octets."""
         ...
 
@@ -79,7 +79,7 @@ class _Shake256:
     def __init__(self) -> None:
         self._state = hashlib.shake_256()
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._state.update(data)
 
     def digest(self) -> bytes:

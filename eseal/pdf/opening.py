@@ -1,0 +1,150 @@
+"""A PDF opened for an update: read strictly and within bounds, refused where readers might not agree on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from pyhanko.pdf_utils.decode_limits import (
+    DecodeContext,
+    DecodeLimits,
+    DecodePurpose,
+    DocumentDecodeBudget,
+    StreamDecodeLimits,
+)
+from pyhanko.pdf_utils.generic import DictionaryObject, Reference, StreamObject
+from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.xref import XRefSectionType
+
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.values import MAX_PDF
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from pyhanko.pdf_utils.generic import PdfObject
+
+logging.getLogger("pyhanko").addHandler(logging.NullHandler())
+# What pyHanko has to say about a stranger's file is said by our codes, not on somebody's screen.
+
+_MIB = 1024 * 1024
+_MAX_TABLE = 4 * _MIB
+"""Octets of a cross-reference stream, unpacked: half a million objects and more."""
+MAX_REVISIONS = 500
+"""Cross-reference sections: an update of every month of forty years."""
+_CHUNK = _MIB
+_MARK = b"startxref"
+_LIMITS = DecodeLimits(
+    per_stream=StreamDecodeLimits(max_output_size=64 * _MIB),
+    per_purpose={
+        DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(
+            max_ratio=100, ratio_floor=_MIB, max_output_size=16 * _MIB
+        ),
+        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=_MAX_TABLE),
+    },
+    document_budget=DocumentDecodeBudget(base_allowance=64 * _MIB, max_ratio=4),
+)
+"""What is unpacked for a seal: cross-reference streams, and object streams with catalog, form and one page."""
+
+
+class _Bounded(DecodeContext):
+    """Bounds of what a document unpacks to, also of what a cross-reference stream says that it will."""
+
+    def stream_output_cap(
+        self,
+        encoded_size: int,
+        purpose: DecodePurpose = DecodePurpose.GENERIC,
+        expected_size: int | None = None,
+    ) -> int | None:
+        """Return the most octets that a stream may unpack to.
+
+        Raises:
+            PdfDecodeLimitError: a cross-reference stream has too many entries. Entries of no octets cost the
+                attacker nothing, so that their number is held even where there is nothing to unpack.
+        """
+        if purpose is DecodePurpose.XREF_STREAM and (expected_size is None or expected_size > _MAX_TABLE):
+            raise PdfDecodeLimitError("cross-reference stream")
+        return super().stream_output_cap(encoded_size, purpose, expected_size)
+
+
+class BoundedReader(PdfFileReader):
+    """pyHanko's reader, strict, with bounds for hostile files."""
+
+    def __init__(self, document: BinaryIO) -> None:
+        document.seek(0, os.SEEK_END)
+        self._bounds = _Bounded(_LIMITS, input_size=document.tell())
+        super().__init__(document, strict=True, decode_limits=_LIMITS)
+
+    @property
+    def decode_context(self) -> DecodeContext:
+        """The bounds, for every stream of the document."""
+        return self._bounds
+
+    def _get_object_from_stream(self, idnum: int, stmnum: int, idx: int) -> PdfObject:
+        # pyHanko looks for the end of a comment for ever where the object stream ends first.
+        stream = self.get_object(Reference(stmnum, 0, self))
+        if not isinstance(stream, StreamObject):
+            raise PdfReadError("no object stream")
+        data = stream.read_data(DecodePurpose.OBJECT_STREAM)
+        if not data.endswith(b"\n"):
+            stream._data = data + b"\n"  # noqa: SLF001  # a stream has no other way to change what is unpacked
+        found: PdfObject = super()._get_object_from_stream(idnum, stmnum, idx)
+        return found
+
+
+def open_pdf(document: BinaryIO) -> BoundedReader:
+    """Open a document that shall be updated.
+
+    Args:
+        document: a seekable stream, readable and writable; a line end is added where the last one is missing,
+            since what is appended to a comment (`%%EOF`) would be part of it.
+
+    Raises:
+        PdfRefusedError: TOO_LARGE, BROKEN, LIMITS, ENCRYPTED or HYBRID_XREF.
+        OSError: from the stream.
+    """
+    size = document.seek(0, os.SEEK_END)
+    if size > MAX_PDF:
+        raise PdfRefusedError(PdfRefusal.TOO_LARGE, str(size))
+    if _count(document, _MARK, MAX_REVISIONS) > MAX_REVISIONS:
+        raise PdfRefusedError(PdfRefusal.LIMITS, "revisions")
+    _end_line(document)
+    with refusing():
+        reader = BoundedReader(document)
+        if "/Encrypt" in reader.trailer:
+            raise PdfRefusedError(PdfRefusal.ENCRYPTED)
+        sections = map(reader.xrefs.get_xref_container_info, range(reader.total_revisions))
+        if any(section.xref_section_type is XRefSectionType.HYBRID_MAIN for section in sections):
+            raise PdfRefusedError(PdfRefusal.HYBRID_XREF)
+        if not isinstance(reader.root, DictionaryObject):
+            raise PdfRefusedError(PdfRefusal.BROKEN, "catalog")
+    return reader
+
+
+def _end_line(document: BinaryIO) -> None:
+    """End the last line, where pyHanko looks for the end of a comment for ever, too."""
+    if document.seek(0, os.SEEK_END):
+        document.seek(-1, os.SEEK_END)
+        if document.read(1) not in (b"\n", b"\r"):
+            document.write(b"\n")
+
+
+def _count(document: BinaryIO, mark: bytes, enough: int) -> int:
+    """Count a mark in a stream, up to just beyond `enough`; pieces overlap, so that none is missed."""
+    document.seek(0)
+    found, rest = 0, b""
+    while found <= enough and (chunk := document.read(_CHUNK)):
+        piece = rest + chunk
+        found += piece.count(mark)
+        rest = piece[-(len(mark) - 1) :]
+    return found
+
+
+def entry(dictionary: DictionaryObject, key: str, default: PdfObject | None = None) -> Any:
+    """Return a value of a dictionary, references followed, as `DictionaryObject.get` does not."""
+    try:
+        return dictionary[key]
+    except KeyError:
+        return default
