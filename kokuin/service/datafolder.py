@@ -87,6 +87,21 @@ class DataFolder:
         return self.root / "active"
 
     @property
+    def jobs(self) -> Path:
+        """Requests to seal that are answered later or once more, with what was sealed, for a day."""
+        return self.root / "jobs"
+
+    @property
+    def seals(self) -> Path:
+        """Tenants' seal profiles and certificates, a folder each."""
+        return self.root / "seals"
+
+    @property
+    def seal_anchors(self) -> Path:
+        """PEM of the roots that vouch for tenants' seals, and for no time-stamp."""
+        return self.root / "trust" / "seals.pem"
+
+    @property
     def format(self) -> Path:
         """The format number."""
         return self.root / "format"

@@ -5,10 +5,11 @@ For whoever seals (`kokuin.service.eseals`), in short::
     keyring = SealKeyring(folder, config, passphrase)   # one a worker; safe for threads
     keyring.names(tenant) -> tuple[str, ...]            # profiles of the tenant that are in force, sorted
     keyring.get(tenant, name) -> TenantSeal             # SealAbsentError, SealUnfitError
-    keyring.material(seal, tokens) -> Material          # MaterialError: B-LT cannot be had
+    keyring.material(certificates) -> Material          # for B-LT; MaterialError, SealUnfitError
 
-`get` is cheap when nothing has changed (two `stat`s): ask it for every request. What an operator certified or
-withdrew counts from the next request on.
+`kokuin.service.eseals.keys_ring` has the class. `get` is cheap when nothing has changed (a few `stat`s): ask
+it for every request. What an operator certified or withdrew counts from the next request on. `material` is
+asked with the certificates (DER) of the seal's keys and of the units that will stamp it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class SealProblem(StrEnum):
     """Its key file cannot be used."""
     PATH_UNFIT = "SEAL_PATH_UNFIT"
     """Its certificate leads to none of the anchors in `trust/`, or breaks a rule on the way."""
+    REVOKED = "SEAL_REVOKED"
+    """Its authority, or one above it, took a certificate back."""
     FILE_UNUSABLE = "SEAL_FILE_UNUSABLE"
     """A file of the profile cannot be read."""
 
