@@ -149,7 +149,7 @@ def _judge_stamped(found: Found, context: Context) -> Report:
         sub_indication,
         context.at,
         checks,
-        _limits(checks, found.limits),
+        _limits(checks, judged, found.limits),
         parts=tuple(each.report for each in judged),
         proofs_of_existence=_proofs(proof),
         policy=context.policy,
@@ -179,7 +179,7 @@ def judge_seal(found: FoundSeal, context: Context) -> Report:
         sub_indication,
         context.at,
         checks,
-        _limits(checks, found.limits),
+        _limits(checks, carried.stamps, found.limits),
         parts=tuple(each.report for each in carried.stamps),
         proofs_of_existence=_proofs(carried.proof),
         policy=context.policy,
@@ -332,9 +332,12 @@ def _with(context: Context, certificates: tuple[Certificate, ...], revocation: R
     )
 
 
-def _limits(checks: tuple[Check, ...], limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+def _limits(
+    checks: tuple[Check, ...], stamps: tuple[JudgedStamp, ...], limits: tuple[Limit, ...]
+) -> tuple[Limit, ...]:
     undone = any(check.status is Status.NOT_DONE and check.id == REVOCATION.id for check in checks)
-    return tuple(dict.fromkeys((*((Limit.REVOCATION_NOT_CHECKED,) if undone else ()), *limits)))
+    own = (Limit.REVOCATION_NOT_CHECKED,) if undone else ()
+    return tuple(dict.fromkeys((*own, *(each for stamp in stamps for each in stamp.report.limits), *limits)))
 
 
 def _proofs(proof: Proof) -> tuple[ProofOfExistence, ...]:

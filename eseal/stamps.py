@@ -102,7 +102,7 @@ def judge_stamps(stamps: Iterable[Stamp], context: Context) -> tuple[JudgedStamp
 
 
 def _judge(stamp: Stamp, context: Context, proof: Proof) -> JudgedStamp:
-    shown: dict[str, ReportValue] = {"role": stamp.role.value, "index": stamp.index}
+    shown: dict[str, ReportValue] = {"stamp_role": stamp.role.value}
     proven = proof.time if proof.time < context.at else None
     within = replace(context, content=stamp.content, proven=proven)
     try:

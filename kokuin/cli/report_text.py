@@ -12,6 +12,28 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check, Report, ReportValue
 
 _SHOWN = (
+    "seals",
+    "classical",
+    "post_quantum",
+    "combined",
+    "field",
+    "level",
+    "missing",
+    "signer",
+    "signer_issuer",
+    "signer_serial",
+    "signer_not_before",
+    "signer_not_after",
+    "signer_qc_statements",
+    "algorithm",
+    "required",
+    "claimed_time",
+    "proven_time",
+    "name",
+    "reason",
+    "location",
+    "commitment",
+    "stamp_role",
     "attribute",
     "gen_time",
     "accuracy_us",
@@ -35,13 +57,15 @@ _SHOWN = (
     "index",
 )
 """What people are shown of a subject, in this order; JSON has all of it."""
+_CODED = frozenset({"missing", "stamp_role"})
+"""What has a sentence for each of its codes."""
 
 
 def sentences(report: Report, lang: str) -> Iterator[str]:
     """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
     from kokuin.trust.report import iso_time
 
-    meaning = text(lang, f"report.{_meaning(report)}")
+    meaning = text(lang, _meaning(report))
     yield f"{_verdict(report)}: {meaning}"
     if report.policy is not None:
         name, edition = report.policy.name, report.policy.edition
@@ -64,8 +88,13 @@ def _meaning(report: Report) -> str:
 
     failed = next((check.id for check in _checks(report) if check.status is Status.FAILED), None)
     if failed in {rule.id for rule in LEDGER_RULES}:
-        return "against"
-    return report.sub_indication or report.indication
+        return "report.against"
+    about = "seal" if _is_of_seals(report) else "report"
+    return f"{about}.{report.sub_indication or report.indication}"
+
+
+def _is_of_seals(report: Report) -> bool:
+    return report.kind.startswith("sealed-") or report.kind.endswith("-seal")
 
 
 def _checks(report: Report) -> Iterator[Check]:
@@ -79,16 +108,22 @@ def _verdict(report: Report) -> str:
 
 
 def _particulars(report: Report, lang: str) -> Iterator[str]:
-    """Say what was judged and the checks; of what has parts, the subject is theirs."""
-    for name in () if report.parts else _SHOWN:
+    """Say what was judged and the checks; of tokens in one file, the subject is theirs."""
+    for name in _SHOWN if _is_of_seals(report) or not report.parts else ():
         value = report.subject.get(name)
         if value not in (None, False, []):
-            yield "  " + text(lang, f"report.{name}", value=_value(value))
+            shown = _coded(name, value, lang) if name in _CODED else _value(value)
+            yield "  " + text(lang, f"report.{name}", value=shown)
     for check in report.checks:
         yield _check_sentence(check, lang)
     for part in report.parts:
         yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))
         yield from _particulars(part, lang)
+
+
+def _coded(name: str, value: ReportValue, lang: str) -> str:
+    codes = value if isinstance(value, list) else [value]
+    return "; ".join(text(lang, f"seal.{name}_{code}") for code in codes)
 
 
 def _value(value: ReportValue) -> ReportValue:

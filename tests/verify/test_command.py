@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kokuin
+from eseal.levels import Missing
+from eseal.rules import SEAL_RULES, SealReason
+from eseal.values import StampRole
 from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES, text
 from kokuin.trust.report import Existence, Indication, Limit, Status, SubIndication
@@ -186,8 +189,12 @@ def test_every_code_has_a_sentence(lang: str) -> None:
     sections = _sections(lang)
     for codes in (Indication, SubIndication, Status, Limit, Existence):
         assert {code.value for code in codes} <= sections["report"].keys()
-    assert {rule.id for rule in (*TOKEN_RULES, *ENCLOSING_RULES, *LEDGER_RULES)} == sections["check"].keys()
-    assert {reason.value for reason in Reason} == sections["reason"].keys()
+    rules = (*TOKEN_RULES, *ENCLOSING_RULES, *LEDGER_RULES, *SEAL_RULES)
+    assert {rule.id for rule in rules} == sections["check"].keys()
+    assert {reason.value for reason in (*Reason, *SealReason)} == sections["reason"].keys()
+    seal = {code.value for code in (*Indication, *SubIndication)}
+    seal |= {f"missing_{code}" for code in Missing} | {f"stamp_role_{code}" for code in StampRole}
+    assert seal == sections["seal"].keys()
     assert text(lang, "report.PASSED")
 
 
