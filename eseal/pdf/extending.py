@@ -1,7 +1,7 @@
 """Sealed PDFs raised to a higher level, and renewed (ETSI EN 319 142-1 §5.4, §5.5, §6.3).
 
-A seal without a time-stamp gets one over the whole document: its own /Contents is as large as it was made, and
-a document time-stamp is as good a proof of when it existed (§6.3, table 1).
+A seal without a time-stamp gets one over the whole document: its own /Contents is as large as it was made,
+and a document time-stamp is as good a proof of when it existed (§6.3, table 1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eseal.pdf.opening import entry, open_pdf
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
 from eseal.pdf.revision import append_update, begin_update, whole_or_nothing
 from eseal.pdf.seal_field import signature_fields
-from eseal.pdf.security_store import add_material
+from eseal.pdf.security_store import add_material, needed
 from eseal.pdf.stamping import stamp_document
 from eseal.values import Level, StampUnavailableError
 from kokuin.wire import oids
@@ -60,18 +60,17 @@ def extend_pdf(
         present = level_of(document)
         if level is not Level.B_LTA and level.rank <= present.rank:
             raise PdfRefusedError(PdfRefusal.LEVEL_REACHED, present)
-        if level.rank >= Level.B_LT.rank and material is None:
-            raise PdfRefusedError(PdfRefusal.NO_MATERIAL)
+        added = needed(level, material)
         if present is Level.B_B:
-            stamp_document(document, _needed(stamping))
-        if level is Level.B_LT and material is not None:
-            add_store(document, material)
+            stamp_document(document, _asked(stamping))
+        if level is Level.B_LT and added is not None:
+            add_store(document, added)
         if level is Level.B_LTA:
-            stamp_document(document, _needed(stamping), material)
+            stamp_document(document, _asked(stamping), added)
     return present
 
 
-def _needed(stamping: Stamping | None) -> Stamping:
+def _asked(stamping: Stamping | None) -> Stamping:
     if stamping is None:
         raise StampUnavailableError("no time-stamp authority")
     return stamping

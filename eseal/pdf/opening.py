@@ -1,4 +1,4 @@
-"""A PDF opened for an update: read strictly and within bounds, refused where readers might not agree on it."""
+"""A PDF opened for an update: read strictly and within bounds, refused where readers might not agree."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LIMITS = DecodeLimits(
     },
     document_budget=DocumentDecodeBudget(base_allowance=64 * _MIB, max_ratio=4),
 )
-"""What is unpacked for a seal: cross-reference streams, and object streams with catalog, form and one page."""
+"""What is unpacked for a seal: cross-reference streams, object streams with catalog, form and one page."""
 
 
 class _Bounded(DecodeContext):
@@ -90,7 +90,7 @@ class BoundedReader(PdfFileReader):
         data = stream.read_data(DecodePurpose.OBJECT_STREAM)
         if not data.endswith(b"\n"):
             stream._data = data + b"\n"  # noqa: SLF001  # a stream has no other way to change what is unpacked
-        found: PdfObject = super()._get_object_from_stream(idnum, stmnum, idx)
+        found: PdfObject = PdfFileReader._get_object_from_stream(self, idnum, stmnum, idx)
         return found
 
 

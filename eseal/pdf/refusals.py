@@ -82,7 +82,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What pyHanko raises over hostile objects: it relies on their types, and Python says where they are wrong."""
+"""What pyHanko raises over hostile objects: it relies on their types, Python says where they are wrong."""
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Gap:
 class UpdateWriter(IncrementalPdfFileWriter):
     """pyHanko's writer, which leaves the document's own metadata alone.
 
-    A seal is no edit: producer and date of change stay those of who made the document; hostile XMP is not read.
+    A seal is no edit: producer and date of change stay those of who made it, and hostile XMP is not read.
     """
 
     def _update_meta(self) -> None:

@@ -1,4 +1,4 @@
-"""The field that a seal goes into, and whether earlier signatures allow it (ISO 32000-2 §12.7.5.5, §12.8.2)."""
+"""The field that a seal goes into, if earlier signatures allow it (ISO 32000-2 §12.7.5.5, §12.8.2)."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from eseal.cms_template import CmsTemplate
 from eseal.pdf.extending import add_store
-from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.revision import append_signed, begin_update, digest_around, fill, sign_field, whole_or_nothing
 from eseal.pdf.seal_field import choose_field, lock_of, signature_fields
+from eseal.pdf.security_store import needed
 from eseal.pdf.stamping import ATTEMPTS, Stamping, stamp_document
 from eseal.values import Level, StampUnavailableError
 from kokuin.wire.algorithms import DIGEST_BY_NAME
@@ -82,15 +82,14 @@ class PdfSealer:
             OSError: from the stream.
         """
         stamping = self._stamping_for(order.level)
-        if order.level.rank >= Level.B_LT.rank and order.material is None:
-            raise PdfRefusedError(PdfRefusal.NO_MATERIAL)
+        material = needed(order.level, order.material)
         with whole_or_nothing(document):
             names = [self._sign(document, order, self._templates[0], stamping, order.field)]
             names += [self._sign(document, order, each, stamping, None) for each in self._templates[1:]]
-            if order.level is Level.B_LT and order.material is not None:
-                add_store(document, order.material)
+            if order.level is Level.B_LT and material is not None:
+                add_store(document, material)
             if order.level is Level.B_LTA and stamping is not None:
-                stamp_document(document, stamping, order.material)
+                stamp_document(document, stamping, material)
         return tuple(names)
 
     def _stamping_for(self, level: Level) -> Stamping | None:

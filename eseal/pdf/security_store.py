@@ -14,6 +14,7 @@ from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 
 from eseal.pdf.opening import entry
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.values import Level
 from kokuin.wire import encode, oids
 
 if TYPE_CHECKING:
@@ -27,15 +28,28 @@ MAX_STORED = 4_096
 _ENUMERATED = 0x0A
 
 
+def needed(level: Level, material: Material | None) -> Material | None:
+    """Return the material that a level adds; None where it adds none.
+
+    Raises:
+        PdfRefusedError: NO_MATERIAL, where certificates are missing or all revocation data is.
+    """
+    if level.rank < Level.B_LT.rank:
+        return None
+    if material is None or not material.certificates:
+        raise PdfRefusedError(PdfRefusal.NO_MATERIAL, "certificates")
+    if not (material.revocation.answers or material.revocation.lists):
+        raise PdfRefusedError(PdfRefusal.NO_MATERIAL, "revocation data")
+    return material
+
+
 def add_material(writer: UpdateWriter, material: Material) -> bool:
     """Add what the document security store has not yet, and say whether that was anything.
 
     Raises:
-        PdfRefusedError: NO_MATERIAL where there is nothing at hand; BROKEN; LIMITS.
+        PdfRefusedError: BROKEN; LIMITS.
     """
     answers = [_response(answer) for answer in material.revocation.answers]
-    if not (material.certificates and (answers or material.revocation.lists)):
-        raise PdfRefusedError(PdfRefusal.NO_MATERIAL)
     with refusing():
         store = entry(writer.root, "/DSS")
         if store is None:
