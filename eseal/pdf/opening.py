@@ -90,8 +90,7 @@ class BoundedReader(PdfFileReader):
         data = stream.read_data(DecodePurpose.OBJECT_STREAM)
         if not data.endswith(b"\n"):
             stream._data = data + b"\n"  # noqa: SLF001  # a stream has no other way to change what is unpacked
-        found: PdfObject = PdfFileReader._get_object_from_stream(self, idnum, stmnum, idx)
-        return found
+        return super()._get_object_from_stream(idnum, stmnum, idx)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def open_pdf(document: BinaryIO) -> BoundedReader:

@@ -8,7 +8,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from asn1crypto import x509
+from pyhanko.keys import load_certs_from_pemder_data
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature, validate_pdf_timestamp
 from pyhanko.sign.validation.ades import ades_lta_validation
@@ -48,7 +48,7 @@ def pyhanko_says_of_archive(document: bytes, pki: SealPki) -> list[str]:
 
     Revocation data is required for every certificate, and there is none but in the document.
     """
-    trust = SimpleTrustManager.build(trust_roots=[x509.Certificate.load(pki.root.certificate.der)])
+    trust = SimpleTrustManager.build(trust_roots=_roots(pki))
     policy = CertValidationPolicySpec(trust, CertRevTrustPolicy(REQUIRE_REVINFO))
     spec = PdfSignatureValidationSpec(SignatureValidationSpec(policy))
     reader = PdfFileReader(io.BytesIO(document))
@@ -59,9 +59,11 @@ def pyhanko_says_of_archive(document: bytes, pki: SealPki) -> list[str]:
 
 
 def _trust(pki: SealPki) -> ValidationContext:
-    return ValidationContext(
-        trust_roots=[x509.Certificate.load(pki.root.certificate.der)], allow_fetching=False
-    )
+    return ValidationContext(trust_roots=_roots(pki), allow_fetching=False)
+
+
+def _roots(pki: SealPki) -> list[object]:
+    return list(load_certs_from_pemder_data(pki.root.certificate.der))
 
 
 def pdfsig_says(document: bytes, folder: Path) -> list[dict[str, str]]:

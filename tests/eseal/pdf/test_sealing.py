@@ -159,7 +159,7 @@ def test_a_seal_that_gets_no_time_stamp_leaves_no_octet() -> None:
     class Away:
         digest = "sha256"
 
-        def stamp(self, imprint: bytes) -> bytes:
+        def stamp(self, imprint: bytes) -> bytes:  # noqa: ARG002  # the port has it
             raise StampUnavailableError("away")
 
     stream = io.BytesIO(pages())
