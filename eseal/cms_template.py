@@ -23,18 +23,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eseal.cms_parts import SignedDataParts, SignerParts
 from kokuin.trust.certificate import read_certificate
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.cms import IssuerAndSerial, encode_algorithm_protection, encode_attribute
 from kokuin.wire.ess import encode_signing_certificate
+from pqc.scheme import KeyMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eseal.values import SealKey
 
-_SIGNED_DATA = encode.oid(oids.ID_SIGNED_DATA)
 _DATA = encode.oid(oids.ID_DATA)
 
 
@@ -67,18 +68,22 @@ class CmsTemplate:
     """SignerInfos by one seal key.
 
     The signed attributes are content-type (id-data), message-digest, signing-certificate-v2,
-    cmsAlgorithmProtection and, only when asked for, signing-time: CAdES has it (EN 319 122-1 §6.3), in PAdES
-    the time is in the signature dictionary and the attribute must be absent (EN 319 142-1 §6.3).
+    cmsAlgorithmProtection, a commitment type where there is one, and, only when asked for, signing-time:
+    CAdES has it (EN 319 122-1 §6.3), in PAdES the time is in the signature dictionary and the attribute must
+    be absent (EN 319 142-1 §6.3).
     """
 
-    def __init__(self, key: SealKey) -> None:
-        """Args: the key that signs.
+    def __init__(self, key: SealKey, *, commitment: str | None = None) -> None:
+        """Args: the key that signs; OID of a commitment type (EN 319 122-1 §5.2.3), None: none is claimed.
 
         Raises:
-            WireError: its certificate cannot be read.
+            WireError: the key's certificate cannot be read.
+            KeyMismatchError: it is another key's.
         """
         suite = key.signer.suite
         certificate = read_certificate(key.certificate)
+        if certificate.public_key != key.signer.public_key:
+            raise KeyMismatchError(suite.id)
         named = IssuerAndSerial(certificate.issuer, certificate.serial)
         self.digest = suite.digest
         """Name of the digest that `sign` takes (`kokuin.wire.algorithms.DIGEST_BY_NAME`)."""
@@ -96,6 +101,7 @@ class CmsTemplate:
             # RFC 6211: against substitution of the algorithms that stand outside the signature.
             encode_attribute(oids.ID_CMS_ALGORITHM_PROTECT, protection),
             encode_attribute(oids.ID_AA_SIGNING_CERTIFICATE_V2, pinned),
+            *(() if commitment is None else (_commitment(commitment),)),
         )
 
     def sign(
@@ -148,6 +154,11 @@ class CmsTemplate:
         return SealedDigest(signature, self._digest_algorithm, b"".join(fields), self._certificates)
 
 
+def _commitment(kind: str) -> bytes:
+    """Attribute commitment-type-indication without qualifiers."""
+    return encode_attribute(oids.ID_AA_ETS_COMMITMENT_TYPE, encode.sequence(encode.oid(kind)))
+
+
 def signature_time_stamp(token: bytes) -> bytes:
     """Attribute signature-time-stamp (EN 319 122-1 §5.3) of one token, DER."""
     return encode_attribute(oids.ID_AA_TIME_STAMP_TOKEN, token)
@@ -162,19 +173,15 @@ def encode_signed_data(
         signers: each signature over the same content, with DER of its unsigned attributes.
         content: the content octets; None: detached.
     """
-    held = b"" if content is None else encode.explicit(0, encode.octet_string(content))
-    certificates = {each for sealed, _ in signers for each in sealed.certificates}
-    infos = (encode.sequence(sealed.signer_info, _unsigned(attributes)) for sealed, attributes in signers)
-    signed_data = encode.sequence(
-        # RFC 5652 §5.1: 1 with id-data, X.509 certificates, and signers named by issuer and serial number.
-        encode.integer(1),
-        encode.set_of(*{sealed.digest_algorithm for sealed, _ in signers}),
-        encode.sequence(_DATA, held),
-        encode.explicit(0, b"".join(sorted(certificates))),
-        encode.set_of(*infos),
-    )
-    return encode.sequence(_SIGNED_DATA, encode.explicit(0, signed_data))
-
-
-def _unsigned(attributes: Sequence[bytes]) -> bytes:
-    return b"\xa1" + encode.set_of(*attributes)[1:] if attributes else b""
+    return SignedDataParts(
+        # 1 with id-data, X.509 certificates, and signers named by issuer and serial number.
+        version=1,
+        digest_algorithms=encode.set_of(*{sealed.digest_algorithm for sealed, _ in signers}),
+        content_type=_DATA,
+        content=b"" if content is None else encode.explicit(0, encode.octet_string(content)),
+        certificates=tuple({each for sealed, _ in signers for each in sealed.certificates}),
+        crls=(),
+        signers=tuple(
+            SignerParts(sealed.signer_info, sealed.signature, tuple(unsigned)) for sealed, unsigned in signers
+        ),
+    ).encode()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kokuin.trust.token import TokenFacts
-    from kokuin.wire.cms import Attribute
+    from kokuin.wire.cms import Attribute, SignedData, SignerInfo
 
 MAX_CARRIED = 16
 """Lists, and as many answers, of a token that are looked at; each may cost a signature to verify."""
@@ -30,26 +30,34 @@ def shelves_for(data: RevocationData, carried: RevocationData) -> tuple[Shelf, .
 
 
 def carried_revocation(facts: TokenFacts) -> RevocationData:
-    """Return what a token carries of revocations; what cannot be read is left out.
+    """Return what a token carries of revocations; what cannot be read is left out."""
+    held = held_revocation(facts.signed_data, facts.signer_info)
+    return RevocationData(held.lists[:MAX_CARRIED], held.answers[:MAX_CARRIED])
+
+
+def held_revocation(signed_data: SignedData, info: SignerInfo) -> RevocationData:
+    """Return all that a SignedData holds of revocations; what cannot be read is left out.
 
     In SignedData.crls (RFC 5652 §10.2.1, OCSP answers by RFC 5940 §2.1), in the unsigned attribute
     revocation-values (RFC 5126 §6.3.4) and in the signed attribute that PDF has (ISO 32000-1 §12.8.3.3.2).
     """
-    lists, answers = list(facts.signed_data.crls), list(facts.signed_data.ocsp_answers)
-    info = facts.signer_info
+    lists, answers = list(signed_data.crls), list(signed_data.ocsp_answers)
     for attribute in (*info.unsigned_attributes, *(info.signed_attributes or ())):
         if attribute.oid in {oids.ID_AA_ETS_REVOCATION_VALUES, oids.ADBE_REVOCATION_INFO_ARCHIVAL}:
             for tag, octets in _values(attribute):
                 (lists if tag == asn1.context(0) else answers).append(octets)
-    return RevocationData(
-        tuple(dict.fromkeys(lists))[:MAX_CARRIED], tuple(dict.fromkeys(answers))[:MAX_CARRIED]
-    )
+    return RevocationData(tuple(dict.fromkeys(lists)), tuple(dict.fromkeys(answers)))
 
 
 def carried_certificates(facts: TokenFacts) -> tuple[bytes, ...]:
-    """Return every certificate (DER) of a token: those of SignedData, then the values of RFC 5126 §6.3.3."""
-    found = list(facts.signed_data.certificates)
-    for attribute in facts.signer_info.unsigned_attributes:
+    """Return every certificate (DER) of a token."""
+    return held_certificates(facts.signed_data, facts.signer_info)
+
+
+def held_certificates(signed_data: SignedData, info: SignerInfo) -> tuple[bytes, ...]:
+    """Return every certificate (DER) of a SignedData: its own, then the values of RFC 5126 §6.3.3."""
+    found = list(signed_data.certificates)
+    for attribute in info.unsigned_attributes:
         if attribute.oid == oids.ID_AA_ETS_CERT_VALUES:
             try:
                 values = [read_whole(value, asn1.SEQUENCE) for value in attribute.values]

@@ -1,0 +1,169 @@
+"""The time-stamps of one SignerInfo, in the order in which they cover each other (EN 319 122-1 §5.3, §5.5).
+
+What an archive time-stamp lists was there before it, whatever either says of its time. So the order comes
+from the lists, never from the times that the tokens state.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from eseal.cades_archive import archive_covered, read_index, unsigned_values
+from eseal.rules import SEAL_STAMPS, SealReason
+from eseal.values import MAX_STAMPS, Stamp, StampRole
+from kokuin.trust.report import SubIndication
+from kokuin.wire import oids
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eseal.cades_archive import Digests, HashIndex, UnsignedValue
+    from eseal.cms_parts import SignedDataParts, SignerParts
+    from kokuin.trust.report import Check
+    from kokuin.wire.cms import SignerInfo
+
+OLDER = frozenset(
+    {
+        oids.ID_AA_ETS_ARCHIVE_TIMESTAMP,
+        oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V2,
+        oids.ID_AA_ETS_ESC_TIME_STAMP,
+        oids.ID_AA_ETS_CERT_CRL_TIMESTAMP,
+    }
+)
+"""Time-stamps of older editions, over encodings that nobody keeps: what they cover is not computed."""
+_STAMPS = OLDER | {oids.ID_AA_TIME_STAMP_TOKEN, oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V3}
+
+
+_Covered: TypeAlias = "tuple[bytes, Callable[[str], bytes] | None, StampRole]"
+"""A token, what gives the digest of what it covers, and what that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStamps:
+    """Time-stamps by their index, at most MAX_STAMPS + 1, and the checks of what they list."""
+
+    stamps: tuple[Stamp, ...]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """An archive-time-stamp-v3 whose index can be used.
+
+    Attributes:
+        place: of its value among the unsigned attributes' values.
+        index: its index.
+        listed: places of the values that it lists.
+        whole: all that it lists is there.
+    """
+
+    place: int
+    index: HashIndex
+    listed: frozenset[int]
+    whole: bool
+
+
+def find_stamps(
+    parts: SignedDataParts,
+    place: int,
+    info: SignerInfo,
+    content: Callable[[str], bytes] | None,
+    digests: Digests,
+) -> FoundStamps:
+    """Find every time-stamp of a SignerInfo.
+
+    Args:
+        parts: the SignedData.
+        place: of the SignerInfo in it.
+        info: the same SignerInfo, read.
+        content: digest of the sealed data by the name of the algorithm; None: it is not at hand.
+        digests: of the SignedData.
+
+    Raises:
+        WireError: an unsigned attribute cannot be read.
+    """
+    values = unsigned_values(parts.signers[place])
+    archives = _read_archives(values, digests)
+    order = _order(values, archives)[: MAX_STAMPS + 1]
+    covered: list[_Covered] = [(token, content, StampRole.CONTENT) for token in _content_stamps(info)]
+    for at, each in enumerate(order):
+        value = values[each]
+        if value.oid == oids.ID_AA_TIME_STAMP_TOKEN:
+            covered.append((value.value, _of_octets(info.signature), StampRole.SIGNATURE))
+            continue
+        archive = archives.get(each)
+        of = None
+        if (
+            content is not None
+            and archive is not None
+            and archive.whole
+            and archive.listed.issuperset(order[:at])
+        ):
+            of = functools.partial(_of_archive, parts, parts.signers[place], content, archive.index)
+        covered.append((value.value, of, StampRole.ARCHIVE))
+    stamps = tuple(Stamp(*each, index) for index, each in enumerate(covered[: MAX_STAMPS + 1]))
+    broken = any(not archive.whole for archive in archives.values())
+    return FoundStamps(stamps, (_INDEX_BROKEN,) if broken else ())
+
+
+_INDEX_BROKEN = SEAL_STAMPS.failed(
+    SealReason.STAMP_FAILED, SubIndication.HASH_FAILURE, role=StampRole.ARCHIVE.value
+)
+
+
+def _content_stamps(info: SignerInfo) -> list[bytes]:
+    return [
+        token
+        for attribute in info.signed_attributes or ()
+        if attribute.oid == oids.ID_AA_ETS_CONTENT_TIMESTAMP
+        for token in attribute.values
+    ]
+
+
+def _read_archives(values: tuple[UnsignedValue, ...], digests: Digests) -> dict[int, _Archive]:
+    found: dict[int, _Archive] = {}
+    for place, value in enumerate(values):
+        if value.oid != oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V3 or len(found) > MAX_STAMPS:
+            continue
+        index = read_index(value.value)
+        if index is not None:
+            listed = digests.unsigned(index, values)
+            places = frozenset(at for at, each in enumerate(listed) if each in index.unsigned)
+            found[place] = _Archive(place, index, places, digests.has_all(index, values))
+    return found
+
+
+def _order(values: tuple[UnsignedValue, ...], archives: dict[int, _Archive]) -> list[int]:
+    """Return the places of all time-stamps so that each archive time-stamp follows what it lists.
+
+    One that leaves out what is before it all the same (two that were added side by side) proves nothing of
+    it; the caller sees to that.
+    """
+    order: dict[int, None] = {}
+    for archive in sorted(archives.values(), key=lambda each: (len(each.listed), each.place)):
+        for place in sorted(archive.listed):
+            if values[place].oid in _STAMPS:
+                order.setdefault(place)
+        order.setdefault(archive.place)
+    for place, value in enumerate(values):
+        if value.oid in _STAMPS:
+            order.setdefault(place)
+    return list(order)
+
+
+def _of_octets(covered: bytes) -> Callable[[str], bytes]:
+    return lambda algorithm: DIGEST_BY_NAME[algorithm].of(covered)
+
+
+def _of_archive(
+    parts: SignedDataParts,
+    signer: SignerParts,
+    content: Callable[[str], bytes],
+    index: HashIndex,
+    algorithm: str,
+) -> bytes:
+    covered = archive_covered(parts, signer, content(algorithm), index.der)
+    return DIGEST_BY_NAME[algorithm].of(covered)
