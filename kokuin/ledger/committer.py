@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kokuin.ledger.faults import StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Append
 from kokuin.trust.journal import AppendOutcome, AppendRefusal, Refused
-from kokuin.trust.records import TST_ISSUED
+from kokuin.trust.records import SEAL_ISSUED, TST_ISSUED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,8 @@ MAX_BATCH = 4096
 
 WAL_LIMIT = 64 * 1024 * 1024
 """Octets of write-ahead log above which it is brought into the database without waiting for quiet."""
+
+_ISSUING = frozenset({TST_ISSUED, SEAL_ISSUED})
 
 QUIET_SECONDS = 2.0
 """How long nobody must append before the write-ahead log is brought into the database."""
@@ -278,8 +280,8 @@ class Committer:
 
 
 def _issues(record: Record) -> bool:
-    """Say whether a record brings a token, or says that there is one."""
-    return record.token is not None or record.kind == TST_ISSUED
+    """Say whether a record brings a token, or says that there is a token or a seal."""
+    return record.token is not None or record.kind in _ISSUING
 
 
 def _complete(batch: Sequence[_Waiting], outcomes: Sequence[AppendOutcome]) -> None:

@@ -28,6 +28,9 @@ from kokuin.service.access.gate import AccessGate, principal_of
 from kokuin.service.access.principal import PUBLIC_TENANT
 from kokuin.service.access.rules import check_routes
 from kokuin.service.body_limit import BodyLimitMiddleware
+from kokuin.service.eseals import api as seal_api
+from kokuin.service.eseals import openapi as seal_openapi
+from kokuin.service.eseals.face import make_face
 from kokuin.service.ledger_search import SearchDesk, tenant_of
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.desk import InventoryDesk
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from kokuin.service.access.doorkeeper import Doorkeeper
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.eseals.api import SealFace
     from kokuin.service.ports import KeeperPort, Readiness
 
 _PEM = "application/x-pem-file"
@@ -57,6 +61,7 @@ class Application(FastAPI):
     config: Config
     stamp: StampEndpoint
     verify: VerifyDesk
+    seals: SealFace
 
     def openapi(self) -> dict[str, Any]:
         """Describe the routes, also those beside the router, and who may use them."""
@@ -94,7 +99,8 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
         title="kokuin", version=kokuin.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.config, app.stamp, app.verify = config, stamp, VerifyDesk(config)
-    streamed = frozenset({verify_openapi.PATH})
+    app.seals = make_face(folder, config, keeper, doorkeeper, lambda: stamp.responder)
+    streamed = frozenset({verify_openapi.PATH, *seal_openapi.PATHS})
     # What is added last is asked first: content is bounded before anybody's credentials are looked at.
     app.add_middleware(
         AccessGate, routes=app.router.routes, doorkeeper=doorkeeper, config=config, unread=streamed
@@ -113,6 +119,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     export_api.add(app, folder, config)
     ledger_api.add(app, SearchDesk(folder, config))
     verify_api.add(app, app.verify)
+    seal_api.add(app, app.seals)
     _add_docs(app)
     check_routes(app)
     return app

@@ -34,6 +34,11 @@ class Issuers:
         self._default = issuers[default]
         self.slow = slow
 
+    @property
+    def configuration(self) -> str:
+        """Digest of the configuration under which they issue."""
+        return self._default.configuration
+
     def choose(self, request: TimeStampReq, profile: str | None, principal: Principal) -> Issuer | Refusal:
         """Say who answers, among the profiles that whoever asks may use, or why nobody does."""
         issuer = self._named(request, profile)

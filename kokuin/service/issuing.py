@@ -88,6 +88,11 @@ class Issuer:
         """The epoch of the configuration under which it issues."""
         return self._active.epoch
 
+    @property
+    def configuration(self) -> str:
+        """The digest of that configuration."""
+        return self._active.digest
+
     def update_clock(self, verdict: ClockVerdict, accuracy_us: int) -> None:
         """Take the monitor's verdict for the reader and for the `clock` fields of the next records."""
         self._clock.update(verdict)

@@ -126,6 +126,11 @@ class Responder:
             self._threads = SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0)))
         self._restart_stale()
 
+    @property
+    def configuration(self) -> str:
+        """Digest of the configuration under which it issues."""
+        return self._issuers.configuration
+
     async def answer(self, body: bytes, principal: Principal, profile: str | None = None) -> Answer:
         """Answer one request body; see `ask`."""
         answer: asyncio.Future[Answer] = self._loop.create_future()

@@ -77,6 +77,11 @@ class StampEndpoint:
         self.refusals: dict[tuple[str, str], int] = {}
         """Refusals by code and profile since the keeper was last told."""
 
+    @property
+    def responder(self) -> Responder:
+        """What answers: time-stamps in seals are made by it too."""
+        return self._responder
+
     @staticmethod
     def serves(path: str) -> bool:
         """Say whether a URL path is this endpoint's."""

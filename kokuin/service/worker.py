@@ -144,6 +144,7 @@ class Worker:
             responder.close()
             self._tell(keeper, stamp)
             await app.verify.close()
+            await app.seals.jobs.close()
 
     def stop(self) -> None:
         """Stop accepting, let open requests end, then let `serve` return."""

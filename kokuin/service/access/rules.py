@@ -52,6 +52,7 @@ def _closed(config: Config) -> bool:
 
 PUBLIC: frozenset[Role] = frozenset()
 """What a rule needs that lets everybody in."""
+SEAL = frozenset({Role.SEAL})
 STAMP, AUDIT, OPERATE = frozenset({Role.STAMP}), frozenset({Role.AUDIT}), frozenset({Role.OPERATE})
 APPROVE = frozenset({Role.APPROVE})
 _ADMINISTERING = frozenset({Role.OPERATE, Role.APPROVE})
@@ -106,6 +107,12 @@ RULES = (
     Rule("POST", "/tsa/{profile}", STAMP, operators_only=_closed, basic=True),
     Rule("GET", "/api/v1/timestamps/{serial}", STAMP | AUDIT),
     Rule("POST", "/api/v1/verify", OPERATE | AUDIT, opened_by=_open_verifying),
+    Rule("POST", "/api/v1/seals/cades", SEAL),
+    Rule("POST", "/api/v1/extend", SEAL),
+    # A job is its tenant's: the routes look whose it is.
+    Rule("GET", "/api/v1/jobs/{job}", SEAL),
+    Rule("GET", "/api/v1/jobs/{job}/result", SEAL),
+    Rule("DELETE", "/api/v1/jobs/{job}", SEAL),
     Rule("GET", "/healthz", PUBLIC),
     Rule("GET", "/readyz", PUBLIC),
     Rule("GET", "/metrics", PUBLIC),

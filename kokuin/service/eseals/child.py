@@ -1,0 +1,220 @@
+"""The child that reads a stranger's document and seals it: it has no key, and asks for each signature.
+
+Nothing imports it. Its standard input is its lifeline. Once its doors are shut it can open no file and no
+socket, start no program and hold no more than `MEMORY_OCTETS`. It serves one tenant: whatever a document
+makes of its reader, no other tenant's document comes near it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eseal.profile import Format, parse_seal_profile
+from eseal.values import Level, Material, SealKey, StampUnavailableError
+from kokuin.service.eseals import frames, work
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
+from kokuin.service.eseals.tasks import Act
+from kokuin.service.lifeline import watch
+from kokuin.trust.context import RevocationData
+from pqc.scheme import Provider
+from pqc.suites import suite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from pqc.suites import Suite
+
+MEMORY_OCTETS = 1536 << 20
+"""Of address space: the largest document is held a few times over."""
+RETIRED_OCTETS = 256 << 20
+"""Resident: one that remembers so much from earlier documents ends."""
+CPU_SECONDS = 30
+"""For one document."""
+NICENESS = 10
+_MEMORY = 3
+"""The descriptor, behind the three standard streams, where the kernel tells the size of this process."""
+
+
+class GoneError(Exception):
+    """Whoever holds the keys closed the pipe."""
+
+
+class RefusedHereError(Exception):
+    """Whoever holds the keys refused a signature: they know why."""
+
+
+_CODES: Mapping[type[Exception], SealCode] = {
+    StampUnavailableError: SealCode.STAMP_UNAVAILABLE,
+    work.MaterialMissingError: SealCode.MATERIAL_MISSING,
+    RefusedHereError: SealCode.KEY_UNFIT,
+}
+
+
+class RemoteSigner:
+    """A `Signer` whose key lies at the other end of the pipe."""
+
+    def __init__(self, number: int, named: Suite, public_key: bytes) -> None:
+        self.suite, self.public_key = named, public_key
+        self.provider, self.experimental = Provider.SOFTWARE, False
+        self._number = number
+
+    def sign(self, message: bytes) -> bytes:
+        """See `Signer.sign`."""
+        answer = _ask({"op": "sign", "key": self._number}, message)
+        if answer.op != "signed":
+            raise RefusedHereError
+        return answer.octets
+
+
+def main() -> None:
+    """Serve one worker until it closes the pipe, or a document breaks this process."""
+    watch(sys.stdin.fileno())
+    os.nice(NICENESS)
+    # Loaded by cryptography itself when it first reads a key, which would be too late.
+    importlib.import_module("cryptography.hazmat.backends.openssl.backend")
+    works = {form: found for form in work.WORKS if (found := _load(form)) is not None}
+    os.dup2(os.open("/proc/self/statm", os.O_RDONLY), _MEMORY)
+    shut_doors()
+    _say({"op": "ready"})
+    last = False
+    while not last and (frame := frames.read(sys.stdin.buffer)) is not None:
+        last = _serve(frame, works)
+
+
+def _load(form: Format) -> work.SealWork | None:
+    """Load a format while files can still be opened; None: its libraries are not installed."""
+    try:
+        return work.work_of(form)
+    except ImportError:
+        return None
+
+
+def shut_doors() -> None:
+    """Give up what sealing does not need, for good: these limits are lowered and cannot be raised again."""
+    os.closerange(_MEMORY + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    for limit, most in (
+        (resource.RLIMIT_AS, MEMORY_OCTETS),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, _MEMORY + 1),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+
+
+def _serve(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
+    """Work on one document; True when this process had better not see another."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime) + 1
+    # The kernel ends a process that reaches it: nothing that reads hostile octets needs to look at a clock.
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
+    try:
+        sealed, level = _make(frame, works)
+    except GoneError:
+        return True
+    except MemoryError:
+        return _fail(SealCode.TOO_COSTLY, last=True)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the worker is told, and the log tells a person
+        return _refuse(error)
+    last = _remembers_much()
+    _say({"op": "done", "level": level, "last": last}, sealed)
+    return last
+
+
+def _refuse(error: Exception) -> bool:
+    """Say why nothing was made; True when this process ends with it."""
+    if isinstance(error, SealRefusedError):
+        return _fail(error.code, error.field, error.reason)
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return _fail(code)
+    return _fail(SealCode.FAILED, reason=_place(error), last=True)
+
+
+def _make(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> tuple[bytes, Level]:
+    said = frame.header
+    doing = works.get(Format(said["format"]))
+    if doing is None:
+        raise SealRefusedError(SealCode.FORMAT_UNSUPPORTED)
+    parts = frames.split(said["parts"], frame.octets)
+    levels = Level(said["level"]), Level(said["least"])
+    stamper = work.Counting(_stamp, said["digest"])
+    order = work.Order(
+        document=parts["document"],
+        data=parts.get("data"),
+        keys=tuple(_key(number, each, parts) for number, each in enumerate(said["keys"])),
+        options=said["options"],
+        profile=parse_seal_profile(said["profile"], said["toml"]) if said["profile"] else None,
+        image=parts.get("image"),
+    )
+    return work.make(doing, Act(said["act"]), order, levels, stamper, _material)
+
+
+def _material(certificates: tuple[bytes, ...]) -> Material:
+    lengths, joined = frames.join({str(number): each for number, each in enumerate(certificates)})
+    answer = _ask({"op": "material", "parts": lengths}, joined)
+    if answer.op != "material":
+        raise work.MaterialMissingError
+    parts = frames.split(answer.header["parts"], answer.octets)
+
+    def named(kind: str) -> tuple[bytes, ...]:
+        return tuple(each for name, each in parts.items() if name.startswith(f"{kind}-"))
+
+    return Material(named("certificate"), RevocationData(named("crl"), named("ocsp")))
+
+
+def _key(number: int, said: Mapping[str, Any], parts: Mapping[str, bytes]) -> SealKey:
+    signer = RemoteSigner(number, suite(said["suite"]), parts[f"public-{number}"])
+    chain = tuple(parts[f"chain-{number}-{each}"] for each in range(said["chain"]))
+    return SealKey(signer, parts[f"signer-{number}"], chain)
+
+
+def _stamp(imprint: bytes) -> bytes:
+    answer = _ask({"op": "stamp"}, imprint)
+    if answer.op != "stamped":
+        raise StampUnavailableError
+    return answer.octets
+
+
+def _ask(header: Mapping[str, Any], octets: bytes) -> frames.Frame:
+    _say(header, octets)
+    answer = frames.read(sys.stdin.buffer)
+    if answer is None:
+        raise GoneError
+    return answer
+
+
+def _fail(code: SealCode, field: str = "", reason: str = "", *, last: bool = False) -> bool:
+    last = last or _remembers_much()
+    _say({"op": "failed", "code": code, "field": field, "reason": reason, "last": last})
+    return last
+
+
+def _remembers_much() -> bool:
+    pages = int(os.pread(_MEMORY, 64, 0).split()[1])
+    return pages * resource.getpagesize() >= RETIRED_OCTETS
+
+
+def _place(error: Exception) -> str:
+    """Say what was raised and where, and nothing of what the document held."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return type(error).__name__ + where
+
+
+def _say(header: Mapping[str, Any], octets: bytes = b"") -> None:
+    sys.stdout.buffer.write(frames.head(header, len(octets)))
+    sys.stdout.buffer.write(octets)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""From a document to a sealed one, and the record that must be durable before it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from eseal.material import MaterialError
+from eseal.values import Level
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
+from kokuin.service.eseals.pool import MaterialRefusedError, SealPool, StampRefusedError
+from kokuin.service.eseals.stamping import DIGEST
+from kokuin.service.eseals.tasks import Act, Document, Task
+from kokuin.service.eseals.values import SealAbsentError, SealUnfitError
+from kokuin.service.issuing import new_id
+from kokuin.trust.journal import AppendRefusal, Refused
+from kokuin.trust.records import SEAL_ISSUED, Record
+from kokuin.wire.errors import WireError
+from pqc.signing import SignerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from eseal.values import Material, SealKey
+    from kokuin.service.access.principal import Principal
+    from kokuin.service.eseals.values import TenantSeal
+    from kokuin.trust.journal import Journal
+    from kokuin.trust.records import LeafValue
+
+_log = structlog.get_logger()
+
+
+class Keyring(Protocol):
+    """Where seal profiles and keys lie (`keyring.SealKeyring`); called in threads."""
+
+    def names(self, tenant: str) -> tuple[str, ...]:
+        """Return the profiles of a tenant that are in force."""
+        ...
+
+    def get(self, tenant: str, name: str) -> TenantSeal:
+        """Return one of them; SealAbsentError, SealUnfitError."""
+        ...
+
+    def material(self, certificates: Iterable[bytes]) -> Material:
+        """Return what B-LT adds for these; MaterialError, SealUnfitError, WireError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What was made.
+
+    Attributes:
+        document: sealed, or the detached seal.
+        level: reached.
+        asked: the level that was asked for.
+        lowered: code of why no time-stamp could be had; empty: nothing was lowered.
+        profile: of the tenant; empty when a seal was extended.
+        record: id of its leaf.
+    """
+
+    document: Document
+    level: Level
+    asked: Level
+    lowered: str
+    profile: str
+    record: str
+
+    def facts(self) -> dict[str, str]:
+        """Return what is said of it beside its octets."""
+        return {
+            "level": self.level,
+            "asked": self.asked,
+            "lowered": self.lowered,
+            "profile": self.profile,
+            "record": self.record,
+        }
+
+
+class _Hands:
+    """Signs and stamps for one document; knows afterwards what it had."""
+
+    def __init__(
+        self,
+        keys: tuple[SealKey, ...],
+        principal: Principal,
+        stamp: Callable[[bytes, Principal], Awaitable[bytes]],
+        keyring: Callable[[], Keyring],
+    ) -> None:
+        self._keys, self._principal, self._stamp, self._keyring = keys, principal, stamp, keyring
+        self.tokens: list[str] = []
+        self.refused = ""
+
+    async def sign(self, number: int, octets: bytes) -> bytes:
+        """See `Keys.sign`; in a thread, since a post-quantum signature or a device takes its time."""
+        if not 0 <= number < len(self._keys):
+            raise SealRefusedError(SealCode.FAILED)
+        try:
+            return await asyncio.to_thread(self._keys[number].signer.sign, octets)
+        except SignerError:
+            _log.exception("seal.signing.failed")
+            raise SealRefusedError(SealCode.KEY_UNFIT) from None
+
+    async def stamp(self, imprint: bytes) -> bytes:
+        """See `Keys.stamp`."""
+        try:
+            token = await self._stamp(imprint, self._principal)
+        except StampRefusedError as error:
+            self.refused = error.code
+            raise
+        self.tokens.append(hashlib.sha256(token).hexdigest())
+        return token
+
+    async def material(self, certificates: tuple[bytes, ...]) -> Material:
+        """See `Keys.material`."""
+        try:
+            return await asyncio.to_thread(lambda: self._keyring().material(certificates))
+        except MaterialError as error:
+            self.refused = error.problem
+            _log.info("seal.material.missing", problem=error.problem)
+        except (SealUnfitError, WireError) as error:
+            self.refused = SealCode.MATERIAL_MISSING
+            _log.warning("seal.material.unfit", detail=str(error))
+        raise MaterialRefusedError(self.refused)
+
+
+class SealDesk:
+    """Where a worker seals; on its event loop."""
+
+    def __init__(
+        self,
+        keyring: Callable[[], Keyring],
+        pool: SealPool,
+        journal: Journal,
+        stamp: Callable[[bytes, Principal], Awaitable[bytes]],
+        configuration: Callable[[], str],
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            keyring: of profiles and keys; it may be made when it is first asked for.
+            pool: of children.
+            journal: where records become durable.
+            stamp: makes time-stamps; see `stamping.stamper`.
+            configuration: says the digest of the configuration in force.
+        """
+        self._keyring = keyring
+        self._pool, self._journal, self._stamp = pool, journal, stamp
+        self._configuration = configuration
+
+    async def make(  # noqa: PLR0913  # what is asked, by whom, and where it is kept
+        self,
+        task: Task,
+        document: Document,
+        data: Document | None,
+        principal: Principal,
+        opened: TenantSeal | None,
+        *,
+        key_digest: str = "",
+        keep: Callable[[Sealed], Awaitable[None]] | None = None,
+    ) -> Sealed:
+        """Seal or extend a document; what is returned is on record.
+
+        Args:
+            task: what is asked for.
+            document: of which.
+            data: what a detached seal is about.
+            principal: who asks.
+            opened: what `open` returned.
+            key_digest: SHA-256 (hex) of tenant and idempotency key; empty: there is none.
+            keep: called with what was made before it is recorded; its exception keeps it unrecorded.
+
+        Raises:
+            SealRefusedError: nothing was made, or it could not be recorded; nothing of it is anywhere.
+        """
+        asked, least = _levels(task, opened)
+        keys = () if opened is None else opened.keys
+        hands = _Hands(keys, principal, self._stamp, self._keyring)
+        header, parts = _order(task, document, data, opened)
+        header |= {"level": asked, "least": least, "digest": DIGEST}
+        try:
+            made = await self._pool.run(principal.tenant, header, parts, hands)
+        except SealRefusedError as error:
+            if error.code in {SealCode.STAMP_UNAVAILABLE, SealCode.MATERIAL_MISSING}:
+                raise SealRefusedError(error.code, reason=hands.refused or error.reason) from None
+            raise
+        lowered = hands.refused if made.level.rank < asked.rank else ""
+        if not _plausible(made.level, asked, least, hands):
+            # What a child that read hostile octets says of its work is not believed where we know better.
+            made.sealed.file.close()
+            _log.error("seal.child.level", level=made.level, asked=asked)
+            raise SealRefusedError(SealCode.FAILED)
+        name = "" if opened is None else opened.profile.name
+        sealed = Sealed(made.sealed, made.level, asked, lowered, name, new_id())
+        try:
+            if keep is not None:
+                await keep(sealed)
+            record = self._record(task, document, sealed, principal, keys, hands.tokens, key_digest)
+            await self._append(record)
+        except BaseException:
+            made.sealed.file.close()
+            raise
+        return sealed
+
+    async def close(self) -> None:
+        """End the children."""
+        await self._pool.close()
+
+    async def open(self, task: Task, principal: Principal) -> TenantSeal | None:
+        """Return the profile of a seal; who extends needs none.
+
+        Raises:
+            SealRefusedError: there is none that this caller may use for this, or it does not go as low.
+        """
+        if task.act is Act.EXTEND:
+            _levels(task, None)
+            return None
+        opened = await asyncio.to_thread(self._get, principal, task.profile)
+        if task.format not in opened.profile.formats:
+            raise SealRefusedError(SealCode.FORMAT_NOT_ALLOWED)
+        _levels(task, opened)
+        return opened
+
+    def _get(self, principal: Principal, wanted: str) -> TenantSeal:
+        keyring = self._keyring()
+        name = wanted
+        if not wanted:
+            names = [each for each in keyring.names(principal.tenant) if principal.may_use(each)]
+            if len(names) != 1:
+                code = SealCode.PROFILE_WANTED if names else SealCode.PROFILE_UNKNOWN
+                raise SealRefusedError(code, "profile")
+            name = names[0]
+        try:
+            opened = keyring.get(principal.tenant, name)
+        except SealAbsentError:
+            raise SealRefusedError(SealCode.PROFILE_UNKNOWN, "profile") from None
+        except SealUnfitError as error:
+            _log.error("seal.profile.unfit", profile=name, problem=error.problem, detail=error.detail)
+            raise SealRefusedError(SealCode.KEY_UNFIT, reason=error.problem) from None
+        if not principal.may_use(name):
+            raise SealRefusedError(SealCode.PROFILE_NOT_ALLOWED, "profile")
+        return opened
+
+    def _record(  # noqa: PLR0913, PLR0917  # all that the leaf says
+        self,
+        task: Task,
+        document: Document,
+        sealed: Sealed,
+        principal: Principal,
+        keys: tuple[SealKey, ...],
+        tokens: list[str],
+        key_digest: str,
+    ) -> Record:
+        fields: dict[str, LeafValue] = {
+            "id": sealed.record,
+            "tenant": principal.tenant,
+            "actor": principal.actor,
+            "act": task.act,
+            "format": task.format,
+            "profile": sealed.profile,
+            "class": task.document_class,
+            "asked": sealed.asked,
+            "level": sealed.level,
+            "lowered": sealed.lowered,
+            "suites": [key.signer.suite.id for key in keys],
+            "signers": [hashlib.sha256(key.certificate).hexdigest() for key in keys],
+            "doc": document.sha256,
+            "out": sealed.document.sha256,
+            "toks": tokens,
+            "idem": key_digest,
+            "cfg": self._configuration(),
+        }
+        return Record(SEAL_ISSUED, fields)
+
+    async def _append(self, record: Record) -> None:
+        outcome = await asyncio.wrap_future(self._journal.append(record))
+        if not isinstance(outcome, Refused):
+            return
+        _log.warning("append.refused", reason=outcome.reason.value, detail=outcome.detail)
+        if outcome.reason is AppendRefusal.STOPPED:
+            raise SealRefusedError(SealCode.STOPPED)
+        raise SealRefusedError(SealCode.NOT_RECORDED, reason=outcome.reason)
+
+
+def _levels(task: Task, opened: TenantSeal | None) -> tuple[Level, Level]:
+    """Return the level to be reached, and the lowest that both the caller and the profile allow.
+
+    Raises:
+        SealRefusedError: the profile does not go as low.
+    """
+    floor, usual = (
+        (Level.B_B, Level.B_LTA) if opened is None else (opened.profile.min_level, opened.profile.level)
+    )
+    asked = task.level or usual
+    # Who says nothing takes what was asked for and nothing less.
+    least = task.min_level or asked
+    if asked.rank < floor.rank:
+        raise SealRefusedError(SealCode.LEVEL_NOT_ALLOWED, "level")
+    if least.rank < floor.rank or least.rank > asked.rank:
+        raise SealRefusedError(SealCode.LEVEL_NOT_ALLOWED, "min_level")
+    return asked, least
+
+
+def _plausible(level: Level, asked: Level, least: Level, hands: _Hands) -> bool:
+    if not least.rank <= level.rank <= asked.rank:
+        return False
+    return level is asked or bool(hands.refused)
+
+
+def _order(
+    task: Task, document: Document, data: Document | None, opened: TenantSeal | None
+) -> tuple[dict[str, Any], dict[str, bytes | Document]]:
+    """Return header and parts of what a child is told; see `child`."""
+    parts: dict[str, bytes | Document] = {"document": document}
+    if data is not None:
+        parts["data"] = data
+    keys = () if opened is None else opened.keys
+    for number, key in enumerate(keys):
+        parts[f"public-{number}"] = key.signer.public_key
+        parts[f"signer-{number}"] = key.certificate
+        for each, certificate in enumerate(key.chain):
+            parts[f"chain-{number}-{each}"] = certificate
+    if opened is not None and opened.image is not None:
+        parts["image"] = opened.image
+    header = {
+        "act": task.act,
+        "format": task.format,
+        "keys": [{"suite": key.signer.suite.id, "chain": len(key.chain)} for key in keys],
+        "options": dict(task.options),
+        "profile": "" if opened is None else opened.profile.name,
+        "toml": "" if opened is None else opened.profile.text,
+    }
+    return header, parts

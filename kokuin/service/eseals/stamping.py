@@ -1,0 +1,41 @@
+"""Time-stamps for seals, from this worker's own units: each has its record before it is in a seal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kokuin.service.eseals.pool import StampRefusedError
+from kokuin.wire.tsp import read_timestamp_response
+from tsa.client import make_query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kokuin.service.access.principal import Principal
+    from kokuin.service.responder import Responder
+
+DIGEST = "sha512"
+"""Of the imprints; every profile takes it."""
+
+
+def stamper(responder: Callable[[], Responder]) -> Callable[[bytes, Principal], Awaitable[bytes]]:
+    """Return what stamps an imprint for whoever has a seal made, and returns the TimeStampToken (DER).
+
+    It raises StampRefusedError when none can be had.
+
+    Args:
+        responder: returns what answers requests for time-stamps.
+    """
+
+    async def stamp(imprint: bytes, principal: Principal) -> bytes:
+        query = make_query(DIGEST, imprint, certificates=True)
+        # What a client may have stamped by itself says nothing of the time-stamps in its seals.
+        answer = await responder().answer(query.der, replace(principal, profiles=None))
+        if answer.refusal is not None:
+            raise StampRefusedError(answer.refusal.code)
+        token = read_timestamp_response(answer.body).token
+        assert token is not None  # noqa: S101  # of an answer that grants
+        return token
+
+    return stamp

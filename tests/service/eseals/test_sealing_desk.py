@@ -1,0 +1,85 @@
+"""The desk with real children: what is released is on record, and a lower level only where it was allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from eseal.profile import Format
+from eseal.values import Level
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
+from kokuin.service.eseals.tasks import Act, Task
+from kokuin.trust.journal import AppendRefusal, Refused
+from tests.service.eseals.benches import ACTOR, TENANT, benched
+
+DATA = b"a letter\n"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(at_once: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", at_once)
+
+
+def cades(level: Level | None = None, min_level: Level | None = None, **options: str) -> Task:
+    return Task(Act.SEAL, Format.CADES, level=level, min_level=min_level, options=options)
+
+
+def refused(error: pytest.ExceptionInfo[SealRefusedError]) -> tuple[SealCode, str]:
+    return error.value.code, error.value.reason
+
+
+def test_a_seal_is_on_record_with_digests_of_what_came_and_what_left() -> None:
+    async def run() -> None:
+        async with benched() as bench:
+            sealed, octets = await bench.make(cades(Level.B_T), DATA)
+            (record,) = bench.journal.records
+            assert (sealed.level, sealed.lowered, bench.stamped) == (Level.B_T, "", 1)
+            assert record.kind == "seal.issued"
+            assert record.fields["doc"] == hashlib.sha256(DATA).hexdigest()
+            assert record.fields["out"] == hashlib.sha256(octets).hexdigest()
+            assert (record.fields["tenant"], record.fields["actor"]) == (TENANT, ACTOR)
+            assert len(record.fields["toks"]) == 1  # type: ignore[arg-type]  # a list
+            assert record.fields["id"] == sealed.record
+
+    asyncio.run(run())
+
+
+def test_without_time_stamps_a_seal_is_lowered_only_where_that_was_allowed() -> None:
+    async def run() -> None:
+        async with benched() as bench:
+            bench.stamps_down = True
+            with pytest.raises(SealRefusedError) as error:
+                await bench.make(cades(Level.B_T), DATA)
+            assert refused(error) == (SealCode.STAMP_UNAVAILABLE, "CLOCK")
+            assert bench.journal.records == []
+            lowered, octets = await bench.make(cades(Level.B_LTA, Level.B_B), DATA)
+            (record,) = bench.journal.records
+            assert (lowered.level, lowered.asked, lowered.lowered) == (Level.B_B, Level.B_LTA, "CLOCK")
+            assert (record.fields["level"], record.fields["asked"], record.fields["lowered"]) == (
+                "B-B",
+                "B-LTA",
+                "CLOCK",
+            )
+            bench.stamps_down = False
+            repaired, _ = await bench.make(Task(Act.EXTEND, Format.CADES, level=Level.B_T), octets)
+            assert repaired.level is Level.B_T
+            assert bench.journal.records[-1].fields["act"] == "extend"
+
+    asyncio.run(run())
+
+
+def test_what_the_ledger_does_not_take_is_not_released() -> None:
+    async def run() -> None:
+        async with benched() as bench:
+            for reason, code in (
+                (AppendRefusal.FULL, SealCode.NOT_RECORDED),
+                (AppendRefusal.STOPPED, SealCode.STOPPED),
+            ):
+                bench.journal.script.append(Refused(reason))
+                with pytest.raises(SealRefusedError) as error:
+                    await bench.make(cades(Level.B_B), DATA)
+                assert error.value.code is code
+
+    asyncio.run(run())
