@@ -31,9 +31,15 @@ COMMANDS = (
     "approval",
     "activation",
     "stop",
+    "seal-profile",
     "upgrade",
 )
-"""Each is a module `kokuin.cli.NAME` with `add_arguments(parser, lang)` and `run(arguments) -> int`."""
+"""Each is a module, see `module_of`, with `add_arguments(parser, lang)` and `run(arguments) -> int`."""
+
+
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    return f"kokuin.cli.{command.replace('-', '_')}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,14 +63,14 @@ def run(words: list[str]) -> int:
         )
         command.add_argument("--lang", choices=("en", "ja"), help=text(lang, "cli.lang"))
         if name in words[:1]:
-            importlib.import_module(f"kokuin.cli.{name}").add_arguments(command, lang)
+            importlib.import_module(module_of(name)).add_arguments(command, lang)
     arguments = parser.parse_args(words)
     arguments.lang = lang
     return _outcome(arguments)
 
 
 def _outcome(arguments: argparse.Namespace) -> int:
-    module = importlib.import_module(f"kokuin.cli.{arguments.command}")
+    module = importlib.import_module(module_of(arguments.command))
     try:
         code: int = module.run(arguments)
     except CommandError as error:

@@ -85,7 +85,7 @@ def import_certificates(  # noqa: PLR0913  # what the judgement depends on, name
         ImportRefusedError: with the reason.
         OSError: a file cannot be written; what was told before stands.
     """
-    given, named = _read(pem), _read(anchors_pem) if anchors_pem else []
+    given, named = read_given(pem), read_given(anchors_pem) if anchors_pem else []
     certificate = given[0]
     key = next((name for name, public in keys.items() if public == certificate.public_key), None)
     if key is None:
@@ -102,7 +102,12 @@ def import_certificates(  # noqa: PLR0913  # what the judgement depends on, name
     return certificate
 
 
-def _read(pem: bytes) -> list[Certificate]:
+def read_given(pem: bytes) -> list[Certificate]:
+    """Read the certificates that somebody gives, in PEM; other blocks are passed over.
+
+    Raises:
+        ImportRefusedError: UNREADABLE; there is none, too.
+    """
     try:
         blocks = read_blocks(pem, MAX_IMPORTED)
         found = [read_certificate(octets) for label, octets in blocks if label == _LABEL]

@@ -17,6 +17,7 @@ from kokuin.service.access.access_desk import AccessDesk
 from kokuin.service.access.people import People, open_state
 from kokuin.service.access.withdrawals import withdraw_recorded
 from kokuin.service.clock_watch import ClockWatch
+from kokuin.service.eseals.profiles_desk import SealProfiles
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.keeper_view import KeeperView
 from kokuin.service.keys_operations import KeyOperations
@@ -147,6 +148,7 @@ class Keeper:
         shared = (self._folder, self._config, self.switchboard, self._records.recorded)
         self._operations = ProfileOperations(*shared, opened.pending, self._access.approvals.propose)
         self._keys = KeyOperations(*shared)
+        self._seals = SealProfiles(self._folder, self._config, self._records.recorded, self.people.ask)
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
         self._ledger = LedgerWatch(self.journal, self._publish)
@@ -261,6 +263,7 @@ class Keeper:
         desks: dict[str, Desk] = {
             "profile": self._operations,
             "keys": self._keys,
+            "seal-profile": self._seals,
             "dryrun": self._dry_runs,
             "ledger": self._log,
             **dict.fromkeys(("access", "approval", "activation", "stop"), self._access),

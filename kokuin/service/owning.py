@@ -13,6 +13,8 @@ from kokuin.service.access.people_views import VIEWS, read_people
 from kokuin.service.access.unserved import ACCESS_READS, read_access
 from kokuin.service.config import load_config
 from kokuin.service.datafolder import FolderLock
+from kokuin.service.eseals.profiles_desk import read_profiles
+from kokuin.service.eseals.profiles_view import READS as SEAL_READS
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.keys_operations import read_keys
 from kokuin.service.keys_view import LIST as LIST_KEYS
@@ -55,12 +57,21 @@ def _without_owner(
         return read_status(folder, config)
     if operation == LIST_KEYS:
         return read_keys(folder, config)
+    told = _of_tenants(folder, config, operation, arguments)
+    if told is not None:
+        return told
+    # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
+    return refusal(folder, config, arguments) if operation == REENTER else None
+
+
+def _of_tenants(
+    folder: DataFolder, config: Config, operation: str, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
     if operation in VIEWS:
         return read_people(folder.state, operation, arguments)
     if operation in ACCESS_READS:
         return read_access(folder, config, operation)
-    # Opening the ledger for writing leaves records of a start and a stop: not for what is refused.
-    return refusal(folder, config, arguments) if operation == REENTER else None
+    return read_profiles(folder, config, operation, arguments) if operation in SEAL_READS else None
 
 
 async def _as_owner(

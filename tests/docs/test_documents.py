@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from kokuin.cli.messages import text
 from kokuin.cli.outcome import Exit
-from kokuin.cli.parser import COMMANDS
+from kokuin.cli.parser import COMMANDS, module_of
 from kokuin.service import metrics
 from kokuin.service.app import make_app
 from kokuin.service.config import Config, load_config
@@ -123,7 +123,7 @@ def commands() -> dict[str, tuple[argparse.Action, ...]]:
     found: dict[str, tuple[argparse.Action, ...]] = {}
     for command in COMMANDS:
         parser = argparse.ArgumentParser(add_help=False)
-        importlib.import_module(f"kokuin.cli.{command}").add_arguments(parser, "en")
+        importlib.import_module(module_of(command)).add_arguments(parser, "en")
         acts = [action.choices for action in parser._actions if action.dest == "act"]
         if not acts:
             found[command] = tuple(parser._actions)

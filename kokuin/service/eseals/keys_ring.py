@@ -11,7 +11,13 @@ from eseal.material import Stock
 from eseal.signer_rules import SEALING
 from eseal.values import SealKey
 from kokuin.service.eseals.keys_files import open_seal_key
-from kokuin.service.eseals.profiles_folder import place_of, profiles_of, read_stored, seal_trust
+from kokuin.service.eseals.profiles_folder import (
+    place_of,
+    profiles_of,
+    read_stored,
+    require_own_keys,
+    seal_trust,
+)
 from kokuin.service.eseals.values import SealAbsentError, SealProblem, SealUnfitError, TenantSeal
 from kokuin.service.revoked import RevocationListError, find_revoked
 from kokuin.trust.anchors import TrustError, TrustStore, read_certificates
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.eseals.profiles_folder import SealPlace, StoredSeal
     from kokuin.trust.certificate import Certificate
-    from pqc.suites import Suite
+    from pqc.signing import Signer
 
 _Mark: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
 """What tells that files are the same as before: inode, time of change, size; None: there is none."""
@@ -111,7 +117,9 @@ class SealKeyring:
             trust = seal_trust(self._folder)
         except (OSError, TrustError) as error:
             raise SealUnfitError(SealProblem.FILE_UNUSABLE, str(error)) from None
-        found = [self._certified(place, suite, stored, trust) for suite in stored.profile.suites]
+        signers = [open_seal_key(place, suite, self._passphrase) for suite in stored.profile.suites]
+        require_own_keys(self._folder, place, [signer.public_key for signer in signers])
+        found = [self._certified(place, signer, stored, trust) for signer in signers]
         until_us = min(certificate.not_after + 1_000_000 for certificate, _ in found)
         keys = tuple(key for _, key in found)
         return _Opened(
@@ -119,9 +127,8 @@ class SealKeyring:
         )
 
     def _certified(
-        self, place: SealPlace, suite: Suite, stored: StoredSeal, trust: TrustStore
+        self, place: SealPlace, signer: Signer, stored: StoredSeal, trust: TrustStore
     ) -> tuple[Certificate, SealKey]:
-        signer = open_seal_key(place, suite, self._passphrase)
         now = _now_us()
         own = [
             each
@@ -129,7 +136,7 @@ class SealKeyring:
             if each.public_key == signer.public_key and each.valid_at(now)
         ]
         if not own:
-            raise SealUnfitError(SealProblem.NOT_CERTIFIED, f"{place.name}: {suite.id}")
+            raise SealUnfitError(SealProblem.NOT_CERTIFIED, f"{place.name}: {signer.suite.id}")
         certificate = max(own, key=lambda each: each.not_before)
         path = find_path(certificate, trust, stored.certificates, now, purposes=SEALING)
         if path.path is None or path.fault is not None:

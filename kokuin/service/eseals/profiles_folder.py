@@ -18,6 +18,7 @@ from kokuin.service.eseals.values import SealAbsentError, SealProblem, SealUnfit
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust, read_certificates
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from kokuin.service.config import Config
@@ -44,6 +45,11 @@ class SealPlace:
     def profile(self) -> Path:
         """The profile; without it there is none."""
         return self.folder / f"{self.name}.toml"
+
+    @property
+    def withdrawn(self) -> Path:
+        """The profile on its way out: no longer in force, its keys not yet erased."""
+        return self.folder / f"{self.name}.withdrawn"
 
     @property
     def certificates(self) -> Path:
@@ -150,6 +156,29 @@ def seal_trust(folder: DataFolder) -> TrustStore:
     ]
     helpers = read_certificates(folder.units) if folder.units.exists() else ()
     return TrustStore(tuple(anchors), tuple(helpers))
+
+
+def require_own_keys(folder: DataFolder, place: SealPlace, public_keys: Iterable[bytes]) -> None:
+    """Hold a profile's keys against those of units and of other profiles.
+
+    Attack: a key that stamps as well would let a sealed document's octets pass for a time-stamp's.
+
+    Args:
+        folder: the data folder.
+        place: the profile.
+        public_keys: SubjectPublicKeyInfo (DER).
+
+    Raises:
+        SealUnfitError: KEY_SHARED, or FILE_UNUSABLE.
+    """
+    others = [each for each in folder.seals.glob("*/*.pem") if each != place.certificates]
+    try:
+        files = [*others, *([folder.units] if folder.units.exists() else [])]
+        taken = {each.public_key for path in files for each in read_certificates(path)}
+    except (OSError, TrustError) as error:
+        raise SealUnfitError(SealProblem.FILE_UNUSABLE, str(error)) from None
+    if not taken.isdisjoint(public_keys):
+        raise SealUnfitError(SealProblem.KEY_SHARED, f"{place.keys}: a key of a unit or of another profile")
 
 
 def _anchors(path: Path) -> tuple[Certificate, ...]:

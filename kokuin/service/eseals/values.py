@@ -49,6 +49,8 @@ class SealProblem(StrEnum):
     """A key of it has no certificate that is valid now."""
     KEY_UNUSABLE = "SEAL_KEY_UNUSABLE"
     """Its key file cannot be used."""
+    KEY_SHARED = "SEAL_KEY_SHARED"
+    """Its key is a time-stamp unit's, or another profile's."""
     PATH_UNFIT = "SEAL_PATH_UNFIT"
     """Its certificate leads to none of the anchors in `trust/`, or breaks a rule on the way."""
     REVOKED = "SEAL_REVOKED"
