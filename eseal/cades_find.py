@@ -14,7 +14,8 @@ from eseal.cades_archive import Digests
 from eseal.cades_stamps import find_stamps
 from eseal.cms_found import find_signer, read_certificates
 from eseal.cms_parts import read_parts
-from eseal.rules import SEAL_CONTENT, SEAL_FORM, SealReason
+from eseal.cms_several import Signatures
+from eseal.rules import SEAL_CONTENT, SEAL_COUNT, SEAL_FORM, SealReason
 from eseal.values import MAX_CERTIFICATES, MAX_CMS, MAX_REVOCATION, MAX_SEALS, Found, FoundSeal
 from kokuin.trust.context import RevocationData
 from kokuin.trust.report import Limit, SubIndication
@@ -27,20 +28,22 @@ from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGEST_BY_OID
 from kokuin.wire.ber import definite
 from kokuin.wire.cms import IssuerAndSerial, read_signed_data
 from kokuin.wire.der import Fields, read_whole
-from kokuin.wire.errors import WireError
+from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.header import INDEFINITE, read_header
 from kokuin.wire.prescan import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eseal.cms_found import FoundSigner
     from eseal.cms_parts import SignedDataParts
     from eseal.values import Content
     from kokuin.trust.report import Check, ReportValue
     from kokuin.wire.cms import SignedData, SignerInfo
 
 KIND = "cades-seal"
-CMS_LIMITS = Limits(size=MAX_CMS, depth=64, elements=200_000)
-"""A seal may carry chains, revocation lists and archive time-stamps."""
+CMS_LIMITS = Limits(size=MAX_CMS, depth=64, elements=400_000)
+"""A seal may carry chains, archive time-stamps and long revocation lists: real ones have 310,000 elements."""
 _VERSIONS = frozenset({1, 3, 4, 5})
 """Of a SignedData, by what is in it (RFC 5652 §5.1)."""
 
@@ -64,9 +67,13 @@ def find(data: bytes, content: Content | None) -> Found | Check:
         OSError: from `content`, and from nothing else.
     """
     try:
-        octets = definite(data, CMS_LIMITS)
+        whole = _without_padding(data)
+        octets = definite(whole, CMS_LIMITS)
         signed_data = read_signed_data(octets)
         parts = read_parts(octets)
+        if signed_data.content_type == oids.ID_CT_TST_INFO:
+            # An authority signs what others give it: a token is no seal of anybody.
+            return SEAL_COUNT.failed(SealReason.NO_SEAL, SubIndication.FORMAT_FAILURE)
         held = parts.held()
         finder = _Finder(parts, signed_data, content if held is None else _of_octets(held))
         seals = tuple(map(finder.find, range(len(parts.signers[: MAX_SEALS + 1]))))
@@ -74,7 +81,21 @@ def find(data: bytes, content: Content | None) -> Found | Check:
         return unreadable(error)
     subject: dict[str, ReportValue] = {"content_type": signed_data.content_type, "detached": held is None}
     beside = () if held is None or content is None else _compare(_of_octets(held), content, signed_data)
-    return Found("cms", subject, seals, beside)
+    padding = () if whole is data else (SEAL_FORM.weak(SealReason.SYNTAX, what="padding"),)
+    return Found("cms", subject, seals, (*padding, *beside))
+
+
+def _without_padding(data: bytes) -> bytes:
+    """Cut zeros that follow the element: what was copied out of a PDF has them.
+
+    Raises:
+        WireError: TOO_LARGE, or the octets begin with no header of an element.
+    """
+    if len(data) > CMS_LIMITS.size:
+        raise WireError(WireCode.TOO_LARGE, CMS_LIMITS.size)
+    _, content, length = read_header(data, 0, len(data))
+    end = len(data) if length == INDEFINITE else content + length
+    return data[:end] if end < len(data) and not data[end:].strip(b"\x00") else data
 
 
 class _Finder:
@@ -87,6 +108,13 @@ class _Finder:
         self._signed_data = signed_data
         self._content = None if content is None else functools.cache(content)
         self._digests = Digests(parts)
+        self._signers = [self._find_signer(info) for info in signed_data.signer_infos[: MAX_SEALS + 1]]
+        infos = zip(signed_data.signer_infos, self._signers, strict=False)
+        self._signatures = Signatures([(info, each.signer) for info, each in infos])
+
+    def _find_signer(self, info: SignerInfo) -> FoundSigner:
+        certificates, _ = read_certificates(held_certificates(self._signed_data, info))
+        return find_signer(info, self._signed_data.content_type, certificates, self._content)
 
     def find(self, place: int) -> FoundSeal:
         """Return the facts of the SignerInfo at a place.
@@ -97,8 +125,7 @@ class _Finder:
         """
         info = self._signed_data.signer_infos[place]
         held = held_certificates(self._signed_data, info)
-        certificates, ignored = read_certificates(held)
-        signer = find_signer(info, self._signed_data.content_type, certificates, self._content)
+        signer, required = self._signers[place], self._signatures.required_by(place)
         stamps = find_stamps(self._parts, place, info, self._content, self._digests)
         revocation = held_revocation(self._signed_data, info)
         commitments = _commitments(info)
@@ -107,14 +134,15 @@ class _Finder:
             {"commitment": commitments} if commitments else {},
             tuple(dict.fromkeys(held))[:MAX_CERTIFICATES],
             signer.signer,
-            (*_judge_form(self._signed_data, info), *signer.checks, *stamps.checks),
+            (*_judge_form(self._signed_data, info), *signer.checks, *required.checks, *stamps.checks),
             digests=signer.digests,
             signature_algorithm=signer.signature_algorithm,
             signature=signer.signature,
             claimed_us=signer.claimed_us,
             stamps=stamps.stamps,
             revocation=RevocationData(revocation.lists[:MAX_REVOCATION], revocation.answers[:MAX_REVOCATION]),
-            limits=_limits(info, ignored=ignored),
+            required=required.keys,
+            limits=_limits(info, ignored=read_certificates(held)[1]),
         )
 
 

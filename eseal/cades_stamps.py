@@ -109,8 +109,8 @@ def find_stamps(
     return FoundStamps(stamps, (_INDEX_BROKEN,) if broken else ())
 
 
-_INDEX_BROKEN = SEAL_STAMPS.failed(
-    SealReason.STAMP_FAILED, SubIndication.HASH_FAILURE, role=StampRole.ARCHIVE.value
+_INDEX_BROKEN = SEAL_STAMPS.indeterminate(
+    SealReason.STAMP_LIST_BROKEN, SubIndication.SIG_CONSTRAINTS_FAILURE, role=StampRole.ARCHIVE.value
 )
 
 

@@ -81,10 +81,13 @@ class CmsTemplate:
             KeyMismatchError: it is another key's.
         """
         suite = key.signer.suite
+        self.key = key
         certificate = read_certificate(key.certificate)
         if certificate.public_key != key.signer.public_key:
             raise KeyMismatchError(suite.id)
         named = IssuerAndSerial(certificate.issuer, certificate.serial)
+        self.named = named
+        """Issuer and serial number of the certificate."""
         self.digest = suite.digest
         """Name of the digest that `sign` takes (`kokuin.wire.algorithms.DIGEST_BY_NAME`)."""
         self._suite = suite
@@ -118,9 +121,7 @@ class CmsTemplate:
             ValueError: the digest has another length than `self.digest` has.
             SignerError: from the signer.
         """
-        if len(digest) != DIGEST_BY_NAME[self.digest].size:
-            raise ValueError(f"{len(digest)} octets are no {self.digest}")
-        signed = self._attributes(digest, signing_time_us, attributes)
+        signed = self.signed_attributes(digest, signing_time_us, attributes)
         return self._sealed(signed, self._sign(signed))
 
     def largest(self, token: int | None = None) -> int:
@@ -129,11 +130,16 @@ class CmsTemplate:
         Args:
             token: octets of the longest TimeStampToken that may follow; None: none does.
         """
-        signed = self._attributes(bytes(DIGEST_BY_NAME[self.digest].size), None, ())
+        signed = self.signed_attributes(bytes(DIGEST_BY_NAME[self.digest].size))
         sealed = self._sealed(signed, bytes(self._suite.signature_size))
         return len(sealed.encode(None if token is None else bytes(token)))
 
-    def _attributes(self, digest: bytes, signing_time_us: int | None, further: Sequence[bytes]) -> bytes:
+    def signed_attributes(
+        self, digest: bytes, signing_time_us: int | None = None, further: Sequence[bytes] = ()
+    ) -> bytes:
+        """DER SET OF Attribute that `sign` signs; arguments and errors as there."""
+        if len(digest) != DIGEST_BY_NAME[self.digest].size:
+            raise ValueError(f"{len(digest)} octets are no {self.digest}")
         attributes = [
             *self._fixed,
             encode_attribute(oids.ID_MESSAGE_DIGEST, encode.octet_string(digest)),

@@ -49,6 +49,8 @@ class SealReason(StrEnum):
     STAMP_FAILED = "STAMP_FAILED"
     STAMP_OPEN = "STAMP_OPEN"
     STAMP_COVERAGE_UNKNOWN = "STAMP_COVERAGE_UNKNOWN"
+    STAMP_LIST_BROKEN = "STAMP_LIST_BROKEN"
+    """An archive time-stamp lists what is not there."""
     REQUIRED_SEAL_ABSENT = "REQUIRED_SEAL_ABSENT"
     """Attack: one half of a hybrid seal was taken away."""
     REQUIRED_SEAL_NOT_VALID = "REQUIRED_SEAL_NOT_VALID"

@@ -49,7 +49,14 @@ def read_signing_certificate(value: bytes, attribute: str) -> tuple[EssCertId, .
 def encode_signing_certificate(
     certificate: bytes, issuer_serial: IssuerAndSerial, digest: AlgorithmIdentifier
 ) -> bytes:
-    """SigningCertificateV2 with one ESSCertIDv2 (RFC 5816 §2.2.1); SHA-256 is the default and left out.
+    """SigningCertificateV2 (RFC 5816 §2.2.1) with one id; arguments as of `encode_certificate_id`."""
+    return encode.sequence(encode.sequence(encode_certificate_id(certificate, issuer_serial, digest)))
+
+
+def encode_certificate_id(
+    certificate: bytes, issuer_serial: IssuerAndSerial, digest: AlgorithmIdentifier
+) -> bytes:
+    """ESSCertIDv2 (RFC 5035 §4); SHA-256 is the default and left out.
 
     Args:
         certificate: the signer's certificate, DER.
@@ -57,12 +64,11 @@ def encode_signing_certificate(
         digest: by which it is named, of `kokuin.wire.algorithms.DIGESTS`.
     """
     general_names = encode.sequence(encode.explicit(4, issuer_serial.issuer))
-    identifier = encode.sequence(
+    return encode.sequence(
         b"" if digest.oid == _SHA256 else encode.algorithm(digest),
         encode.octet_string(DIGEST_BY_OID[digest.oid].of(certificate)),
         encode.sequence(general_names, encode.integer(issuer_serial.serial)),
     )
-    return encode.sequence(encode.sequence(identifier))
 
 
 def _read(value: bytes, attribute: str) -> tuple[EssCertId, ...]:
@@ -78,6 +84,15 @@ def _read(value: bytes, attribute: str) -> tuple[EssCertId, ...]:
 
 _read_short = functools.lru_cache(maxsize=64)(_read)
 """The tokens of one unit have the same ids."""
+
+
+def read_certificate_id(node: Node) -> EssCertId:
+    """Read an ESSCertIDv2 (RFC 5035 §4).
+
+    Raises:
+        WireError: another syntax.
+    """
+    return _read_id(Fields(expect(node, asn1.SEQUENCE)), second=True)
 
 
 def _read_id(fields: Fields, *, second: bool) -> EssCertId:
