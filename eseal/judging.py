@@ -92,10 +92,24 @@ def judge_document(found: Found, context: Context) -> Report:
     seals = found.seals[:MAX_SEALS]
     before = (*found.before, _check_count(len(found.seals)), *check_required(seals, reports))
     subject = {**found.subject, "seals": len(found.seals), **worlds(seals, reports)}
-    whole = join_seals(_kind(found), reports, before, context)
+    whole = join_seals(f"sealed-{found.kind}", reports, before, context)
     limits = tuple(dict.fromkeys((*whole.limits, *found.limits)))
     subject["combined"] = whole.indication.value
     return replace(whole, subject=subject, limits=limits)
+
+
+def refuse_document(kind: str, check: Check, context: Context) -> Report:
+    """Return the report of octets that a finder could not take apart.
+
+    Args:
+        kind: as `Found.kind`.
+        check: why.
+        context: by what the document would have been judged.
+    """
+    indication, sub_indication = conclude((check,))
+    return Report(
+        f"sealed-{kind}", {}, indication, sub_indication, context.at, (check,), policy=context.policy
+    )
 
 
 def join_seals(kind: str, reports: tuple[Report, ...], before: tuple[Check, ...], context: Context) -> Report:
@@ -109,10 +123,6 @@ def join_seals(kind: str, reports: tuple[Report, ...], before: tuple[Check, ...]
     """
     whole = replace(join(reports), kind=kind, subject={}, policy=context.policy)
     return extend(whole, before, ())
-
-
-def _kind(found: Found) -> str:
-    return f"sealed-{found.kind}"
 
 
 def _check_count(count: int) -> Check:
@@ -143,7 +153,7 @@ def _judge_stamped(found: Found, context: Context) -> Report:
     indication, sub_indication = conclude(checks)
     proof = functools.reduce(Proof.or_by, judged, Proof(context.existence))
     return Report(
-        _kind(found),
+        f"sealed-{found.kind}",
         subject,
         indication,
         sub_indication,
@@ -243,6 +253,8 @@ _NO_SIGNER = SEAL_BINDING.indeterminate(Reason.CERTIFICATE_ABSENT, SubIndication
 def _check_signature(found: FoundSeal, constraints: Constraints) -> tuple[Check, ...]:
     rule = JWS_SIGNATURE if found.kind == JADES else SIGNATURE
     if found.signature is None or found.signature_algorithm is None:
+        if conclude(found.before)[0] is not Indication.PASSED:
+            return ()  # which says why it was not tried
         means = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
         return (rule.indeterminate(Reason.ALGORITHM_UNKNOWN, means, algorithm="?"),)
     return judge_signature(rule, found.signature_algorithm, found.signature, constraints)

@@ -87,14 +87,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _judge_one(arguments: argparse.Namespace) -> Report:
-    from kokuin.verify.verifying import MAX_OCTETS
+    from kokuin.verify.verifying import HEAD, most_octets
 
     request = _read_request(arguments.request)
     context = replace(
         make_context(arguments), content=_content(arguments), request=_request(request, arguments.request)
     )
     with arguments.token.open("rb") as file:
-        data = file.read(MAX_OCTETS + 1)
+        head = file.read(HEAD)
+        data = head + file.read(most_octets(head) + 1 - len(head))
     proof = _proof(arguments)
     if proof is None and arguments.require_ledger is None:
         _tell_unused(arguments)

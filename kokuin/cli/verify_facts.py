@@ -84,7 +84,11 @@ def judge_and_save(
         if arguments.require_ledger is not None:
             ledger = replace(ledger, bundle_sha256=digest_of(arguments.require_ledger))
     kept = replace(context, content=None, request=None)
-    _save(arguments.facts, Facts(data, kept, None if digests is None else digests.asked, request, ledger))
+    if digests is None:
+        facts = Facts(data, kept, None, request, ledger)
+    else:
+        facts = Facts(data, kept, digests.asked, request, ledger, digests.data)
+    _save(arguments.facts, facts)
     return report
 
 

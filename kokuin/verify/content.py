@@ -1,4 +1,7 @@
-"""The stamped data as a verifier needs it: its digest, once the token has said by which algorithm."""
+"""Data that lies beside a time-stamp or a seal: its digest, once the object has said by which algorithm.
+
+A seal over JSON may want the data itself: what holds it here is an `eseal.values.Content` as well.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,49 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 
 
-def of_octets(data: bytes) -> Callable[[str], bytes]:
-    """Return the digests of data in memory."""
-    return lambda algorithm: DIGEST_BY_NAME[algorithm].of(data)
+class Octets:
+    """Data in memory."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __call__(self, algorithm: str, /) -> bytes:
+        """Return the digest by the name of the algorithm."""
+        return DIGEST_BY_NAME[algorithm].of(self._data)
+
+    def octets(self, most: int) -> bytes | None:
+        """Return the data; None where there is more of it than `most`."""
+        return self._data if len(self._data) <= most else None
+
+
+class File:
+    """Data in a file, read when it is asked for; each method raises OSError when it cannot be read."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, algorithm: str, /) -> bytes:
+        """Return the digest by the name of the algorithm; the file is read in blocks."""
+        state = hasher(algorithm)
+        with self._path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                state.update(block)
+        return state.digest()
+
+    def octets(self, most: int) -> bytes | None:
+        """Return the data; None where there is more of it than `most`."""
+        with self._path.open("rb") as file:
+            data = file.read(most + 1)
+        return data if len(data) <= most else None
+
+
+def of_octets(data: bytes) -> Octets:
+    """Return data in memory."""
+    return Octets(data)
 
 
 def of_digest(digest: bytes) -> Callable[[str], bytes]:
@@ -23,17 +66,6 @@ def of_digest(digest: bytes) -> Callable[[str], bytes]:
     return lambda _: digest
 
 
-def of_file(path: Path) -> Callable[[str], bytes]:
-    """Return the digests of a file, read in blocks when one is asked for.
-
-    The function returned raises OSError when the file cannot be read.
-    """
-
-    def digest(algorithm: str) -> bytes:
-        state = hasher(algorithm)
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                state.update(block)
-        return state.digest()
-
-    return digest
+def of_file(path: Path) -> File:
+    """Return a file of data."""
+    return File(path)

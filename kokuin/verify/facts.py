@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from eseal.values import Content
 from kokuin import __version__
 from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.witness_policy import read_policy
@@ -48,21 +49,45 @@ class DigestAbsentError(LookupError):
 
 
 class AskedDigests:
-    """The digests of stamped data that a judgement asks for, each made once.
+    """What a judgement asks of data: its digests, each made once, and the data itself where a seal wants it.
 
     Attributes:
         asked: what was asked for, by the name of the algorithm.
+        data: the data, once it was asked for and is not too large.
     """
 
     def __init__(self, content: Callable[[str], bytes]) -> None:
         self._content = content
         self.asked: dict[str, bytes] = {}
+        self.data: bytes | None = None
 
     def __call__(self, algorithm: str) -> bytes:
         """Return a digest; what raises of the data goes through."""
         if algorithm not in self.asked:
             self.asked[algorithm] = self._content(algorithm)
         return self.asked[algorithm]
+
+    def octets(self, most: int) -> bytes | None:
+        """Return the data; None where only a digest is at hand, or there is more of it than `most`."""
+        if self.data is None and isinstance(self._content, Content):
+            self.data = self._content.octets(most)
+        return self.data if self.data is None or len(self.data) <= most else None
+
+
+class _KeptDigests:
+    """What was kept of the data of a judgement that is made again."""
+
+    def __init__(self, digests: Mapping[str, bytes], data: bytes | None) -> None:
+        self._digests = digests
+        self._data = data
+
+    def __call__(self, algorithm: str, /) -> bytes:
+        if algorithm not in self._digests:
+            raise DigestAbsentError(algorithm)
+        return self._digests[algorithm]
+
+    def octets(self, most: int) -> bytes | None:
+        return self._data if self._data is None or len(self._data) <= most else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +128,7 @@ class Facts:
         digests: those digests by the name of the algorithm; None when the data was not at hand.
         request: octets of the TimeStampReq that the token must answer; None when it was not at hand.
         ledger: None when nobody asked for a ledger's word.
+        data: the data itself, where a seal's judgement wanted it; None: it did not, or it was not at hand.
     """
 
     subject: bytes
@@ -110,6 +136,7 @@ class Facts:
     digests: Mapping[str, bytes] | None = None
     request: bytes | None = None
     ledger: LedgerFacts | None = None
+    data: bytes | None = None
 
     def judge(self, bundle: ReadBundle | None = None) -> Report:
         """Make the judgement.
@@ -125,7 +152,7 @@ class Facts:
         """
         context = replace(
             self.context,
-            content=None if self.digests is None else self._digest,
+            content=None if self.digests is None else _KeptDigests(self.digests, self.data),
             request=None if self.request is None else read_timestamp_request(self.request),
         )
         if self.ledger is None:
@@ -158,15 +185,11 @@ class Facts:
             "digests": None
             if self.digests is None
             else {name: digest.hex() for name, digest in self.digests.items()},
+            "data": _text(self.data),
             "request": _text(self.request),
             "ledger": None if self.ledger is None else _ledger(self.ledger),
         }
         return f"{json.dumps(value, sort_keys=True, indent=1)}\n".encode()
-
-    def _digest(self, algorithm: str) -> bytes:
-        if self.digests is None or algorithm not in self.digests:
-            raise DigestAbsentError(algorithm)
-        return self.digests[algorithm]
 
 
 def _trust(trust: TrustStore) -> dict[str, object]:

@@ -53,6 +53,7 @@ def read_facts(octets: bytes) -> Facts:
         _read_digests(fields),
         _read_request(fields),
         None if fields.absent("ledger") else _read_ledger(fields.inner("ledger")),
+        None if fields.absent("data") else fields.octets("data"),
     )
     fields.finish()
     return facts

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eseal.values import MAX_PDF
 from kokuin.trust.judge import judge_token, make_report
 from kokuin.trust.report import Check, Report, SubIndication
 from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
 from kokuin.trust.token import unreadable
 from kokuin.verify.enclosed import judge_enclosing
+from kokuin.verify.seals import Form, is_sealed, judge_seals, recognise
 from kokuin.wire import asn1
 from kokuin.wire.ber import definite
 from kokuin.wire.der import Fields, read_whole
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from kokuin.trust.context import Context
 
 MAX_OCTETS = TOKEN_LIMITS.size
-"""More than this is not read."""
+"""More than this is not read of anything but PDF."""
+HEAD = 1024
+"""Octets by which a file is recognised."""
 
+_DER = b"\x30"
 _GRANTED = frozenset({0, 1})
 _CERTIFICATE = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 """Labels of certificates: RFC 7468 §5, and what OpenSSL also reads and writes."""
@@ -38,10 +43,10 @@ class TakenToken:
 
 
 def verify_bytes(data: bytes, context: Context) -> Report:
-    """Recognise and judge a time-stamp token or response, or the tokens in a signature, in BER or PEM.
+    """Recognise and judge a time-stamp token or response, a seal, or the tokens in another signature.
 
     Args:
-        data: whatever was found; more than `MAX_OCTETS` is a format failure.
+        data: whatever was found: PDF, JWS, or CMS in BER or PEM. More than `most_octets` is a format failure.
         context: by what it is judged.
 
     Returns:
@@ -50,13 +55,25 @@ def verify_bytes(data: bytes, context: Context) -> Report:
     Raises:
         OSError: from `context.content`.
     """
+    form = recognise(data)
+    # What begins as DER may hold a PDF, as its content; in any other file of PDF or JSON, what lies within is
+    # the document's. Attack: a token in PEM somewhere in a document that nobody sealed.
+    if form is not None and not data.startswith(_DER):
+        return judge_seals(form, data, context)
     taken = take_token(data)
     if isinstance(taken, Check):
-        return make_report({}, context, (taken,))
+        return make_report({}, context, (taken,)) if form is None else judge_seals(form, data, context)
     report = judge_token(taken.octets, context, taken.before)
     if report.checks[-1].reason == Reason.WRONG_CONTENT_TYPE and not taken.before:
+        if is_sealed(taken.octets):
+            return judge_seals(Form.CMS, taken.octets, context)
         return judge_enclosing(taken.octets, context) or report
     return report
+
+
+def most_octets(head: bytes) -> int:
+    """Return how many octets of a file are looked at, by the first `HEAD` of them."""
+    return MAX_PDF if recognise(head) is Form.PDF else MAX_OCTETS
 
 
 def take_token(data: bytes) -> TakenToken | Check:

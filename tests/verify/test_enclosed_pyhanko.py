@@ -17,7 +17,6 @@ from kokuin.trust.context import Context
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import verify_bytes
 from tests.trust.forge import AUTHORITY, DAY, UNIT, Party, issue, key_usage, verdict
-from tests.verify.enclosing import CONTENT_TST, TST
 
 NOW = dt.datetime.now(dt.UTC)
 DOCUMENT = b"signed and time-stamped by another program"
@@ -80,7 +79,7 @@ def sign(signer: Any, stamper: Any, *, detached: bool, content_too: bool = False
 
 
 @pytest.mark.parametrize("detached", [False, True])
-def test_the_time_stamp_of_a_signature_of_pyhanko_fits_it_and_no_other(
+def test_the_seal_of_pyhanko_passes_and_its_time_stamp_fits_it_and_no_other(
     root: Party,
     signer: Any,
     stamper: Any,
@@ -90,19 +89,21 @@ def test_the_time_stamp_of_a_signature_of_pyhanko_fits_it_and_no_other(
     octets = made.dump()
     report = judge(root, octets, DOCUMENT)
     assert verdict(report) == ("PASSED", None)
-    assert report.subject["time_stamps"] == [TST]
+    (seal,) = report.parts
+    assert [part.subject["stamp_role"] for part in seal.parts] == ["signature"]
     assert verdict(judge(root, octets, b"other")) == ("FAILED", "HASH_FAILURE")
     signature = made["content"]["signer_infos"][0]["signature"].native
     changed = octets.replace(signature, bytes((signature[0] ^ 1,)) + signature[1:])
     assert changed != octets
-    assert verdict(judge(root, changed, DOCUMENT)) == ("FAILED", "HASH_FAILURE")
+    assert verdict(judge(root, changed, DOCUMENT)) == ("FAILED", "SIG_CRYPTO_FAILURE")
 
 
 def test_the_content_time_stamp_of_pyhanko_fits(root: Party, signer: Any, stamper: Any) -> None:
     report = judge(root, sign(signer, stamper, detached=False, content_too=True).dump())
     assert verdict(report) == ("PASSED", None)
-    assert report.subject["time_stamps"] == [CONTENT_TST, TST]
-    assert [check.status for part in report.parts for check in part.checks if check.id == "imprint"] == [
+    (seal,) = report.parts
+    assert [part.subject["stamp_role"] for part in seal.parts] == ["content", "signature"]
+    assert [check.status for part in seal.parts for check in part.checks if check.id == "imprint"] == [
         "ok",
         "ok",
     ]

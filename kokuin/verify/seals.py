@@ -1,0 +1,140 @@
+"""Seals recognised by their first octets, taken apart by the finder of their format, and judged.
+
+The finders are loaded when a document of their kind is met: what judges a time-stamp alone never loads them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, cast
+
+from eseal.judging import judge_document, refuse_document
+from eseal.rules import SealReason
+from eseal.values import MAX_CMS, MAX_JWS, MAX_PDF, Content
+from kokuin.trust.report import Check, SubIndication
+from kokuin.trust.rules import FORMAT
+from kokuin.trust.signer import naming_attributes
+from kokuin.wire.cms import read_signed_data
+from kokuin.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eseal.values import Found
+    from kokuin.trust.context import Context
+    from kokuin.trust.report import Report
+
+_PDF_HEAD = 1024
+"""ISO 32000-1, Annex H.3.4.1: readers look for the header in so many octets."""
+_COMPACT = re.compile(rb"\s*e[wy][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\s*")
+"""RFC 7515 §7.1: three parts; the first is a JSON object, which begins with a brace."""
+_JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
+
+
+class Form(StrEnum):
+    """What a document was recognised as."""
+
+    PDF = "pdf"
+    JWS = "jws"
+    CMS = "cms"
+
+
+_FINDERS = {Form.PDF: "eseal.pdf.find", Form.JWS: "eseal.jades_find", Form.CMS: "eseal.cades_find"}
+_MOST = {Form.PDF: MAX_PDF, Form.JWS: MAX_JWS, Form.CMS: MAX_CMS}
+
+
+class _Finder(Protocol):
+    def find(self, data: bytes, content: Content | None) -> Found | Check:
+        """As `eseal.values` says."""
+        ...
+
+
+class _DigestsAlone:
+    """What has digests of the data, and not the data."""
+
+    def __init__(self, content: Callable[[str], bytes]) -> None:
+        self._content = content
+
+    def __call__(self, algorithm: str, /) -> bytes:
+        return self._content(algorithm)
+
+    def octets(self, most: int) -> None:  # noqa: ARG002  # there is never any
+        return None
+
+
+def recognise(data: bytes) -> Form | None:
+    """Say what a document is by its form: PDF or JWS; None for all else, CMS included."""
+    if b"%PDF-" in data[:_PDF_HEAD]:
+        return Form.PDF
+    if _JSON_HEAD.match(data[:_PDF_HEAD]) or (len(data) <= MAX_JWS and _COMPACT.fullmatch(data)):
+        return Form.JWS
+    return None
+
+
+def is_sealed(octets: bytes) -> bool:
+    """Say whether a SignedData names a signer's certificate in what is signed: CAdES (EN 319 122-1 §5.2.2).
+
+    Without it nothing pins the certificate, and the signature is no seal.
+
+    Args:
+        octets: as `kokuin.wire.ber.definite` returned them.
+    """
+    try:
+        signed_data = read_signed_data(octets)
+    except WireError:
+        return False
+    return any(naming_attributes(signer) for signer in signed_data.signer_infos)
+
+
+def judge_seals(form: Form, data: bytes, context: Context) -> Report:
+    """Judge a document of a form.
+
+    Args:
+        form: what it was recognised as.
+        data: its octets.
+        context: by what it is judged; its content is the data of a detached seal.
+
+    Raises:
+        OSError: from `context.content`.
+    """
+    if len(data) > _MOST[form]:
+        large = FORMAT.failed(SealReason.TOO_LARGE, SubIndication.FORMAT_FAILURE, most=_MOST[form])
+        return refuse_document(form, large, context)
+    found = _find(form, data, _content(context))
+    if isinstance(found, Check):
+        return refuse_document(form, found, context)
+    return judge_document(found, context)
+
+
+def prepare() -> None:
+    """Load every finder that there is, for a process that will not be able to."""
+    for name in _FINDERS.values():
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+
+
+def _find(form: Form, data: bytes, content: Content | None) -> Found | Check:
+    try:
+        finder = cast("_Finder", importlib.import_module(_FINDERS[form]))
+    except ModuleNotFoundError as error:
+        return FORMAT.indeterminate(
+            SealReason.READER_ABSENT, SubIndication.SIG_CONSTRAINTS_FAILURE, error=str(error.name)
+        )
+    try:
+        return finder.find(data, content)
+    except (OSError, MemoryError):
+        raise  # the data beside it cannot be read, or this process is at its end
+    except Exception as error:  # noqa: BLE001  # a finder never raises; should one, the verdict is open
+        return FORMAT.indeterminate(
+            SealReason.READER_FAILED, SubIndication.SIG_CONSTRAINTS_FAILURE, error=type(error).__name__
+        )
+
+
+def _content(context: Context) -> Content | None:
+    if context.content is None or isinstance(context.content, Content):
+        return context.content
+    return _DigestsAlone(context.content)
