@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from eseal.jades_form import JadesError
-from eseal.rules import SealReason
+from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME, AlgorithmIdentifier
 from pqc.pss import encode_pss_parameters
@@ -93,10 +92,10 @@ def jose_name(suite: Suite) -> str:
     """Return the `alg` of a suite.
 
     Raises:
-        JadesError: ALGORITHM_NOT_ALLOWED: JOSE has no name for it, or seals are not made with it any more.
+        JadesRefusedError: SUITE.
     """
     if suite.jose is None or suite.family is Family.RSA_PKCS1:
-        raise JadesError(SealReason.ALGORITHM_NOT_ALLOWED, suite.id)
+        raise JadesRefusedError(JadesRefusal.SUITE, suite.id)
     return suite.jose
 
 

@@ -16,19 +16,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from eseal.jades_algorithms import jose_name, to_jose
-from eseal.jades_extend import raise_level
+from eseal.jades_extend import raise_level, written
 from eseal.jades_form import (
-    JadesError,
     Jws,
     JwsSignature,
     Serialization,
     encode_base64,
     encode_base64url,
     write_json,
-    write_jws,
 )
 from eseal.jades_header import REQUIRED
-from eseal.rules import SealReason
+from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from eseal.values import MAX_JSON, MAX_SEALS, Level, Material
 from kokuin.trust.certificate import read_certificate
 
@@ -81,14 +79,15 @@ def create(payload: Payload, keys: Sequence[SealKey], order: Order) -> bytes:
         order: how.
 
     Raises:
-        JadesError: a key that JOSE has no name for, or a form that does not go with the rest.
+        JadesRefusedError: KEYS, SUITE, CERTIFICATE, SERIALIZATION, PAYLOAD, REFERENCES, NO_MATERIAL or
+            TOO_LARGE.
         StampUnavailableError: from the stamper.
         SignerError: from a key.
     """
     chosen = order.serialization or _default(len(keys), order.level)
     _check_form(payload, len(keys), chosen, order.level)
     jws = _sign(payload, keys, order, chosen)
-    return write_jws(raise_level(jws, order.level, payload.archived, order.stamper, order.material))
+    return written(raise_level(jws, order.level, payload.archived, order.stamper, order.material))
 
 
 def _default(keys: int, level: Level) -> Serialization:
@@ -100,20 +99,20 @@ def _default(keys: int, level: Level) -> Serialization:
 def _check_form(payload: Payload, keys: int, chosen: Serialization, level: Level) -> None:
     single = chosen is not Serialization.GENERAL
     if not 0 < keys <= MAX_SEALS or (single and keys > 1):
-        raise JadesError(SealReason.SYNTAX, "signatures")
+        raise JadesRefusedError(JadesRefusal.KEYS, str(keys))
     if chosen is not Serialization.COMPACT:
         return
     # Only JSON has a place for what is not signed, and for a payload with points and quotes (RFC 7797 §5.2).
     if level is not Level.B_B:
-        raise JadesError(SealReason.SYNTAX, "header")
+        raise JadesRefusedError(JadesRefusal.SERIALIZATION, level)
     if not payload.encoded and payload.written() is not None:
-        raise JadesError(SealReason.SYNTAX, "payload")
+        raise JadesRefusedError(JadesRefusal.SERIALIZATION, "b64")
 
 
 def _sign(payload: Payload, keys: Sequence[SealKey], order: Order, chosen: Serialization) -> Jws:
     signed = payload.signed()
     if len(signed) > MAX_JSON * 4 // 3 + 4 and payload.written() is not None:
-        raise JadesError(SealReason.TOO_LARGE, "payload")
+        raise JadesRefusedError(JadesRefusal.TOO_LARGE, "payload")
     members = payload.members()
     required = _required(keys)
     signatures = []
@@ -129,7 +128,7 @@ def _header(payload: Payload, members: JsonObject, key: SealKey, order: Order) -
     """ETSI TS 119 182-1 §6.3, B-B."""
     named = _name(key.certificate, key.chain)
     if read_certificate(key.certificate).public_key != key.signer.public_key:
-        raise JadesError(SealReason.BINDING_DIFFERS, "x5c")
+        raise JadesRefusedError(JadesRefusal.CERTIFICATE)
     header: JsonObject = {"alg": jose_name(key.signer.suite)}
     header |= members
     header["iat"] = order.at_us // 1_000_000

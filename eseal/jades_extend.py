@@ -6,39 +6,107 @@ stand, so that no reader has to agree with us on a canonical form.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eseal.jades_form import JadesError, Serialization, encode_base64, encode_base64url, write_json
-from eseal.jades_header import carried_chain
-from eseal.jades_unsigned import Element, carried_certificates, carried_revocation, read_unsigned
-from eseal.rules import SealReason
-from eseal.values import Level, StampUnavailableError
+from eseal.jades_content import cover
+from eseal.jades_find import find
+from eseal.jades_form import Serialization, encode_base64, encode_base64url, read_jws, write_json, write_jws
+from eseal.jades_header import read_protected
+from eseal.jades_refusal import JadesRefusal, JadesRefusedError
+from eseal.jades_unsigned import (
+    Element,
+    archive_covered,
+    carried_certificates,
+    carried_revocation,
+    read_unsigned,
+    signature_covered,
+)
+from eseal.values import MAX_JWS, Level, Material, StampUnavailableError
+from kokuin.trust.report import Check, Status
 from kokuin.wire.algorithms import DIGEST_BY_NAME
+from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from eseal.jades_form import Jws, JwsSignature
-    from eseal.values import Material, TimeStamper
+    from eseal.values import Content, Found, TimeStamper
     from kokuin.wire.strictjson import JsonValue
 
-
-def signature_covered(signature: JwsSignature) -> bytes:
-    """What a signature time-stamp covers (§5.3.4): the text of the signature value."""
-    return signature.signature.encode()
+_VALUES = frozenset({"xVals", "rVals", "tstVD", "anyValData"})
+_WRONG = frozenset({SignatureOutcome.INVALID, SignatureOutcome.MALFORMED})
 
 
-def archive_covered(archived: bytes, signature: JwsSignature, before: Iterable[bytes]) -> bytes:
-    """What an archive time-stamp covers (§5.3.6.3.1).
+def extend(
+    data: bytes,
+    level: Level,
+    *,
+    content: Content | None = None,
+    stamper: TimeStamper | None = None,
+    material: Material | None = None,
+) -> bytes:
+    """Raise every seal of a JWS to a level, or renew its archive time-stamp (B-LTA on B-LTA).
 
     Args:
-        archived: the data, as `Payload.archived` gives it.
-        signature: the signature.
-        before: the elements of `etsiU` before the time-stamp: texts of base64url, or canonical JSON.
+        data: the JWS; a compact one becomes flattened, since only JSON has a place for what is added.
+        level: from B-T on.
+        content: the data beside a detached seal, which an archive time-stamp covers.
+        stamper: needed where a time-stamp is added.
+        material: certificates and revocation data for B-LT and B-LTA; None: there is none.
+
+    Raises:
+        JadesRefusedError: BROKEN, SEAL_NOT_RIGHT, CLEAR_FORM, CONTENT_MISSING, LEVEL_REACHED, NO_MATERIAL or
+            TOO_LARGE.
+        StampUnavailableError: from the stamper, or there is none.
+        OSError: from `content`.
     """
-    head = (archived, signature.protected.encode(), signature.signature.encode())
-    return b".".join((*head, b"".join(before)))
+    found = find(data, content)
+    if isinstance(found, Check):
+        raise JadesRefusedError(JadesRefusal.BROKEN, str(found.reason))
+    _refuse_wrong(found)
+    jws = read_jws(data)
+    archived = functools.partial(_archived, jws, content)
+    extended = raise_level(jws, level, archived, stamper, material or Material())
+    if extended.signatures == jws.signatures:
+        raise JadesRefusedError(JadesRefusal.LEVEL_REACHED)
+    return written(extended)
+
+
+def written(jws: Jws) -> bytes:
+    """Return the octets of a seal.
+
+    Raises:
+        JadesRefusedError: TOO_LARGE: nobody could read it.
+    """
+    octets = write_jws(jws)
+    if len(octets) > MAX_JWS:
+        raise JadesRefusedError(JadesRefusal.TOO_LARGE, str(len(octets)))
+    return octets
+
+
+def _refuse_wrong(found: Found) -> None:
+    """Refuse what is wrong whoever looks at it; what is open (an unknown algorithm) is not for us to say."""
+    for seal in found.seals:
+        checks = (*found.before, *seal.before)
+        failed = next((check.id for check in checks if check.status is Status.FAILED), None)
+        if failed is None and seal.signature is not None and seal.signature.outcome in _WRONG:
+            failed = "signature"
+        if failed is not None:
+            raise JadesRefusedError(JadesRefusal.SEAL_NOT_RIGHT, failed)
+
+
+def _archived(jws: Jws, content: Content | None) -> bytes:
+    """Return what archive time-stamps cover first: of every signature the same."""
+    found = {
+        cover(read_protected(each.protected), jws.payload, content).archived() for each in jws.signatures
+    }
+    data = found.pop()
+    if data is None or found:
+        # Signatures over different data beside would need different octets here.
+        raise JadesRefusedError(JadesRefusal.CONTENT_MISSING)
+    return data
 
 
 def raise_level(
@@ -54,8 +122,7 @@ def raise_level(
         material: certificates and revocation data; what is carried already is not added again.
 
     Raises:
-        JadesError: UNSIGNED_MIXED: `etsiU` has the clear form, which is read and not written; or it cannot
-            be read.
+        JadesRefusedError: CLEAR_FORM, NO_MATERIAL, or from `archived`.
         StampUnavailableError: from the stamper, or there is none.
     """
     if level is Level.B_B:
@@ -75,12 +142,14 @@ def _raise(
 ) -> JwsSignature:
     elements = list(read_unsigned(signature.header))
     if any(element.text is None for element in elements):
-        raise JadesError(SealReason.UNSIGNED_MIXED, "etsiU")
+        raise JadesRefusedError(JadesRefusal.CLEAR_FORM)
     names = {element.name for element in elements}
     if "sigTst" not in names:
         elements.append(_stamp("sigTst", signature_covered(signature), stamper))
     if level.rank >= Level.B_LT.rank:
         values = _new_values(signature, elements, material)
+        if not values and not names & _VALUES:
+            raise JadesRefusedError(JadesRefusal.NO_MATERIAL)
         if "arcTst" in names:
             elements += [_element("tstVD", values)] if values else []
         else:
@@ -105,7 +174,7 @@ def _stamp(name: str, covered: bytes, stamper: TimeStamper | None) -> Element:
 
 def _new_values(signature: JwsSignature, elements: list[Element], material: Material) -> dict[str, JsonValue]:
     """Return `xVals` and `rVals` of what the seal does not carry yet (§5.3.5.1, §5.3.5.3)."""
-    known = {*carried_chain(signature.protected), *carried_certificates(elements)}
+    known = {*read_protected(signature.protected).chain, *carried_certificates(elements)}
     held = carried_revocation(elements)
     found: dict[str, JsonValue] = {}
     certificates = [each for each in dict.fromkeys(material.certificates) if each not in known]

@@ -6,28 +6,18 @@ comes with the message is used, and whatever is wrong is a check.
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eseal.jades_algorithms import ALGORITHMS, is_no_signature, verify
-from eseal.jades_content import Covered, cover
-from eseal.jades_extend import archive_covered, signature_covered
+from eseal.jades_content import cover
 from eseal.jades_form import JadesError, decode_base64url, encode_base64url, read_jws
 from eseal.jades_header import Member, Protected, read_protected
-from eseal.jades_unsigned import (
-    CANONICAL,
-    KNOWN,
-    carried_certificates,
-    carried_revocation,
-    carried_tokens,
-    read_unsigned,
-)
+from eseal.jades_stamps import shown, stamps_of, unsigned_of
 from eseal.rules import (
     JWS_CRITICAL,
     JWS_DETACHED,
     JWS_HEADER,
-    JWS_UNSIGNED,
     SEAL_BINDING,
     SEAL_FORM,
     SEAL_REQUIRED,
@@ -36,15 +26,11 @@ from eseal.rules import (
 from eseal.values import (
     MAX_CERTIFICATES,
     MAX_SEALS,
-    MAX_STAMPS,
     DigestUse,
     Found,
     FoundSeal,
-    Stamp,
-    StampRole,
 )
 from kokuin.trust.certificate import read_certificate
-from kokuin.trust.context import RevocationData
 from kokuin.trust.name import display
 from kokuin.trust.report import SubIndication
 from kokuin.trust.rules import Reason
@@ -54,10 +40,7 @@ from pqc.policies import Role
 from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from eseal.jades_form import Jws, JwsSignature
-    from eseal.jades_unsigned import CarriedToken, Element
     from eseal.values import Content
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.report import Check, ReportValue
@@ -67,17 +50,6 @@ if TYPE_CHECKING:
 KIND = "jades-seal"
 _FORMAT = SubIndication.FORMAT_FAILURE
 _CRITICAL = frozenset({SealReason.CRITICAL_UNKNOWN, SealReason.CRITICAL_WRONG})
-
-
-@dataclass(frozen=True, slots=True)
-class _Unsigned:
-    """What stands beside a signature unsigned, as far as it could be read, and the check of it."""
-
-    check: Check
-    elements: tuple[Element, ...] = ()
-    certificates: tuple[bytes, ...] = ()
-    revocation: RevocationData = field(default_factory=RevocationData)
-    tokens: tuple[CarriedToken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +65,7 @@ def find(data: bytes, content: Content | None) -> Found | Check:
     """Find the seals of a JWS in any serialisation.
 
     Args:
-        data: any octets; more than MAX_OCTETS are not looked at.
+        data: any octets; more than MAX_JWS are not looked at.
         content: data beside a detached seal; of several documents a `eseal.jades_content.Documents`, of an
             HTTP message its octets as a file. None: none is at hand.
 
@@ -128,7 +100,7 @@ def _read_header(text: str) -> Protected | Check:
         return read_protected(text)
     except JadesError as error:
         if error.reason in _CRITICAL:
-            return JWS_CRITICAL.failed(error.reason, _FORMAT, header=_shown(error.what))
+            return JWS_CRITICAL.failed(error.reason, _FORMAT, header=shown(error.what))
         return JWS_HEADER.failed(error.reason, _FORMAT, header=error.what, what=error.what)
 
 
@@ -137,7 +109,7 @@ def _check_form(jws: Jws) -> tuple[Check, ...]:
     ignored = {*jws.ignored, *(name for each in jws.signatures for name in each.ignored)}
     if not ignored:
         return (SEAL_FORM.ok(),)
-    return (SEAL_FORM.weak(SealReason.MEMBER_IGNORED, what=_shown(", ".join(sorted(ignored)))),)
+    return (SEAL_FORM.weak(SealReason.MEMBER_IGNORED, what=shown(", ".join(sorted(ignored)))),)
 
 
 def _check_encoding(headers: list[Protected | Check]) -> tuple[Check, ...]:
@@ -153,18 +125,18 @@ def _find_one(
     content: Content | None,
     present: frozenset[Member | None],
 ) -> FoundSeal:
-    unsigned = _read_unsigned(signature)
+    unsigned = unsigned_of(signature)
     subject: dict[str, ReportValue] = {"serialization": jws.serialization.value}
     if not isinstance(protected, Protected):
         return FoundSeal(KIND, subject, unsigned.certificates, None, (protected, unsigned.check))
     if protected.content_type is not None:
-        subject["content_type"] = _shown(protected.content_type)
+        subject["content_type"] = shown(protected.content_type)
     if protected.commitments:
-        subject["commitment"] = [_shown(each) for each in protected.commitments]
+        subject["commitment"] = [shown(each) for each in protected.commitments]
     signer, binding, uses = _bind(protected, unsigned.certificates)
     covered = cover(protected, jws.payload, content)
     verified = _verify(protected, signature, covered.signed, signer)
-    stamps, coverage = _stamps(protected, signature, unsigned, covered)
+    stamps, coverage = stamps_of(protected, signature, unsigned, covered)
     carried = tuple(dict.fromkeys((*protected.chain, *unsigned.certificates)))
     return FoundSeal(
         KIND,
@@ -189,34 +161,18 @@ def _find_one(
     )
 
 
-def _read_unsigned(signature: JwsSignature) -> _Unsigned:
-    try:
-        elements = read_unsigned(signature.header)
-        unknown = ", ".join(sorted({each.name for each in elements} - KNOWN))
-        weak = JWS_UNSIGNED.weak(SealReason.UNSIGNED_UNKNOWN, what=_shown(unknown))
-        return _Unsigned(
-            weak if unknown else JWS_UNSIGNED.ok(),
-            elements,
-            carried_certificates(elements),
-            carried_revocation(elements),
-            carried_tokens(elements),
-        )
-    except JadesError as error:
-        return _Unsigned(JWS_UNSIGNED.failed(error.reason, _FORMAT, what=_shown(error.what)))
-
-
 def _check_header(protected: Protected) -> tuple[Check, ...]:
-    found = [JWS_HEADER.ok(algorithm=_shown(protected.alg)), JWS_CRITICAL.ok()]
+    found = [JWS_HEADER.ok(algorithm=shown(protected.alg)), JWS_CRITICAL.ok()]
     if is_no_signature(protected.alg):
         found[0] = JWS_HEADER.failed(SealReason.ALGORITHM_NOT_ALLOWED, _FORMAT, algorithm=protected.alg)
     elif protected.alg not in ALGORITHMS:
         means = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
-        shown = _shown(protected.alg)
-        found[0] = JWS_HEADER.indeterminate(Reason.ALGORITHM_UNKNOWN, means, algorithm=shown)
+        text = shown(protected.alg)
+        found[0] = JWS_HEADER.indeterminate(Reason.ALGORITHM_UNKNOWN, means, algorithm=text)
     elif protected.claimed_us is None or protected.outdated:
         found[0] = JWS_HEADER.weak(SealReason.HEADER_OUTDATED, header="iat")
     if protected.policy is not None:
-        found.append(JWS_HEADER.weak(SealReason.POLICY_NOT_JUDGED, what=_shown(protected.policy)))
+        found.append(JWS_HEADER.weak(SealReason.POLICY_NOT_JUDGED, what=shown(protected.policy)))
     return tuple(found)
 
 
@@ -265,8 +221,8 @@ def _verify(
     message = signature.protected.encode() + b"." + signed
     algorithm, verdict = verify(protected.alg, signer.public_key, message, value)
     if algorithm is None and verdict.outcome is SignatureOutcome.MALFORMED:
-        shown = _shown(protected.alg)
-        check = JWS_HEADER.failed(SealReason.ALGORITHM_NOT_ALLOWED, _FORMAT, algorithm=shown)
+        text = shown(protected.alg)
+        check = JWS_HEADER.failed(SealReason.ALGORITHM_NOT_ALLOWED, _FORMAT, algorithm=text)
         return _Verified(checks=(check,))
     return _Verified(algorithm, verdict)
 
@@ -293,8 +249,8 @@ def _check_required(protected: Protected, present: frozenset[Member | None]) -> 
     means = SubIndication.SIG_CONSTRAINTS_FAILURE
     if missing:
         # Attack: the half that cannot be forged was taken away.
-        shown = [_shown(each) for each in missing]
-        return (SEAL_REQUIRED.failed(SealReason.REQUIRED_SEAL_ABSENT, means, algorithms=shown),)
+        names = [shown(each) for each in missing]
+        return (SEAL_REQUIRED.failed(SealReason.REQUIRED_SEAL_ABSENT, means, algorithms=names),)
     if _member(protected) not in protected.required:
         return (SEAL_REQUIRED.failed(SealReason.REQUIRED_SETS_DIFFER, means),)
     return (SEAL_REQUIRED.ok(),)
@@ -310,54 +266,5 @@ def _required_keys(protected: Protected | Check, seals: dict[Member | None, Foun
         key = seal.signature.key if seal is not None and seal.signature is not None else None
         known = ALGORITHMS.get(each.alg)
         kinds = list(known.keys) if known is not None else []
-        found.append(key.name if key is not None else kinds[0] if len(kinds) == 1 else _shown(each.alg))
+        found.append(key.name if key is not None else kinds[0] if len(kinds) == 1 else shown(each.alg))
     return tuple(found)
-
-
-def _stamps(
-    protected: Protected, signature: JwsSignature, unsigned: _Unsigned, covered: Covered
-) -> tuple[tuple[Stamp, ...], tuple[Check, ...]]:
-    """Return the time-stamps with what they cover, and a check where that cannot be put together."""
-    tokens = (*protected.stamps, *unsigned.tokens)[: MAX_STAMPS + 1]
-    needs_data = any(each.role is not StampRole.SIGNATURE for each in tokens)
-    archived = covered.archived() if needs_data else None
-    before = _before(unsigned.elements, tokens)
-    stamps, checks = [], []
-    for index, each in enumerate(tokens):
-        content = None
-        if each.role is StampRole.SIGNATURE:
-            content = _digest(functools.partial(signature_covered, signature))
-        elif archived is not None and each.role is StampRole.CONTENT:
-            content = _digest(functools.partial(bytes, archived))
-        elif archived is not None and each.whole and before is not None and _is_canonical(each, unsigned):
-            part = before[: each.place]
-            content = _digest(functools.partial(archive_covered, archived, signature, part))
-        if each.role is StampRole.ARCHIVE and not _is_canonical(each, unsigned):
-            shown = _shown(each.canonical or "")
-            checks.append(JWS_UNSIGNED.weak(SealReason.CANONICALISATION_UNKNOWN, what=shown))
-        stamps.append(Stamp(each.token, content, each.role, index))
-    return tuple(stamps), tuple(checks[:1])
-
-
-def _is_canonical(token: CarriedToken, unsigned: _Unsigned) -> bool:
-    """Whether the octets of what stands before a time-stamp in `etsiU` are known."""
-    clear = any(each.text is None for each in unsigned.elements)
-    return not clear or token.canonical in CANONICAL
-
-
-def _before(elements: tuple[Element, ...], tokens: tuple[CarriedToken, ...]) -> tuple[bytes, ...] | None:
-    """Return the elements as archive time-stamps cover them, made once for all; None: one cannot be."""
-    last = max((each.place for each in tokens if each.role is StampRole.ARCHIVE), default=0)
-    try:
-        return tuple(each.covered() for each in elements[:last])
-    except JadesError:
-        return None
-
-
-def _digest(covered: Callable[[], bytes]) -> Callable[[str], bytes]:
-    return lambda name: DIGEST_BY_NAME[name].of(covered())
-
-
-def _shown(text: str) -> str:
-    """Return a text as it may stand on a terminal: what a stranger wrote must not steer it."""
-    return text[:200] if text.isprintable() else ascii(text[:200])

@@ -15,15 +15,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from eseal.rules import SealReason
-from eseal.values import MAX_JSON, MAX_JSON_DEPTH
+from eseal.values import MAX_JSON_DEPTH, MAX_JWS
 from kokuin.wire import strictjson
 from kokuin.wire.strictjson import JsonError, JsonFault
 
 if TYPE_CHECKING:
     from kokuin.wire.strictjson import JsonValue
 
-MAX_OCTETS = 2 * MAX_JSON
-"""Octets of a sealed document: base64url makes four of three, and time-stamps are added."""
 MAX_HEADER = 2 * 1024 * 1024
 """Octets of a protected header, decoded: chains of the largest post-quantum suites are some 300 kB."""
 MAX_HEADER_DEPTH = 16
@@ -46,7 +44,7 @@ class Serialization(StrEnum):
 
 
 class JadesError(ValueError):
-    """A JSON document that is no JWS of ours to read, or a seal that cannot be made as asked.
+    """A JSON document that is no JWS to read, or a part of one.
 
     Attributes:
         reason: the stable code.
@@ -179,11 +177,11 @@ def read_jws(data: bytes) -> Jws:
     Raises:
         JadesError: they are no JWS.
     """
-    if len(data) > MAX_OCTETS:
+    if len(data) > MAX_JWS:
         raise JadesError(SealReason.TOO_LARGE, "document")
     stripped = data.strip()
     if stripped.startswith(_JSON_BEGIN):
-        return _read_json(read_object(stripped, "document", most=MAX_OCTETS, depth=MAX_JSON_DEPTH))
+        return _read_json(read_object(stripped, "document", most=MAX_JWS, depth=MAX_JSON_DEPTH))
     return _read_compact(stripped)
 
 

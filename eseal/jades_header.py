@@ -154,11 +154,6 @@ def read_protected(text: str) -> Protected:
     )
 
 
-def carried_chain(text: str) -> tuple[bytes, ...]:
-    """Return `x5c` of a protected header; errors as of `read_protected`."""
-    return read_protected(text).chain
-
-
 def _wrong(name: str) -> JadesError:
     return JadesError(SealReason.HEADER_WRONG, name)
 

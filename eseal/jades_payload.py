@@ -6,6 +6,7 @@ signing input (RFC 7515 §5.1, RFC 7797 §3), and which an archive time-stamp co
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import rfc8785
 
 from eseal.jades_form import JadesError, encode_base64, encode_base64url, read_json
-from eseal.rules import SealReason
+from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from eseal.values import MAX_JSON, MAX_JSON_DEPTH
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 
@@ -32,6 +33,7 @@ DIGEST_NAMES = {
 """Digests of `hashM` and `digAlg` by the names of JAdES, and ours."""
 _JADES_NAMES = {ours: theirs for theirs, ours in DIGEST_NAMES.items()}
 _PREFIX = "application/"
+_JSON_TYPE = re.compile(r"(?:application/)?json|[\w.-]+/[\w.-]+\+json")
 MAX_DOCUMENTS = 256
 """Documents, or fields of an HTTP message, that one seal covers."""
 
@@ -84,7 +86,9 @@ class Attached:
     encoded: bool = True
 
     def members(self) -> JsonObject:
-        """`cty`."""
+        """`cty`; JSON is read once, so that no two readers find two things in what was sealed."""
+        if _JSON_TYPE.fullmatch(self.content_type):
+            _read(self.octets)
         return {"cty": short_type(self.content_type)}
 
     def signed(self) -> bytes:
@@ -92,11 +96,11 @@ class Attached:
         return encoded_octets(self.octets, encoded=self.encoded)
 
     def written(self) -> str | None:
-        """The same, as the payload member has it; JadesError when it is no text."""
+        """The same, as the payload member has it."""
         try:
             return self.signed().decode("utf-8")
         except UnicodeDecodeError:
-            raise JadesError(SealReason.SYNTAX, "payload") from None
+            raise JadesRefusedError(JadesRefusal.PAYLOAD, "UTF-8") from None
 
     def archived(self) -> bytes:
         """The payload as it was signed."""
@@ -265,27 +269,25 @@ def canonical_json(octets: bytes) -> bytes:
     """Return a JSON text in its one canonical form (RFC 8785).
 
     Raises:
-        JadesError: it is no strict JSON of at most MAX_JSON octets and depth MAX_JSON_DEPTH.
+        JadesRefusedError: PAYLOAD: it is no JSON within RFC 7493, of at most MAX_JSON octets and depth
+            MAX_JSON_DEPTH.
     """
-    value = check_json(octets)
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError:
-        raise JadesError(SealReason.SYNTAX, "payload") from None
+        return rfc8785.dumps(_read(octets))
+    except rfc8785.CanonicalizationError as error:
+        raise JadesRefusedError(JadesRefusal.PAYLOAD, type(error).__name__) from None
 
 
-def check_json(octets: bytes) -> JsonValue:
-    """Read a JSON text that is to be sealed: two readers must not find two things in it.
-
-    Raises:
-        JadesError: it is no strict JSON of at most MAX_JSON octets and depth MAX_JSON_DEPTH.
-    """
-    return read_json(octets, "payload", most=MAX_JSON, depth=MAX_JSON_DEPTH)
+def _read(octets: bytes) -> JsonValue:
+    try:
+        return read_json(octets, "payload", most=MAX_JSON, depth=MAX_JSON_DEPTH)
+    except JadesError as error:
+        raise JadesRefusedError(JadesRefusal.PAYLOAD, error.reason) from None
 
 
 def _describe(mechanism: Mechanism, documents: tuple[Document, ...]) -> JsonObject:
     if not 0 < len(documents) <= MAX_DOCUMENTS or len({each.uri for each in documents}) != len(documents):
-        raise JadesError(SealReason.HEADER_WRONG, "sigD")
+        raise JadesRefusedError(JadesRefusal.REFERENCES)
     return {
         "mId": mechanism.value,
         "pars": [each.uri for each in documents],

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import rfc8785
 
-from eseal.jades_form import MAX_OCTETS, JadesError, decode_base64, decode_base64url, read_object
+from eseal.jades_form import JadesError, decode_base64, decode_base64url, read_object
 from eseal.rules import SealReason
-from eseal.values import MAX_CERTIFICATES, MAX_JSON_DEPTH, MAX_REVOCATION, MAX_STAMPS, StampRole
+from eseal.values import MAX_CERTIFICATES, MAX_JSON_DEPTH, MAX_JWS, MAX_REVOCATION, MAX_STAMPS, StampRole
 from kokuin.trust.context import RevocationData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from eseal.jades_form import JsonObject
+    from eseal.jades_form import JsonObject, JwsSignature
     from kokuin.wire.strictjson import JsonValue
 
 MAX_ELEMENTS = 256
@@ -107,6 +107,23 @@ class CarriedToken:
     whole: bool
 
 
+def signature_covered(signature: JwsSignature) -> bytes:
+    """Return what a signature time-stamp covers (§5.3.4): the text of the signature value."""
+    return signature.signature.encode()
+
+
+def archive_covered(archived: bytes, signature: JwsSignature, before: Iterable[bytes]) -> bytes:
+    """Return what an archive time-stamp covers (§5.3.6.3.1).
+
+    Args:
+        archived: the data, as `eseal.jades_payload.Payload.archived` gives it.
+        signature: the signature.
+        before: the elements of `etsiU` before the time-stamp, as `Element.covered` gives them.
+    """
+    head = (archived, signature.protected.encode(), signature.signature.encode())
+    return b".".join((*head, b"".join(before)))
+
+
 def read_unsigned(header: JsonObject | None) -> tuple[Element, ...]:
     """Read the unprotected header of a signature.
 
@@ -132,7 +149,7 @@ def _read_element(value: JsonValue) -> Element:
     text = value if isinstance(value, str) else None
     if text is not None:
         octets = decode_base64url(text, "etsiU")
-        value = read_object(octets, "etsiU", most=MAX_OCTETS, depth=MAX_JSON_DEPTH)
+        value = read_object(octets, "etsiU", most=MAX_JWS, depth=MAX_JSON_DEPTH)
     if not isinstance(value, dict) or len(value) != 1:
         raise JadesError(SealReason.SYNTAX, "etsiU")
     ((name, held),) = value.items()

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 MAX_PDF = 100 * 1024 * 1024
 MAX_JSON = 8 * 1024 * 1024
+MAX_JWS = 2 * MAX_JSON
 MAX_CMS = 16 * 1024 * 1024
-"""Octets of a document that are looked at."""
+"""Octets of a document that are looked at. A JWS has room for the largest JSON: base64url makes four octets
+of three, and time-stamps are added."""
 MAX_JSON_DEPTH = 64
 MAX_SEALS = 16
 """Seals of one document that are judged; a document that more sign is INDETERMINATE."""
