@@ -1,7 +1,7 @@
 """JSON seals made: JAdES baseline B-B (ETSI TS 119 182-1 §6), by one key or by several at once.
 
-    sealed = create(Attached(octets), (key,), Order(at_us))
-    sealed = create(Attached(octets), (classical, post_quantum), Order(at_us, level=Level.B_T, stamper=unit))
+    sealed = create(Attached(octets), (key,), at_us)
+    sealed = create(Attached(octets), (classical, post_quantum), at_us, level=Level.B_T, stamper=unit)
 
 The signing input is put together by hand, so that the key may live anywhere and the unsigned header may grow.
 Where several keys sign, each protected header names all of them: whoever takes one signature away, because he
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.jades_algorithms import jose_name, to_jose
@@ -49,45 +49,39 @@ class _Named:
     chain: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How a seal is to be made.
+def create(  # noqa: PLR0913  # each is one choice of whoever seals
+    payload: Payload,
+    keys: Sequence[SealKey],
+    at_us: int,
+    *,
+    serialization: Serialization | None = None,
+    level: Level = Level.B_B,
+    stamper: TimeStamper | None = None,
+    material: Material | None = None,
+    commitment: str | None = PROOF_OF_ORIGIN,
+) -> bytes:
+    """Seal a payload.
 
-    Attributes:
+    Args:
+        payload: what is covered.
+        keys: one, or several that all must be there for the seal to hold.
         at_us: the claimed time, microseconds since 1970 UTC; whole seconds of it are written.
         serialization: None: compact for B-B by one key, flattened for a higher level, general for several.
         level: B-T and B-LTA ask the stamper, B-LT and B-LTA carry the material.
         stamper: needed from B-T on.
         material: certificates and revocation data, from B-LT on.
         commitment: URI of the commitment type; None: none is claimed.
-    """
-
-    at_us: int
-    serialization: Serialization | None = None
-    level: Level = Level.B_B
-    stamper: TimeStamper | None = None
-    material: Material = field(default_factory=Material)
-    commitment: str | None = PROOF_OF_ORIGIN
-
-
-def create(payload: Payload, keys: Sequence[SealKey], order: Order) -> bytes:
-    """Seal a payload.
-
-    Args:
-        payload: what is covered.
-        keys: one, or several that all must be there for the seal to hold.
-        order: how.
 
     Raises:
         JadesRefusedError: KEYS, SUITE, CERTIFICATE, SERIALIZATION, PAYLOAD, REFERENCES, NO_MATERIAL or
             TOO_LARGE.
-        StampUnavailableError: from the stamper.
+        StampUnavailableError: from the stamper, or there is none.
         SignerError: from a key.
     """
-    chosen = order.serialization or _default(len(keys), order.level)
-    _check_form(payload, len(keys), chosen, order.level)
-    jws = _sign(payload, keys, order, chosen)
-    return written(raise_level(jws, order.level, payload.archived, order.stamper, order.material))
+    chosen = serialization or _default(len(keys), level)
+    _check_form(payload, len(keys), chosen, level)
+    jws = _sign(payload, keys, at_us, chosen, commitment)
+    return written(raise_level(jws, level, payload.archived, stamper, material or Material()))
 
 
 def _default(keys: int, level: Level) -> Serialization:
@@ -109,7 +103,9 @@ def _check_form(payload: Payload, keys: int, chosen: Serialization, level: Level
         raise JadesRefusedError(JadesRefusal.SERIALIZATION, "b64")
 
 
-def _sign(payload: Payload, keys: Sequence[SealKey], order: Order, chosen: Serialization) -> Jws:
+def _sign(
+    payload: Payload, keys: Sequence[SealKey], at_us: int, chosen: Serialization, commitment: str | None
+) -> Jws:
     signed = payload.signed()
     if len(signed) > MAX_JSON * 4 // 3 + 4 and payload.written() is not None:
         raise JadesRefusedError(JadesRefusal.TOO_LARGE, "payload")
@@ -117,25 +113,27 @@ def _sign(payload: Payload, keys: Sequence[SealKey], order: Order, chosen: Seria
     required = _required(keys)
     signatures = []
     for key in keys:
-        header = _header(payload, members, key, order) | required
+        header = _header(payload, members, key, at_us, commitment) | required
         protected = encode_base64url(write_json(_with_critical(header)))
         value = key.signer.sign(protected.encode() + b"." + signed)
         signatures.append(JwsSignature(protected, encode_base64url(to_jose(key.signer.suite, value))))
     return Jws(chosen, payload.written(), tuple(signatures))
 
 
-def _header(payload: Payload, members: JsonObject, key: SealKey, order: Order) -> JsonObject:
+def _header(
+    payload: Payload, members: JsonObject, key: SealKey, at_us: int, commitment: str | None
+) -> JsonObject:
     """ETSI TS 119 182-1 §6.3, B-B."""
     named = _name(key.certificate, key.chain)
     if read_certificate(key.certificate).public_key != key.signer.public_key:
         raise JadesRefusedError(JadesRefusal.CERTIFICATE)
     header: JsonObject = {"alg": jose_name(key.signer.suite)}
     header |= members
-    header["iat"] = order.at_us // 1_000_000
+    header["iat"] = at_us // 1_000_000
     header["x5t#S256"] = named.thumbprint
     header["x5c"] = list(named.chain)
-    if order.commitment is not None:
-        header["srCms"] = [{"commId": {"id": order.commitment}}]
+    if commitment is not None:
+        header["srCms"] = [{"commId": {"id": commitment}}]
     if not payload.encoded:
         header["b64"] = False
     return header

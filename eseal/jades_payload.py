@@ -88,7 +88,7 @@ class Attached:
     def members(self) -> JsonObject:
         """`cty`; JSON is read once, so that no two readers find two things in what was sealed."""
         if _JSON_TYPE.fullmatch(self.content_type):
-            _read(self.octets)
+            check_json(self.octets)
         return {"cty": short_type(self.content_type)}
 
     def signed(self) -> bytes:
@@ -273,12 +273,18 @@ def canonical_json(octets: bytes) -> bytes:
             MAX_JSON_DEPTH.
     """
     try:
-        return rfc8785.dumps(_read(octets))
+        return rfc8785.dumps(check_json(octets))
     except rfc8785.CanonicalizationError as error:
         raise JadesRefusedError(JadesRefusal.PAYLOAD, type(error).__name__) from None
 
 
-def _read(octets: bytes) -> JsonValue:
+def check_json(octets: bytes) -> JsonValue:
+    """Read a JSON text that is to be sealed: no two readers may find two things in it.
+
+    Raises:
+        JadesRefusedError: PAYLOAD: it is no JSON within RFC 7493, of at most MAX_JSON octets and depth
+            MAX_JSON_DEPTH.
+    """
     try:
         return read_json(octets, "payload", most=MAX_JSON, depth=MAX_JSON_DEPTH)
     except JadesError as error:

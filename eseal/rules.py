@@ -23,8 +23,6 @@ class SealReason(StrEnum):
     TOO_MANY_STAMPS = "TOO_MANY_STAMPS"
     READER_FAILED = "READER_FAILED"
     """A library ended in a way that it does not document; `error` names it."""
-    READER_ABSENT = "READER_ABSENT"
-    """What reads this format is not installed; `error` names the library."""
     SYNTAX = "SYNTAX"
     """`what` names the place or the rule of the format that is broken."""
     NO_SEAL = "NO_SEAL"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.generic import ByteStringObject, IndirectObject, TextStringObject
 
+from eseal.pdf.guard import refusing
 from eseal.pdf.opening import entry, open_pdf
-from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.revision import append_update, begin_update, whole_or_nothing
 from eseal.pdf.seal_field import signature_fields
 from eseal.pdf.security_store import add_material, needed

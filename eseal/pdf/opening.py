@@ -18,7 +18,8 @@ from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.xref import XRefSectionType
 
-from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.pdf.guard import refusing
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.values import MAX_PDF
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 
+from eseal.pdf.guard import refusing
 from eseal.pdf.opening import open_pdf
-from eseal.pdf.refusals import refusing
 from kokuin.wire.algorithms import hasher
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, IndirectObj
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm, enumerate_sig_fields
 from pyhanko.sign.signers.cms_embedder import SigMDPSetup
 
+from eseal.pdf.guard import refusing
 from eseal.pdf.opening import entry
-from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
@@ -16,6 +16,7 @@ from pyhanko.sign.signers.cms_embedder import SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from eseal.cms_template import CmsTemplate
+from eseal.pdf.appearance import drawn, page_index
 from eseal.pdf.extending import add_store
 from eseal.pdf.revision import append_signed, begin_update, digest_around, fill, sign_field, whole_or_nothing
 from eseal.pdf.seal_field import choose_field, lock_of, signature_fields
@@ -28,30 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from eseal.values import Material, SealKey
+    from eseal.pdf.orders import PdfSealOrder
+    from eseal.pdf.revision import UpdateWriter
+    from eseal.values import SealKey
 
 _SECOND_US = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class PdfSealOrder:
-    """How one document is to be sealed.
-
-    Attributes:
-        level: that it shall reach.
-        claimed_us: the time in the signature dictionary, microseconds since 1970 UTC, cut to seconds.
-        field: name of the field, a signature field that waits or a new one; None: a new one with a free name.
-        reason: shown by readers; empty: none.
-        location: likewise.
-        material: what B-LT adds.
-    """
-
-    level: Level
-    claimed_us: int
-    field: str | None = None
-    reason: str = ""
-    location: str = ""
-    material: Material | None = None
 
 
 class PdfSealer:
@@ -84,8 +66,9 @@ class PdfSealer:
         stamping = self._stamping_for(order.level)
         material = needed(order.level, order.material)
         with whole_or_nothing(document):
-            names = [self._sign(document, order, self._templates[0], stamping, order.field)]
-            names += [self._sign(document, order, each, stamping, None) for each in self._templates[1:]]
+            orders = [order, *(replace(order, field=None, visible=None) for _ in self._templates[1:])]
+            pairs = zip(self._templates, orders, strict=True)
+            names = [_sign(document, each, template, stamping) for template, each in pairs]
             if order.level is Level.B_LT and material is not None:
                 add_store(document, material)
             if order.level is Level.B_LTA and stamping is not None:
@@ -99,35 +82,39 @@ class PdfSealer:
             raise StampUnavailableError("no time-stamp authority")
         return self._stamping
 
-    def _sign(
-        self,
-        document: BinaryIO,
-        order: PdfSealOrder,
-        template: CmsTemplate,
-        stamping: Stamping | None,
-        field: str | None,
-    ) -> str:
-        """Add one seal, at B-B or B-T."""
-        size = document.seek(0, os.SEEK_END)
-        for _ in range(ATTEMPTS):
-            writer = begin_update(document)
-            fields = signature_fields(writer)
-            name, found = choose_field(field, writer, fields, visible=False)
-            room = template.largest(None if stamping is None else stamping.room)
-            signed = _signature_dictionary(order, room)
-            setup = SigObjSetup(signed, mdp_setup=lock_of(found, template.digest))
-            sign_field(writer, SigFieldSpec(name), setup)
-            gap = append_signed(document, writer, signed)
-            sealed = template.sign(digest_around(document, gap, template.digest))
-            token = None
-            if stamping is not None:
-                token = stamping.stamp(DIGEST_BY_NAME[stamping.digest].of(sealed.signature))
-            value = sealed.encode(token)
-            if len(value) <= gap.room:
-                fill(document, gap, value)
-                return name
-            document.truncate(size)
-        raise StampUnavailableError("tokens outgrow every room that is left for them")
+
+def _sign(document: BinaryIO, order: PdfSealOrder, template: CmsTemplate, stamping: Stamping | None) -> str:
+    """Add one seal, at B-B or B-T, and return its field."""
+    size = document.seek(0, os.SEEK_END)
+    for _ in range(ATTEMPTS):
+        writer = begin_update(document)
+        room = template.largest(None if stamping is None else stamping.room)
+        signed = _signature_dictionary(order, room)
+        name = _place(writer, order, signed, template.digest)
+        gap = append_signed(document, writer, signed)
+        sealed = template.sign(digest_around(document, gap, template.digest))
+        token = None
+        if stamping is not None:
+            token = stamping.stamp(DIGEST_BY_NAME[stamping.digest].of(sealed.signature))
+        value = sealed.encode(token)
+        if len(value) <= gap.room:
+            fill(document, gap, value)
+            return name
+        document.truncate(size)
+    raise StampUnavailableError("tokens outgrow every room that is left for them")
+
+
+def _place(writer: UpdateWriter, order: PdfSealOrder, signed: SignatureObject, digest: str) -> str:
+    """Put the signature dictionary into its field, with what is seen of it, and return the field's name."""
+    visible = order.visible
+    name, found = choose_field(order.field, writer, signature_fields(writer), visible=visible is not None)
+    spec = SigFieldSpec(name)
+    if visible is not None:
+        spec = SigFieldSpec(name, on_page=page_index(visible.page, writer), box=visible.box)
+    picture = None if visible is None else drawn(visible)
+    setup = SigObjSetup(signed, mdp_setup=lock_of(found, digest), appearance_setup=picture)
+    sign_field(writer, spec, setup)
+    return name
 
 
 def _signature_dictionary(order: PdfSealOrder, room: int) -> SignatureObject:

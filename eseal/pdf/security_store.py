@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, NameObject, StreamObject
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 
+from eseal.pdf.guard import refusing
 from eseal.pdf.opening import entry
-from eseal.pdf.refusals import PdfRefusal, PdfRefusedError, refusing
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.values import Level
 from kokuin.wire import encode, oids
 
