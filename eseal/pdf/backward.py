@@ -1,0 +1,127 @@
+"""Keywords of indirect objects found in octets, read backwards: `N G obj` and `N G R`, and where they begin.
+
+A pattern that reads forwards tries every digit of a file and, at each, every comment behind it: quadratic
+in a hostile file, slow in a good one. The keywords are rare, and what stands before one is short.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eseal.pdf.syntax import Budget
+
+_WS = b"\x00\t\n\x0c\r "
+_QUICK = re.compile(rb"(?<!\d)(\d{1,10})[\x00\t\n\x0c\r ]+(\d{1,5})[\x00\t\n\x0c\r ]+\Z")
+_WINDOW = 32
+_MAY_PRECEDE = b"0123456789" + _WS
+_REGULAR = frozenset(range(256)) - frozenset(b"\x00\t\n\x0c\r ()<>[]{}/%")
+
+
+def headers(data: bytes, begin: int, end: int, budget: Budget) -> Iterator[tuple[int, int]]:
+    """Yield where each `N G obj` begins between two places, and its number, in order.
+
+    Raises:
+        PdfError: the budget is spent.
+    """
+    at = data.find(b"obj", begin, end)
+    while at >= 0:
+        budget.spend()
+        found = _numbers_before(data, begin, at)
+        if found is not None:
+            yield found
+        at = data.find(b"obj", at + 3, end)
+
+
+def references(data: bytes, begin: int, end: int, budget: Budget) -> Iterator[tuple[int, int]]:
+    """Yield where each `N G R` begins between two places, and its number, in no order.
+
+    Raises:
+        PdfError: the budget is spent.
+    """
+    for space in _WS:
+        keyword = bytes((space,)) + b"R"
+        at = data.find(keyword, begin, end)
+        while at >= 0:
+            budget.spend()
+            after = data[at + 2 : at + 3]
+            if not after or after[0] not in _REGULAR:
+                found = _numbers_before(data, begin, at + 1)
+                if found is not None:
+                    yield found
+            at = data.find(keyword, at + 2, end)
+
+
+def words(data: bytes, word: bytes, begin: int, end: int) -> Iterator[int]:
+    """Yield where a word stands between two places."""
+    at = data.find(word, begin, end)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + len(word), end)
+
+
+def _numbers_before(data: bytes, begin: int, position: int) -> tuple[int, int] | None:
+    """Return where the two numbers before a keyword begin, and the first of them."""
+    before = data[max(begin, position - 2) : position]
+    if len(before) < 2 or (before[1] in b"\t \x00\x0c" and before[0] not in _MAY_PRECEDE):
+        return None  # most of what looks like a keyword: no number and no comment ends before it
+    low = max(begin, position - _WINDOW)
+    quick = _QUICK.search(data[low:position])
+    if quick is not None:
+        return low + quick.start(), int(quick[1])
+    generation = _token_before(data, begin, position, 5)
+    if generation is None:
+        return None
+    number = _token_before(data, begin, generation[0], 10)
+    return None if number is None else (number[0], int(data[number[0] : number[1]]))
+
+
+def _token_before(data: bytes, begin: int, position: int, digits: int) -> tuple[int, int] | None:
+    """Return where the number begins and ends that stands before a place, with a gap between."""
+    end = _skip_gap(data, begin, position)
+    if end == position:
+        return None
+    start = end
+    while start > begin and end - start < digits and data[start - 1 : start].isdigit():
+        start -= 1
+    return (start, end) if start < end else None
+
+
+def _skip_gap(data: bytes, begin: int, position: int) -> int:
+    """Return where white space and comments before a place begin."""
+    while True:
+        at = _skip_white(data, begin, position)
+        if data.find(b"\n", at, position) < 0 and data.find(b"\r", at, position) < 0:
+            return at
+        line = _line_start(data, begin, at)
+        comment = data.find(b"%", line, at)
+        if comment < 0:
+            return at
+        position = comment
+
+
+def _skip_white(data: bytes, begin: int, position: int) -> int:
+    """Return where white space before a place begins."""
+    size = 16
+    while position > begin:
+        low = max(begin, position - size)
+        kept = len(data[low:position].rstrip(_WS))
+        position = low + kept
+        if kept:
+            break
+        size *= 4
+    return position
+
+
+def _line_start(data: bytes, begin: int, position: int) -> int:
+    """Look back in growing steps: no line is searched much farther than it is long."""
+    size = 256
+    while True:
+        low = max(begin, position - size)
+        found = max(data.rfind(b"\n", low, position), data.rfind(b"\r", low, position))
+        if found >= 0 or low == begin:
+            return found + 1 if found >= 0 else begin
+        size *= 4

@@ -1,0 +1,32 @@
+"""Kinds of changes that a later revision makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What a change is, the graver the higher."""
+
+    VALIDATION = 0
+    """Validation data, a document time-stamp, the file's own description."""
+    SIGNING = 1
+    """A signature field is made or filled."""
+    FILLING = 2
+    """A field of the form has another value."""
+    ANNOTATING = 3
+    """An annotation is added or altered."""
+    CONTENT = 4
+    """Anything else: what the sealed document shows or does is another."""
+    HIDDEN = 5
+    """What the sealed revision held without showing it comes to light: a shadow attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change; `what` names where, `field` the form field when it is one's value."""
+
+    kind: Kind
+    what: str
+    field: str | None = None

@@ -1,0 +1,248 @@
+"""What a later revision made of a sealed one (ISO 32000-2 §12.8.2; ETSI EN 319 142-1 §5.4).
+
+The sealed revision and the file as it is now are two documents over the same octets. Every object number
+that an update gives a meaning must be one that the sealed revision knew nothing of, or stand in a place that
+a signer leaves open: a form that gets another signature, validation data, the file's own description. A
+number with a place that may change and a second one that may not stays closed; that is how shadow attacks
+put what was hidden into view.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eseal.pdf.backward import headers
+from eseal.pdf.change import Change, Kind
+from eseal.pdf.fields import all_fields
+from eseal.pdf.form_changes import FormChanges
+from eseal.pdf.same import differing, same, same_object
+from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference, Stream
+from eseal.pdf.usage import TRAILER, Usage
+
+if TYPE_CHECKING:
+    from eseal.pdf.document import Document
+    from eseal.pdf.syntax import Value
+
+_DSS = frozenset({"Type", "VRI", "Certs", "CRLs", "OCSPs"})
+_VRI = frozenset({"Type", "Cert", "CRL", "OCSP", "TU", "TS"})
+
+
+class Comparison:
+    """The sealed revision against the file as it is.
+
+    Attributes:
+        before: the sealed revision.
+        after: the file.
+        changed: object numbers that stand elsewhere now.
+        found: the changes.
+    """
+
+    def __init__(self, before: Document, after: Document) -> None:
+        """Compare.
+
+        Raises:
+            PdfError: an object of either cannot be read.
+        """
+        self.before = before
+        self.after = after
+        self.found: list[Change] = []
+        self.changed = frozenset(
+            number
+            for section in after.chain[: len(after.chain) - len(before.chain)]
+            for number in section.entries
+            if number != 0 and after.entry(number) != before.entry(number)
+        )
+        self._explained: set[int] = set()
+        self._usage = Usage(before, self.changed)
+        self._judge_places()
+        if self.found:
+            return  # no update of an honest writer; what it shows is not worth a closer look
+        self._compare_trailer()
+        self._compare_catalog()
+        form = FormChanges(self, all_fields(before), all_fields(after))
+        form.compare()
+        for number in sorted(self.changed - self._explained):
+            self._judge_number(number, form)
+
+    def note(self, kind: Kind, what: str, field: str | None = None) -> None:
+        """Add a change."""
+        change = Change(kind, what, field)
+        if change not in self.found:
+            self.found.append(change)
+
+    def explain(self, number: int) -> None:
+        """Say that a changed object was compared and needs no other reason."""
+        self._explained.add(number)
+
+    def is_new(self, value: Value) -> bool:
+        """Whether a reference names an object that the sealed revision neither had nor spoke of."""
+        if not isinstance(value, Reference) or value.number not in self.changed:
+            return False
+        return not self._usage.users(value.number)
+
+    def only_used_by(self, number: int, users: set[int]) -> bool:
+        """Whether in the sealed revision nothing else than these refers to an object that changed."""
+        return self._usage.users(number) <= users
+
+    def open(self, value: Value, users: set[int]) -> bool:
+        """Say that an object may be another, if it is referred to by these alone; whether it may."""
+        if not isinstance(value, Reference) or value.number not in self.changed:
+            return True
+        if isinstance(self.before.get(value.number), Stream) or not self.only_used_by(value.number, users):
+            return False
+        self.explain(value.number)
+        return True
+
+    def _judge_places(self) -> None:
+        """An update's objects stand in the update, and nothing else stands there.
+
+        Hide-and-replace appends a section alone that points into the sealed octets. A definition that no
+        section names is what a reader shows that mends a broken file.
+        """
+        border = self.before.end
+        for number in sorted(self.changed):
+            entry = self.after.entry(number)
+            self._judge_readable(number)
+            if entry.container is not None:
+                entry = self.after.entry(entry.container)
+            if entry.offset is not None and entry.offset < border:
+                self.note(Kind.HIDDEN, "xref")
+        listed = {
+            entry.offset: number
+            for section in self.after.chain[: len(self.after.chain) - len(self.before.chain)]
+            for number, entry in section.entries.items()
+            if entry.offset is not None
+        }
+        newest: dict[int, int] = {}
+        for place, number in self._appended():
+            newest[number] = place
+            if not any(listed.get(place - slack) == number for slack in range(9)):
+                self.note(Kind.HIDDEN, "object-not-listed")
+        for number, place in newest.items():
+            offset = self.after.entry(number).offset
+            if offset is not None and not 0 <= place - offset <= 8:
+                self.note(Kind.HIDDEN, "object-order")
+        self._judge_shadows()
+
+    def _judge_readable(self, number: int) -> None:
+        """An entry that leads to no such object takes away what was there."""
+        try:
+            self.after.get(number)
+        except PdfError as error:
+            if error.bounded:
+                raise
+            if self._usage.users(number):
+                self.note(Kind.CONTENT, f"object {number}")
+
+    def _appended(self) -> list[tuple[int, int]]:
+        data = self.after.source.data
+        return list(headers(data, self.before.end, len(data), self.after.source.budget))
+
+    def _judge_shadows(self) -> None:
+        """Of two definitions of a number the later one is live, or another one waits for a mended xref."""
+        newest = {number: place for place, number in self._usage.places}
+        for number, place in newest.items():
+            offset = self.before.entry(number).offset
+            if offset is not None and place - offset > 8:
+                self.note(Kind.HIDDEN, "object-twice")
+
+    def _compare_trailer(self) -> None:
+        one, other = self.before.trailer, self.after.trailer
+        if not same(one.get("Encrypt"), other.get("Encrypt")):
+            self.note(Kind.CONTENT, "Encrypt")
+        info = one.get("Info")
+        if isinstance(info, Reference) and info.number in self.changed:
+            self.open(info, {TRAILER})
+        for section in self.after.chain[: len(self.after.chain) - len(self.before.chain)]:
+            if section.own is not None and self._unknown_before(section.own):
+                self.explain(section.own)
+
+    def _unknown_before(self, number: int) -> bool:
+        return number in self.changed and not self._usage.users(number)
+
+    def _compare_catalog(self) -> None:
+        one, other = self.before.catalog, self.after.catalog
+        number = self.before.root_number
+        if number is None or self.after.root_number != number:
+            self.note(Kind.CONTENT, "Root")
+            return
+        self.explain(number)
+        for key in differing(one, other):
+            told = key in {"Version", "Extensions"} and not isinstance(other.get(key), Reference)
+            if told or (key == "Metadata" and self.is_new(other.get(key))):
+                self.note(Kind.VALIDATION, key)
+            elif key not in {"AcroForm", "DSS"}:
+                self.note(Kind.CONTENT, f"Root/{key}")
+        self._compare_metadata(one.get("Metadata"), number)
+        for key in ("Extensions", "Version"):
+            self.open(one.get(key), {number})
+        if not same(one.get("DSS"), other.get("DSS")) or self.before.dictionary(one.get("DSS")) is not None:
+            self._compare_store(one.get("DSS"), other.get("DSS"), number)
+
+    def _compare_metadata(self, value: Value, root: int) -> None:
+        """XMP is no part of a page; an object that also is one stays closed."""
+        if not isinstance(value, Reference) or value.number not in self.changed:
+            return
+        streams = (self.before.get(value.number), self.after.get(value.number))
+        if self.only_used_by(value.number, {root}) and all(
+            isinstance(each, Stream) and each.dictionary.get("Subtype") == "XML" for each in streams
+        ):
+            self.explain(value.number)
+            self.note(Kind.VALIDATION, "Metadata")
+
+    def _compare_store(self, old: Value, new: Value, root: int) -> None:
+        """The document security store (EN 319 142-1 §5.4.2): what it holds is drawn nowhere."""
+        store = self.after.dictionary(new)
+        if store is None or not store.keys() <= _DSS:
+            self.note(Kind.CONTENT, "DSS")
+            return
+        family = {root}
+        self._open_store(old, family)
+        before = self.before.dictionary(old)
+        if before is not None:
+            for key in ("Certs", "CRLs", "OCSPs", "VRI"):
+                self._open_store(before.get(key), family)
+            related = self.before.dictionary(before.get("VRI")) or Dictionary()
+            for value in related.values():
+                self._open_store(value, family)
+                for each in (self.before.dictionary(value) or Dictionary()).values():
+                    self._open_store(each, family)
+        entries = self.after.dictionary(store.get("VRI")) or Dictionary()
+        for each in entries.values():
+            entry = self.after.dictionary(each)
+            if entry is None or not entry.keys() <= _VRI:
+                self.note(Kind.CONTENT, "DSS/VRI")
+        self.note(Kind.VALIDATION, "DSS")
+
+    def _open_store(self, value: Value, family: set[int]) -> None:
+        if isinstance(value, Reference):
+            self.open(value, family)
+            family.add(value.number)
+
+    def _judge_number(self, number: int, form: FormChanges) -> None:
+        """Whatever no rule spoke of: new objects, copies of old ones, pages that got a signature's widget."""
+        users = self._usage.users(number)
+        known = not self.before.entry(number).free
+        if not users:
+            return  # nothing that was sealed leads to it, whatever it is
+        if not known:
+            self.note(Kind.HIDDEN, "reference-to-nothing")
+            return
+        if same_object(number, self.before, self.after):
+            return
+        one, other = self.before.get(number), self.after.get(number)
+        if isinstance(one, Dictionary) and isinstance(other, Dictionary) and one.get("Type") == "Page":
+            form.compare_page(number, one, other)
+        elif isinstance(one, Array) and isinstance(other, Array) and len(users) == 1:
+            form.compare_list(number, next(iter(users)), one, other)
+        elif isinstance(one, Dictionary) and "Subtype" in one and "Rect" in one:
+            self.note(Kind.ANNOTATING, str(self.before.resolve(one["Subtype"])))
+        else:
+            self.note(Kind.CONTENT, _named(one, number))
+
+
+def _named(value: Value, number: int) -> str:
+    kind = value.dictionary.get("Type") if isinstance(value, Stream) else None
+    if isinstance(value, Dictionary):
+        kind = value.get("Type")
+    return f"{kind if isinstance(kind, str) else 'object'} {number}"

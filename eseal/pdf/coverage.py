@@ -1,0 +1,103 @@
+"""What octets a signature covers (ISO 32000-2 §12.8.1): all of its revision but its own hex string.
+
+Signature wrapping moves the second range and puts objects into the gap; universal forgery breaks /ByteRange
+or /Contents so that a reader finds nothing to compare. So the gap must be, octet for octet, the string that
+stands in the signature dictionary, and nothing but hex digits between its angles.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eseal.pdf.syntax import Array, Chars
+from eseal.rules import PDF_COVERAGE, SealReason
+from kokuin.trust.report import SubIndication
+from kokuin.wire.algorithms import hasher
+
+if TYPE_CHECKING:
+    from eseal.pdf.document import Document
+    from eseal.pdf.fields import Signature
+    from eseal.pdf.syntax import Value
+    from kokuin.trust.report import Check
+
+_NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Octets that a signature covers: from 0 to `gap_start` and from `gap_end` to `end`.
+
+    Attributes:
+        data: the file.
+        gap_start: where the hex string begins.
+        gap_end: where it ends.
+        end: where the covered octets end, which is the end of the file as it was sealed.
+    """
+
+    data: bytes
+    gap_start: int
+    gap_end: int
+    end: int
+
+    def digest(self, algorithm: str) -> bytes:
+        """Return the digest of what is covered, by the name of an algorithm.
+
+        Raises:
+            ValueError: the name is none of `kokuin.wire.algorithms.DIGEST_BY_NAME`.
+        """
+        view = memoryview(self.data)
+        state = hasher(algorithm)
+        state.update(view[: self.gap_start])
+        state.update(view[self.gap_end : self.end])
+        return state.digest()
+
+    @property
+    def octets(self) -> bytes:
+        """What is covered, put together."""
+        return self.data[: self.gap_start] + self.data[self.gap_end : self.end]
+
+    @property
+    def contents(self) -> bytes:
+        """What the hex string says, padding included."""
+        return bytes.fromhex(self.data[self.gap_start + 1 : self.gap_end - 1].decode("ascii"))
+
+
+def read_coverage(document: Document, signature: Signature) -> Coverage | Check:
+    """Read /ByteRange and /Contents of a signature, and hold them against the place where they stand."""
+    found = signature.dictionary
+    contents = found.get("Contents")
+    ranges = _ranges(found.get("ByteRange"))
+    wrong = None
+    if {"ByteRange", "Contents"} & set(found.twice):
+        wrong = "twice"  # readers differ in which of the two they take
+    elif not isinstance(contents, Chars) or not contents.hexadecimal:
+        wrong = "Contents"
+    elif ranges is None:
+        wrong = "ByteRange"
+    elif document.entry(signature.number).offset is None:
+        wrong = "object-stream"  # its place in the file cannot be left out of anything
+    else:
+        wrong = _misfit(ranges, contents, len(document.source.data))
+        if wrong is None:
+            return Coverage(document.source.data, ranges[1], ranges[2], ranges[2] + ranges[3])
+    return PDF_COVERAGE.failed(SealReason.COVERAGE_WRONG, SubIndication.FORMAT_FAILURE, what=wrong)
+
+
+def _ranges(value: Value) -> list[int] | None:
+    if not isinstance(value, Array) or len(value) != 4:
+        return None
+    numbers = [each for each in value if isinstance(each, int) and not isinstance(each, bool)]
+    return numbers if len(numbers) == 4 and min(numbers) >= 0 else None
+
+
+def _misfit(ranges: list[int], contents: Chars, size: int) -> str | None:
+    """Return what does not fit; None when the ranges leave out the string and nothing else."""
+    zero, gap_start, gap_end, rest = ranges
+    if zero != 0 or gap_start != contents.start or gap_end != contents.end:
+        return "gap"
+    if rest == 0 or gap_end + rest > size:
+        return "end"
+    digits = contents.raw[1:-1]
+    return "Contents" if len(digits) % 2 or _NOT_HEX.search(digits) is not None else None

@@ -1,0 +1,273 @@
+"""What a later revision made of a sealed form: further signatures, values, widgets on pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eseal.pdf.change import Kind
+from eseal.pdf.same import differing, same
+from eseal.pdf.syntax import Array, Dictionary, Reference
+
+if TYPE_CHECKING:
+    from eseal.pdf.comparison import Comparison
+    from eseal.pdf.document import Document
+    from eseal.pdf.fields import Field
+    from eseal.pdf.syntax import Value
+
+_FORM_MAY_CHANGE = frozenset({"Fields", "SigFlags", "DR", "DA", "NeedAppearances"})
+_SIGNING_FILLS = frozenset({"V", "AP", "AS", "F", "MK", "DA", "Type", "Subtype", "M", "P", "Ff", "Q", "DV"})
+_FILLING_FILLS = frozenset({"V", "AP", "AS", "I", "TI", "RV", "M"})
+_NEW_FIELD_HAS = frozenset(
+    {
+        *("Type", "Subtype", "FT", "T", "TU", "TM", "V", "Ff", "F", "P", "Rect", "AP", "AS", "MK", "Kids"),
+        *("Parent", "Lock", "SV", "DA", "Q", "M", "NM", "BS", "Border", "C", "H", "StructParent", "DR", "CA"),
+    }
+)
+"""Keys of a signature field that do nothing but show its signature: no action, no optional content."""
+_HIDDEN = 2 | 32
+"""Annotation flags Hidden and NoView (§12.5.3)."""
+
+
+class FormChanges:
+    """The fields of the sealed revision against those of the file as it is."""
+
+    def __init__(self, comparison: Comparison, before: tuple[Field, ...], after: tuple[Field, ...]) -> None:
+        self._comparison = comparison
+        self._old = {field.number: field for field in before if field.number is not None}
+        self._new = {field.number: field for field in after if field.number is not None}
+        self._unnumbered = len(before) - len(self._old), len(after) - len(self._new)
+        self._added: set[int] = set()
+        """Widgets of signature fields that the update made."""
+
+    def compare(self) -> None:
+        """Compare the forms.
+
+        Raises:
+            PdfError: an object cannot be read.
+        """
+        base = self._comparison
+        one, other = base.before.catalog.get("AcroForm"), base.after.catalog.get("AcroForm")
+        old = base.before.dictionary(one)
+        new = base.after.dictionary(other)
+        if old is None and new is None:
+            return
+        if new is None:
+            self._content("AcroForm")
+            return
+        if old is None:
+            old = Dictionary()
+        root = base.before.root_number or 0
+        if not base.open(one, {root}):
+            self._content("AcroForm")
+        for key in differing(old, new) - _FORM_MAY_CHANGE:
+            self._content(f"AcroForm/{key}")
+        if base.after.resolve(new.get("NeedAppearances")) is True and (
+            base.before.resolve(old.get("NeedAppearances")) is not True
+        ):
+            self._content("AcroForm/NeedAppearances")  # each viewer would draw the fields anew
+        users = {one.number if isinstance(one, Reference) else root}
+        self._compare_resources(old.get("DR"), new.get("DR"), users)
+        if "DA" in old and not same(old.get("DA"), new.get("DA")):
+            self._content("AcroForm/DA")
+        self._compare_fields(old.get("Fields"), new.get("Fields"), users)
+
+    def _compare_resources(self, old: Value, new: Value, users: set[int]) -> None:
+        """Default resources may get more fonts; those that were there stay what they were.
+
+        Nothing but fonts is taken from them when a viewer draws a field.
+        """
+        base = self._comparison
+        one, other = base.before.dictionary(old), base.after.dictionary(new)
+        if one is None:
+            return
+        opened = other is not None and base.open(old, users)
+        owners = users | ({old.number} if isinstance(old, Reference) else set())
+        for key, value in one.items():
+            if not base.open(value, owners) or key != "Font":
+                continue
+            now = base.after.dictionary((other or Dictionary()).get(key))
+            for name, each in (base.before.dictionary(value) or Dictionary()).items():
+                opened = opened and now is not None and same(each, now.get(name))
+        if not opened:
+            self._content("AcroForm/DR")
+
+    def _compare_fields(self, old: Value, new: Value, users: set[int]) -> None:
+        base = self._comparison
+        one, other = base.before.array(old), base.after.array(new)
+        if not base.open(old, users):
+            self._content("AcroForm/Fields")
+        self._compare_order(one, other, "AcroForm/Fields")
+        for number, field in self._old.items():
+            now = self._new.get(number)
+            if now is None:
+                self._content(f"field {field.name}")
+            elif number in base.changed:
+                self._compare_field(field, now)
+        for number, field in self._new.items():
+            if number not in self._old:
+                self._judge_new(field)
+        if self._unnumbered[1] > self._unnumbered[0]:
+            self._content("AcroForm/Fields")  # a field without a number cannot be told from another
+        self._compare_appearances()
+
+    def _compare_order(self, one: Array, other: Array, what: str) -> list[Value]:
+        """Return what was added to a list; what was in it must still be there in its order."""
+        waiting = [_key(value) for value in reversed(one)]
+        added: list[Value] = []
+        for value in other:
+            if waiting and waiting[-1] == _key(value):
+                waiting.pop()
+            else:
+                added.append(value)
+        if waiting:
+            self._content(what)
+        return added
+
+    def _compare_field(self, field: Field, now: Field) -> None:
+        base = self._comparison
+        number = field.number or 0
+        base.explain(number)
+        keys = differing(field.dictionary, now.dictionary)
+        if "Kids" in keys:
+            kids = (
+                base.before.array(field.dictionary.get("Kids")),
+                base.after.array(now.dictionary.get("Kids")),
+            )
+            self._compare_order(*kids, f"field {field.name}")
+            keys.discard("Kids")
+        if now.kind != field.kind or now.name != field.name or not isinstance(now.dictionary, Dictionary):
+            self._content(f"field {field.name}")
+        elif not keys:
+            return
+        elif field.kind == "Sig":
+            if field.value is not None or not keys <= _SIGNING_FILLS:
+                self._content(f"field {field.name}")
+            else:
+                self._sign(now, visible=False)
+        elif not keys <= _FILLING_FILLS:
+            self._content(f"field {field.name}")
+        else:
+            self._fill(field, keys)
+
+    def _fill(self, field: Field, keys: set[str]) -> None:
+        """A value that stays what it was under an appearance that does not is a shadow attack (replace)."""
+        values = keys & {"V", "AS", "I"}
+        for parent in field.parents:
+            above, now = self._old.get(parent), self._new.get(parent)
+            if above and now and not same(above.dictionary.get("V"), now.dictionary.get("V")):
+                values.add("V")
+        if "AP" in keys and not values:
+            self._comparison.note(Kind.HIDDEN, f"appearance {field.name}")
+        self._comparison.note(Kind.FILLING, f"field {field.name}", field.name)
+
+    def _sign(self, field: Field, *, visible: bool) -> None:
+        after = self._comparison.after
+        value = after.dictionary(field.value)
+        if value is not None and isinstance(field.value, Reference):
+            if not self._comparison.is_new(field.value):
+                self._comparison.note(Kind.HIDDEN, f"field {field.name}")
+                return
+            if value.get("SubFilter") == "ETSI.RFC3161" and not visible:
+                self._comparison.note(Kind.VALIDATION, f"time-stamp {field.name}")
+                return
+        elif field.value is not None:
+            self._content(f"field {field.name}")
+        self._comparison.note(Kind.SIGNING, f"field {field.name}", field.name)
+        if visible:
+            self._comparison.note(Kind.SIGNING, "visible")
+
+    def _judge_new(self, field: Field) -> None:
+        """A field that the update made: a signature's, and of new objects alone."""
+        base = self._comparison
+        number = field.number or 0
+        if not base.is_new(Reference(number, 0)):
+            base.note(Kind.HIDDEN, f"field {field.name}")
+            return
+        if field.kind != "Sig" or not field.dictionary.keys() <= _NEW_FIELD_HAS:
+            self._content(f"field {field.name}")
+            return
+        self._added.add(number)
+        self._sign(field, visible=_is_visible(base.after, field.dictionary))
+
+    def _compare_appearances(self) -> None:
+        """Appearances that are overwritten where they stand, as some writers fill forms."""
+        base = self._comparison
+        for number, field in self._old.items():
+            appearance = field.dictionary.get("AP")
+            owners = {number}
+            if isinstance(appearance, Reference):
+                owners.add(appearance.number)
+            inner = base.before.dictionary(appearance) or Dictionary()
+            for value in (appearance, *inner.values()):
+                if not isinstance(value, Reference) or value.number not in base.changed:
+                    continue
+                if not base.only_used_by(value.number, owners):
+                    continue
+                base.explain(value.number)
+                now = self._new.get(number)
+                if field.kind == "Sig" and field.value is None and now is not None and now.value is not None:
+                    base.note(Kind.SIGNING, f"field {field.name}", field.name)
+                elif field.kind == "Sig":
+                    self._content(f"field {field.name}")
+                else:
+                    changed = now is not None and not same(field.value, now.value)
+                    self._fill(field, {"AP", "V"} if changed else {"AP"})
+
+    def compare_page(self, number: int, one: Dictionary, other: Dictionary) -> None:
+        """Compare a page that was written anew: it may have further widgets of signatures.
+
+        Raises:
+            PdfError: an object cannot be read.
+        """
+        if differing(one, other) - {"Annots"}:
+            self._content(f"Page {number}")
+            return
+        base = self._comparison
+        self._compare_annotations(base.before.array(one.get("Annots")), base.after.array(other.get("Annots")))
+
+    def compare_list(self, number: int, user: int, one: Array, other: Array) -> None:
+        """Compare an array that was written anew: the annotations of one page, or content.
+
+        Raises:
+            PdfError: an object cannot be read.
+        """
+        page = self._comparison.before.get(user)
+        listed = page.get("Annots") if isinstance(page, Dictionary) and page.get("Type") == "Page" else None
+        if isinstance(listed, Reference) and listed.number == number:
+            self._compare_annotations(one, other)
+        elif not self._is_kids(number, user):
+            self._content(f"array {number}")
+
+    def _is_kids(self, number: int, user: int) -> bool:
+        """Whether it is the kids of a field, which were compared one by one."""
+        field = self._old.get(user)
+        kids = field.dictionary.get("Kids") if field is not None else None
+        return isinstance(kids, Reference) and kids.number == number
+
+    def _compare_annotations(self, one: Array, other: Array) -> None:
+        base = self._comparison
+        for value in self._compare_order(one, other, "Annots"):
+            number = value.number if isinstance(value, Reference) else None
+            field = self._old.get(number) if number is not None else None
+            if number in self._added or (field is not None and field.kind == "Sig" and field.value is None):
+                continue
+            found = base.after.dictionary(value) or Dictionary()
+            subtype = base.after.resolve(found.get("Subtype"))
+            base.note(Kind.ANNOTATING, str(subtype)[:32])
+
+    def _content(self, what: str) -> None:
+        self._comparison.note(Kind.CONTENT, what)
+
+
+def _is_visible(document: Document, dictionary: Dictionary) -> bool:
+    corners = [document.resolve(each) for each in document.array(dictionary.get("Rect"))]
+    numbers = [float(each) for each in corners if isinstance(each, int | float)]
+    flags = document.resolve(dictionary.get("F"))
+    if isinstance(flags, int) and flags & _HIDDEN:
+        return False
+    return len(numbers) == 4 and numbers[0] != numbers[2] and numbers[1] != numbers[3]
+
+
+def _key(value: Value) -> object:
+    """Return what two values have in common that are the same as they stand."""
+    return value.number if isinstance(value, Reference) else repr(value)

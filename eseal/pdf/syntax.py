@@ -1,0 +1,358 @@
+"""Objects of PDF as they stand in a file (ISO 32000-2 §7.3): tolerant of sloppy writers, bounded always.
+
+The reader has no recursion and knows where each object began, which no library tells: what a signature
+covers is a matter of octets, not of objects. Every token costs one of a budget, so a hostile file ends in
+an error and never in an hour.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_DEPTH = 128
+"""Arrays and dictionaries within one another; real files have some ten."""
+MAX_TOKENS = 1_000_000
+"""Tokens of one document that are read, over all its objects."""
+
+_WS = rb"\x00\t\n\x0c\r "
+_DELIMITER = rb"()<>\[\]{}/%"
+GAP = rb"(?:[" + _WS + rb"]|%[^\r\n]*+(?:[\r\n]|\Z))"
+"""White space or a comment: what may stand between two tokens (§7.2.3)."""
+_SPACE = re.compile(GAP + rb"*+")
+_HEADER = re.compile(GAP + rb"*+(\d{1,10})" + GAP + rb"++(\d{1,5})" + GAP + rb"++obj")
+_REFERENCE = re.compile(
+    rb"(\d{1,10})" + GAP + rb"++(\d{1,5})" + GAP + rb"++R(?![^" + _WS + _DELIMITER + rb"])"
+)
+_REGULAR = re.compile(rb"[^" + _WS + _DELIMITER + rb"]++")
+_PARENTHESES = re.compile(rb"[()\\]")
+_ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
+_STREAM = re.compile(GAP + rb"*+stream(\r\n|\n|\r)?")
+_NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
+_BACKSLASH = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+
+class PdfError(ValueError):
+    """A file that cannot be read.
+
+    Attributes:
+        what: names the place or the rule that is broken; part of a report.
+        bounded: a limit was met, and the file may be a good one.
+    """
+
+    def __init__(self, what: str, *, bounded: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.bounded = bounded
+
+
+class Name(str):
+    """A name without its solidus, escapes undone (§7.3.5)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An indirect reference (§7.3.10)."""
+
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """A string as it is written (§7.3.4), with its delimiters.
+
+    Attributes:
+        raw: the octets from the first delimiter to the last.
+        start: where they begin in the buffer; two strings that say the same are equal wherever they are.
+    """
+
+    raw: bytes
+    start: int = field(compare=False, repr=False)
+
+    @property
+    def end(self) -> int:
+        """Where the next token may begin."""
+        return self.start + len(self.raw)
+
+    @property
+    def hexadecimal(self) -> bool:
+        """Whether it is written in digits."""
+        return self.raw[:1] == b"<"
+
+    @property
+    def octets(self) -> bytes:
+        """What the string says."""
+        inner = self.raw[1:-1]
+        if self.hexadecimal:
+            digits = _NOT_HEX.sub(b"", inner)
+            return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
+        return _BACKSLASH.sub(_unescape, inner)
+
+
+class Array(list["Value"]):
+    """An array (§7.3.6)."""
+
+    __slots__ = ()
+
+
+class Dictionary(dict[str, "Value"]):
+    """A dictionary (§7.3.7); of a key that stands twice the last one counts, and `twice` names it."""
+
+    __slots__ = ("twice",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream (§7.3.8).
+
+    Attributes:
+        dictionary: what describes it.
+        start: where its data begins.
+    """
+
+    dictionary: Dictionary
+    start: int = field(compare=False)
+
+
+Value: TypeAlias = "bool | int | float | Name | Chars | Reference | Array | Dictionary | Stream | None"
+
+
+class Budget:
+    """What may still be spent on one document.
+
+    Attributes:
+        tokens: to be read.
+        decoded: octets that filters may put out.
+    """
+
+    __slots__ = ("decoded", "tokens")
+
+    def __init__(self, tokens: int = MAX_TOKENS, decoded: int = 128 * 1024 * 1024) -> None:
+        self.tokens = tokens
+        self.decoded = decoded
+
+    def spend(self, count: int = 1) -> None:
+        """Take tokens.
+
+        Raises:
+            PdfError: none are left.
+        """
+        self.tokens -= count
+        if self.tokens < 0:
+            raise PdfError("size", bounded=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Indirect:
+    """An indirect object where it stands: number, generation, value, and where its value ends."""
+
+    number: int
+    generation: int
+    value: Value
+    end: int
+
+
+def read_indirect(data: bytes, position: int, budget: Budget) -> Indirect:
+    """Read `N G obj value` at a position.
+
+    Raises:
+        PdfError: none begins there, or it cannot be read.
+    """
+    header = _HEADER.match(data, position)
+    if header is None:
+        raise PdfError("object")
+    value, end = read_value(data, header.end(), budget)
+    if isinstance(value, Dictionary):
+        stream = _STREAM.match(data, end)
+        if stream is not None:
+            value = Stream(value, stream.end())
+    return Indirect(int(header[1]), int(header[2]), value, end)
+
+
+class _Open:
+    """A container that is being filled."""
+
+    __slots__ = ("found", "is_dictionary")
+
+    def __init__(self, *, is_dictionary: bool) -> None:
+        self.is_dictionary = is_dictionary
+        self.found: list[Value] = []
+
+
+_STRUCTURE = frozenset({b"endobj", b"endstream", b"xref", b"trailer", b"startxref"})
+_END_ARRAY = object()
+_END_DICTIONARY = object()
+_KEYWORDS: dict[bytes, bool | None] = {b"true": True, b"false": False, b"null": None}
+
+
+def read_value(data: bytes, position: int, budget: Budget) -> tuple[Value, int]:
+    """Read one object; a keyword that is none of PDF's reads as null.
+
+    Returns:
+        the value, and where it ends.
+
+    Raises:
+        PdfError: the file ends within it, it is nested too deep, or the budget is spent.
+    """
+    stack: list[_Open] = []
+    while True:
+        budget.spend()
+        position = _SPACE.match(data, position).end()  # type: ignore[union-attr]  # matches nothing at least
+        found, position = _read_token(data, position)
+        if isinstance(found, _Open):
+            if len(stack) >= MAX_DEPTH:
+                raise PdfError("nesting", bounded=True)
+            stack.append(found)
+            continue
+        value: Value
+        if found is _END_ARRAY or found is _END_DICTIONARY:
+            if not stack or stack[-1].is_dictionary != (found is _END_DICTIONARY):
+                raise PdfError("object")
+            value = _closed(stack.pop())
+        else:
+            value = found  # type: ignore[assignment]  # the two ends are ruled out
+        if not stack:
+            return value, position
+        stack[-1].found.append(value)
+
+
+def _closed(opened: _Open) -> Value:
+    if not opened.is_dictionary:
+        return Array(opened.found)
+    made = Dictionary()
+    items = iter(opened.found)
+    twice = []
+    for key in items:
+        if not isinstance(key, Name):
+            continue  # a stray token; what follows may be a key
+        if key in made:
+            twice.append(str(key))
+        made[key] = next(items, None)
+    made.twice = tuple(twice)
+    return made
+
+
+def _read_token(data: bytes, position: int) -> tuple[object, int]:
+    first = data[position : position + 1]
+    reader = _READERS.get(first)
+    if reader is not None:
+        return reader(data, position)
+    match = _REGULAR.match(data, position)
+    if match is None:
+        raise PdfError("object" if first else "end-of-file")  # a stray brace or parenthesis, or nothing
+    word = match[0]
+    if word in _STRUCTURE:
+        raise PdfError("object")  # what was open is never closed
+    return _KEYWORDS.get(word), match.end()
+
+
+def _slashed(data: bytes, position: int) -> tuple[Name, int]:
+    match = _REGULAR.match(data, position + 1)
+    end = match.end() if match else position + 1
+    return _name(data[position + 1 : end]), end
+
+
+def _name(raw: bytes) -> Name:
+    if b"#" in raw:
+        raw = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), raw)
+    return Name(raw.decode("latin-1"))
+
+
+def _number(data: bytes, position: int) -> tuple[Value, int]:
+    reference = _REFERENCE.match(data, position)
+    if reference is not None:
+        return Reference(int(reference[1]), int(reference[2])), reference.end()
+    match = _REGULAR.match(data, position)
+    word = match[0] if match else b""
+    end = position + len(word)
+    if len(word) > 32:
+        return 0, end  # no number, and no time is spent on one
+    try:
+        return int(word), end
+    except ValueError:
+        pass
+    try:
+        return (float(word), end) if b"e" not in word.lower() and b"n" not in word.lower() else (0, end)
+    except ValueError:
+        return 0, end
+
+
+def _literal(data: bytes, position: int) -> tuple[Chars, int]:
+    depth = 0
+    at = position
+    while True:
+        match = _PARENTHESES.search(data, at)
+        if match is None:
+            raise PdfError("string")
+        at = match.end()
+        if match[0] == b"\\":
+            at += 1
+        elif match[0] == b"(":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                return Chars(data[position:at], position), at
+
+
+def _angled(data: bytes, position: int) -> tuple[object, int]:
+    two = data[position : position + 2]
+    if two == b"<<":
+        return _Open(is_dictionary=True), position + 2
+    if two == b">>":
+        return _END_DICTIONARY, position + 2
+    if two[:1] == b">":
+        raise PdfError("object")
+    end = data.find(b">", position)
+    if end < 0:
+        raise PdfError("string")
+    return Chars(data[position : end + 1], position), end + 1
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    what = found[1]
+    if what[:1].isdigit():
+        return bytes((int(what, 8) & 0xFF,)) if what[:1] in b"01234567" else what
+    if what in {b"\r\n", b"\n", b"\r"}:
+        return b""
+    return _ESCAPES.get(what, what)
+
+
+_READERS: dict[bytes, Callable[[bytes, int], tuple[object, int]]] = {
+    b"/": _slashed,
+    b"[": lambda _, position: (_Open(is_dictionary=False), position + 1),
+    b"]": lambda _, position: (_END_ARRAY, position + 1),
+    b"(": _literal,
+    b"<": _angled,
+    b">": _angled,
+    **{bytes((each,)): _number for each in b"0123456789+-."},
+}
+"""By the first octet of a token."""
+
+
+def as_text(value: Value) -> str | None:
+    """Return what a text string says (§7.9.2.2), at most 256 characters; None for another type."""
+    if isinstance(value, Name):
+        return str(value)[:256]
+    if not isinstance(value, Chars):
+        return None
+    octets = value.octets[:1024]
+    if octets.startswith(b"\xfe\xff"):
+        text = octets[2:].decode("utf-16-be", "replace")
+    elif octets.startswith(b"\xef\xbb\xbf"):
+        text = octets[3:].decode("utf-8", "replace")
+    else:
+        text = octets.decode("latin-1")
+    return text[:256]
