@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from eseal.jades_create import Order, create
+from eseal.jades_create import create
 from eseal.jades_find import find
 from eseal.jades_payload import Attached
 from eseal.judging import judge_document
@@ -48,6 +49,7 @@ class DigestOnly(Beside):
         return None
 
 
+@functools.cache
 def material() -> Material:
     made = pki.seal_pki()
     return Material((made.authority.certificate.der, made.root.certificate.der), made.revocation())
@@ -58,8 +60,15 @@ def context(at_us: int = pki.NOW_US + DECLARED) -> Context:
 
 
 def seal(payload: Payload | None = None, *keys: SealKey, level: Level = Level.B_B, **more: Any) -> bytes:
-    order = Order(pki.NOW_US, level=level, stamper=pki.seal_pki().stamper(), material=material(), **more)
-    return create(payload or Attached(DATA), keys or (pki.seal_key(),), order)
+    return create(
+        payload or Attached(DATA),
+        keys or (pki.seal_key(),),
+        pki.NOW_US,
+        level=level,
+        stamper=pki.seal_pki().stamper(),
+        material=material(),
+        **more,
+    )
 
 
 def judge(sealed: bytes, content: Content | None = None, *, at_us: int | None = None) -> Report:

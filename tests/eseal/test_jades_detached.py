@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from eseal.values import Level
 from kokuin.trust.report import Indication, SubIndication
 from tests.eseal import pki
 from tests.eseal.jades import DATA, Beside, DigestOnly, header_of, judge, pack, reasons, resign, seal
+
+if TYPE_CHECKING:
+    from eseal.jades_payload import Payload
 
 PDF = Document("https://example.org/offer.pdf", b"%PDF-1.7 offer", "application/pdf")
 TABLE = Document("table 1.csv", b"a;b\n1;2\n", "text/csv")
@@ -39,7 +43,7 @@ def message(body: bytes = BODY, target: str = "/accounts/7?dry=no") -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
-BESIDE = {
+BESIDE: dict[str, tuple[Payload, Beside, Beside]] = {
     "hash": (ByUriHash((PDF,)), Beside(PDF.octets), Beside(b"other")),
     "hash of base64url": (ByUriHash((PDF,), "sha256", encoded=True), Beside(PDF.octets), Beside(b"other")),
     "uri": (ByUri(PDF), Beside(PDF.octets), Beside(b"other")),
