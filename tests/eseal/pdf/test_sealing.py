@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eseal.pdf.extending import extend_pdf, level_of
+from eseal.pdf.orders import PdfSealOrder
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
-from eseal.pdf.sealing import PdfSealer, PdfSealOrder
+from eseal.pdf.sealing import PdfSealer
 from eseal.pdf.stamping import Stamping
 from eseal.values import Level, Material, StampUnavailableError
 from tests.eseal.pdf.peers_of_pdf import (
