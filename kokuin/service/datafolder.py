@@ -51,6 +51,10 @@ class DataFolder:
         """PEM of the units' certificates and what lies between them and the roots."""
         return self.root / "trust" / "units.pem"
 
+    def development_lists(self, certificate: bytes) -> Path:
+        """Revocation lists of the development authorities above a unit's certificate (DER)."""
+        return self.root / "trust" / f"development-{hashlib.sha256(certificate).hexdigest()[:16]}.crl"
+
     @property
     def ledger(self) -> Path:
         """The audit ledger's store."""

@@ -263,6 +263,7 @@ def _development_pki(folder: DataFolder, profile: Profile, signer: Signer) -> No
     )
     folder.anchors.write_bytes(made.anchor_pem)
     folder.units.write_bytes(made.unit_pem + made.intermediates_pem)
+    folder.development_lists(made.unit.der).write_bytes(made.lists_pem)
 
 
 def _request_certificate(folder: DataFolder, signer: Signer, config: Config, done: InitDone) -> None:

@@ -39,6 +39,11 @@ class Issuers:
         """Digest of the configuration under which they issue."""
         return self._default.configuration
 
+    @property
+    def certificate(self) -> bytes:
+        """Of the unit that answers requests which name no profile, DER."""
+        return self._default.unit.certificate
+
     def choose(self, request: TimeStampReq, profile: str | None, principal: Principal) -> Issuer | Refusal:
         """Say who answers, among the profiles that whoever asks may use, or why nobody does."""
         issuer = self._named(request, profile)

@@ -187,6 +187,7 @@ def _certify(
     append_pem(folder.anchors, made.anchor_pem)
     on_act(Act(ANCHOR_ADDED, {"certificate": _sha256(made.anchor.der)}))
     append_pem(folder.units, made.unit_pem + made.intermediates_pem)
+    write_durably(folder.development_lists(made.unit.der), made.lists_pem, mode=0o644)
     issued: dict[str, LeafValue] = {
         "unit_of": profile.name,
         "suites": [profile.tst.id],

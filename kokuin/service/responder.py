@@ -131,6 +131,11 @@ class Responder:
         """Digest of the configuration under which it issues."""
         return self._issuers.configuration
 
+    @property
+    def certificate(self) -> bytes:
+        """Of the unit that answers requests which name no profile, DER."""
+        return self._issuers.certificate
+
     async def answer(self, body: bytes, principal: Principal, profile: str | None = None) -> Answer:
         """Answer one request body; see `ask`."""
         answer: asyncio.Future[Answer] = self._loop.create_future()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.name import distinguished_name, unique_common_name
 from kokuin.trust.tbs import Issued
+from kokuin.wire.pem import write_block
 from pqc.signing import SoftwareSigner, generate_key
 from pqc.suites import Family, Suite, suite
-
-if TYPE_CHECKING:
-    import datetime as dt
 
 ROOT_DAYS = 5475
 """Fifteen years: development authorities outlive every certificate under them."""
@@ -31,11 +29,14 @@ class Hierarchy:
         anchor: the root.
         intermediates: authorities between it and the unit, the unit's issuer first; empty when there is none.
         unit: the unit's certificate.
+        lists: revocation lists (DER) of all authorities: nothing is revoked, and they hold as long as the
+            unit's certificate, since nobody can sign others.
     """
 
     anchor: Issued
     intermediates: tuple[Issued, ...]
     unit: Issued
+    lists: tuple[bytes, ...]
 
     @property
     def anchor_pem(self) -> bytes:
@@ -51,6 +52,11 @@ class Hierarchy:
     def unit_pem(self) -> bytes:
         """The unit's certificate, for `trust/units.pem`."""
         return self.unit.pem
+
+    @property
+    def lists_pem(self) -> bytes:
+        """The revocation lists, for a `*.crl` in `trust/`."""
+        return b"".join(write_block("X509 CRL", each) for each in self.lists)
 
 
 def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on, named once
@@ -83,7 +89,10 @@ def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on,
     unit = made.issuer.issue_unit(
         unit_public_key, _name("unit"), now=now, days=days, key_days=key_days, related=related
     )
-    return Hierarchy(made.anchor, made.intermediates, unit)
+    until = now + dt.timedelta(days=days)
+    issuers = dict.fromkeys((made.issuer, made.root))
+    lists = tuple(each.crl({}, this_update=now, next_update=until, number=1) for each in issuers)
+    return Hierarchy(made.anchor, made.intermediates, unit, lists)
 
 
 @dataclass(frozen=True, slots=True)

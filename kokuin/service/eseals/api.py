@@ -148,7 +148,7 @@ class SealFace:
             sealed = await self.jobs.run(asked, entry)
         finally:
             asked.close()
-        return _sealed(sealed, asked.task.format, asked.task.options.get("form", ""))
+        return _sealed(sealed, asked.task.format, asked.task.how)
 
     async def _found(self, name: str, seen: Seen, *, later: bool) -> Response:
         """Answer from what another request of the same idempotency key began."""

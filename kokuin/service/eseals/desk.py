@@ -89,9 +89,9 @@ class _Hands:
         keys: tuple[SealKey, ...],
         principal: Principal,
         stamp: Callable[[bytes, Principal], Awaitable[bytes]],
-        keyring: Callable[[], Keyring],
+        material: Callable[[tuple[bytes, ...]], Material],
     ) -> None:
-        self._keys, self._principal, self._stamp, self._keyring = keys, principal, stamp, keyring
+        self._keys, self._principal, self._stamp, self._material = keys, principal, stamp, material
         self.tokens: list[str] = []
         self.refused = ""
 
@@ -118,7 +118,7 @@ class _Hands:
     async def material(self, certificates: tuple[bytes, ...]) -> Material:
         """See `Keys.material`."""
         try:
-            return await asyncio.to_thread(lambda: self._keyring().material(certificates))
+            return await asyncio.to_thread(self._material, certificates)
         except MaterialError as error:
             self.refused = error.problem
             _log.info("seal.material.missing", problem=error.problem)
@@ -131,13 +131,14 @@ class _Hands:
 class SealDesk:
     """Where a worker seals; on its event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts, joined at one place
         self,
         keyring: Callable[[], Keyring],
         pool: SealPool,
         journal: Journal,
         stamp: Callable[[bytes, Principal], Awaitable[bytes]],
         configuration: Callable[[], str],
+        unit: Callable[[], bytes],
     ) -> None:
         """Join the parts.
 
@@ -147,10 +148,11 @@ class SealDesk:
             journal: where records become durable.
             stamp: makes time-stamps; see `stamping.stamper`.
             configuration: says the digest of the configuration in force.
+            unit: returns the certificate (DER) of the unit that stamps.
         """
         self._keyring = keyring
         self._pool, self._journal, self._stamp = pool, journal, stamp
-        self._configuration = configuration
+        self._configuration, self._unit = configuration, unit
 
     async def make(  # noqa: PLR0913  # what is asked, by whom, and where it is kept
         self,
@@ -179,7 +181,7 @@ class SealDesk:
         """
         asked, least = _levels(task, opened)
         keys = () if opened is None else opened.keys
-        hands = _Hands(keys, principal, self._stamp, self._keyring)
+        hands = _Hands(keys, principal, self._stamp, self._material)
         header, parts = _order(task, document, data, opened)
         header |= {"level": asked, "least": least, "digest": DIGEST}
         try:
@@ -205,6 +207,10 @@ class SealDesk:
             made.sealed.file.close()
             raise
         return sealed
+
+    def _material(self, certificates: tuple[bytes, ...]) -> Material:
+        # A time-stamp that is still to come is by the unit.
+        return self._keyring().material(dict.fromkeys((*certificates, self._unit())))
 
     async def close(self) -> None:
         """End the children."""

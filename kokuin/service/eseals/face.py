@@ -52,6 +52,7 @@ def make_jobs(
         journal,
         stamper(responder),
         lambda: responder().configuration,
+        lambda: responder().certificate,
     )
     return Jobs(desk, Entries(folder.jobs), lambda: open_reader(folder, config))
 

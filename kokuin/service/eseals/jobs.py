@@ -98,7 +98,7 @@ class Jobs:
             "request": request.task.digest(request.document, request.data),
             "format": request.task.format,
             "act": request.task.act,
-            "form": request.task.options.get("form", ""),
+            "form": request.task.how,
             "since": time.time(),
         }
         while True:

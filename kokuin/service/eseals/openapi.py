@@ -35,8 +35,12 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "level": {**_LEVELS, "description": "To be reached; without it, the seal profile's, or B-LTA to extend."},
     "min_level": {**_LEVELS, "description": "To be content with while no time-stamps can be had."},
     "class": {"type": "string", "description": "What kind of document it is."},
-    "form": {"type": "string", "enum": ["detached", "enveloping"], "default": "detached"},
+    "form": {"type": "string", "description": "Whether the document is in the seal or beside it."},
+    "uri": {"type": "string", "description": "Of a detached document: the name that the seal gives it."},
+    "serialization": {"type": "string", "enum": ["compact", "flattened", "general"]},
+    "canonical": {"type": "string", "enum": ["rfc8785"], "description": "Canonicalised before it is sealed."},
 }
+_FORMS = {Format.JSON: ["attached", "detached"], Format.CADES: ["detached", "enveloping"]}
 _EXAMPLES = {
     Format.PDF: "%PDF-1.7 …",
     Format.JSON: {"invoice": "2026-001", "total": 1200},
@@ -60,15 +64,15 @@ def media_type(form: Format, how: str, beginning: bytes) -> str:
 
     Args:
         form: its format.
-        how: `detached` or `enveloping`, of CAdES; empty where nobody said.
+        how: `detached` or `enveloping`, of CAdES that is made; empty of CAdES that is extended.
         beginning: its first octets.
     """
     if form is Format.PDF:
         return "application/pdf"
     if form is Format.JSON:
         return "application/jose+json" if beginning[:1] == b"{" else "application/jose"
-    return {"detached": "application/pkcs7-signature", "enveloping": "application/pkcs7-mime"}.get(
-        how, "application/cms"
+    return {"": "application/cms", "enveloping": "application/pkcs7-mime"}.get(
+        how, "application/pkcs7-signature"
     )
 
 
@@ -76,10 +80,13 @@ def content(form: Format | None) -> dict[str, Any]:
     """Return the request's content (OpenAPI 3.1 §4.8.13); None: of `extend`."""
     names = ["document", "level", "min_level", "class"]
     names += ["data"] if form is None else ["profile", *OPTIONS[form]]
+    properties = {name: _FIELDS[name] for name in names}
+    if form in _FORMS:
+        properties["form"] = {**_FIELDS["form"], "enum": _FORMS[form], "default": _FORMS[form][0]}
     schema = {
         "type": "object",
         "required": ["document"],
-        "properties": {name: _FIELDS[name] for name in names},
+        "properties": properties,
     }
     example = "a sealed document" if form is None else _EXAMPLES[form]
     types = sorted(RAW.get(form, ())) if form is not None else []

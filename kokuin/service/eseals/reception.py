@@ -24,7 +24,10 @@ FORM = "multipart/form-data"
 DOCUMENT, DATA = "document", "data"
 COMMON = ("profile", "level", "min_level", "class")
 """Options of every format, in the query or in the form."""
-OPTIONS: Mapping[Format, tuple[str, ...]] = {Format.CADES: ("form",)}
+OPTIONS: Mapping[Format, tuple[str, ...]] = {
+    Format.JSON: ("form", "uri", "serialization", "canonical"),
+    Format.CADES: ("form",),
+}
 """Options of each format, which its work reads."""
 RAW: Mapping[Format, frozenset[str]] = {
     Format.PDF: frozenset({"application/pdf", "application/octet-stream"}),

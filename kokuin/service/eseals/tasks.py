@@ -64,6 +64,11 @@ class Task:
     document_class: str = ""
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def how(self) -> str:
+        """Whether a document that is sealed is in the seal or beside it; empty of one that is extended."""
+        return "" if self.act is Act.EXTEND else self.options.get("form", "detached")
+
     def digest(self, document: Document, data: Document | None) -> str:
         """Return SHA-256 (hex) of all that makes a request what it is."""
         said = {each.name: getattr(self, each.name) for each in fields(self)}

@@ -16,6 +16,7 @@ from kokuin.service.eseals.tasks import Act
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.report import Check
 from kokuin.wire import oids
+from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireError
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from eseal.values import Content, Found, Material, SealKey, TimeStamper
     from kokuin.trust.context import RevocationData
 
-WORKS = {Format.CADES: "kokuin.service.eseals.work_cades"}
+WORKS = {
+    Format.JSON: "kokuin.service.eseals.work_json",
+    Format.CADES: "kokuin.service.eseals.work_cades",
+}
 """The module of each format, which has `seal` and `extend`."""
 
 
@@ -71,6 +75,21 @@ class SealWork(Protocol):
     def find(self, data: bytes, content: Content | None) -> Found | Check:
         """Return the seals of a document, to be extended; see `eseal.values`."""
         ...
+
+
+class Data:
+    """Data in memory; a `Content`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __call__(self, algorithm: str, /) -> bytes:
+        """See `Content`."""
+        return DIGEST_BY_NAME[algorithm].of(self._data)
+
+    def octets(self, most: int) -> bytes | None:
+        """See `Content`."""
+        return self._data if len(self._data) <= most else None
 
 
 class MaterialMissingError(Exception):

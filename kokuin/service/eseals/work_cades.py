@@ -10,7 +10,7 @@ from eseal.cades_extend import extend as extend_cades
 from eseal.cades_find import find
 from eseal.cades_refusal import CadesRefusal, CadesRefusedError
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.service.eseals.work import Data
 from pqc.scheme import KeyMismatchError
 
 if TYPE_CHECKING:
@@ -22,19 +22,6 @@ __all__ = ["extend", "find", "seal"]
 _FORMS = ("detached", "enveloping")
 
 
-class _Data:
-    """Data in memory; a `Content`."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __call__(self, algorithm: str, /) -> bytes:
-        return DIGEST_BY_NAME[algorithm].of(self._data)
-
-    def octets(self, most: int) -> bytes | None:
-        return self._data if len(self._data) <= most else None
-
-
 def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
     """See `SealWork.seal`."""
     form = order.options.get("form", _FORMS[0])
@@ -42,7 +29,7 @@ def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -
         raise SealRefusedError(SealCode.REQUEST_INVALID, "form")
     try:
         return create(
-            _Data(order.document),
+            Data(order.document),
             order.keys,
             time.time_ns() // 1_000,
             enveloping=form == _FORMS[1],
@@ -58,7 +45,7 @@ def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -
 
 def extend(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
     """See `SealWork.extend`."""
-    content = None if order.data is None else _Data(order.data)
+    content = None if order.data is None else Data(order.data)
     try:
         return extend_cades(order.document, level, content=content, stamper=stamper, material=material)
     except CadesRefusedError as error:

@@ -110,7 +110,7 @@ async def benched(child: str = "kokuin.service.eseals.child") -> AsyncIterator[B
 
     keyring.material_at_hand = Material(pki.chain, pki.revocation())
     pool = SealPool(2)
-    desk = SealDesk(lambda: keyring, pool, journal, stamp, lambda: "c" * 64)
+    desk = SealDesk(lambda: keyring, pool, journal, stamp, lambda: "c" * 64, lambda: unit.certificate.der)
     bench = Bench(desk, keyring, journal)
     try:
         yield bench
