@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asn1crypto import cms as reference
+from asn1crypto import cms as reference  # type: ignore[import-untyped]
 
 from eseal.cms_template import CmsTemplate
 from eseal.values import SealKey
