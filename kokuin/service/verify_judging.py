@@ -22,6 +22,7 @@ from kokuin.trust.revocation_files import (
     take_answers,
     take_lists,
 )
+from kokuin.verify import seals
 from kokuin.verify.content import of_digest
 from kokuin.verify.ledger_claim import Auditor
 from kokuin.verify.ledger_place import LedgerEvidence, verify_with_ledger
@@ -101,6 +102,7 @@ def prepare(trust: Path) -> Bench:
         codecs.lookup(name)
     for name in DIGEST_BY_NAME:
         hasher(name)
+    seals.prepare()
     try:
         store = load_trust(trust)
         keys = _log_keys(trust)

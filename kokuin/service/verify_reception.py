@@ -32,9 +32,13 @@ RAW = frozenset(
         "application/pkcs7-mime",
         "application/pkcs7-signature",
         "application/x-pem-file",
+        "application/pdf",
+        "application/json",
+        "application/jose",
+        "application/jose+json",
     }
 )
-"""Types of a content that is the time-stamp itself, in DER, BER or PEM."""
+"""Types of a content that is the time-stamp or the sealed document itself."""
 FORM = "multipart/form-data"
 MODES = ("if-available", "required")
 TEXTS = ("at", "policy", "revocation", "digest")

@@ -109,29 +109,20 @@ def judge_seals(form: Form, data: bytes, context: Context) -> Report:
 
 
 def prepare() -> None:
-    """Load every finder that there is, for a process that will not be able to."""
+    """Load every finder, for a process that will not be able to."""
     for name in _FINDERS.values():
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
+        importlib.import_module(name)
 
 
 def _find(form: Form, data: bytes, content: Content | None) -> Found | Check:
-    try:
-        finder = cast("_Finder", importlib.import_module(_FINDERS[form]))
-    except ModuleNotFoundError as error:
-        return FORMAT.indeterminate(
-            SealReason.READER_ABSENT, SubIndication.SIG_CONSTRAINTS_FAILURE, error=str(error.name)
-        )
+    finder = cast("_Finder", importlib.import_module(_FINDERS[form]))
     try:
         return finder.find(data, content)
     except (OSError, MemoryError):
         raise  # the data beside it cannot be read, or this process is at its end
     except Exception as error:  # noqa: BLE001  # a finder never raises; should one, the verdict is open
-        return FORMAT.indeterminate(
-            SealReason.READER_FAILED, SubIndication.SIG_CONSTRAINTS_FAILURE, error=type(error).__name__
-        )
+        means = SubIndication.SIG_CONSTRAINTS_FAILURE
+        return FORMAT.indeterminate(SealReason.READER_FAILED, means, error=type(error).__name__)
 
 
 def _content(context: Context) -> Content | None:
