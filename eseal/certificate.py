@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from kokuin.wire import oids
 from kokuin.wire.errors import WireError
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from eseal.qc import QcStatements
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.tbs import Issued
@@ -107,9 +108,7 @@ def make_development_certificate(
         days=days,
         statements=None if statements is None else statements.extension(),
     )
-    issuers = dict.fromkeys((made.issuer, made.root))
-    until = now + dt.timedelta(days=days)
-    lists = tuple(each.crl({}, this_update=now, next_update=until, number=1) for each in issuers)
+    lists = made.lists(now=now, days=days)
     return DevelopmentCertificate(made.anchor, made.intermediates, certificate, lists)
 
 

@@ -52,7 +52,7 @@ class DataFolder:
         return self.root / "trust" / "units.pem"
 
     def development_lists(self, certificate: bytes) -> Path:
-        """Revocation lists of the development authorities above a unit's certificate (DER)."""
+        """Revocation lists of the development authorities above a unit's or a seal's certificate (DER)."""
         return self.root / "trust" / f"development-{hashlib.sha256(certificate).hexdigest()[:16]}.crl"
 
     @property

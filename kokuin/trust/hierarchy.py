@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kokuin.trust.authority import CertificateAuthority
 from kokuin.trust.name import distinguished_name, unique_common_name
@@ -11,6 +12,9 @@ from kokuin.trust.tbs import Issued
 from kokuin.wire.pem import write_block
 from pqc.signing import SoftwareSigner, generate_key
 from pqc.suites import Family, Suite, suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT_DAYS = 5475
 """Fifteen years: development authorities outlive every certificate under them."""
@@ -56,7 +60,7 @@ class Hierarchy:
     @property
     def lists_pem(self) -> bytes:
         """The revocation lists, for a `*.crl` in `trust/`."""
-        return b"".join(write_block("X509 CRL", each) for each in self.lists)
+        return armoured_lists(self.lists)
 
 
 def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on, named once
@@ -89,10 +93,7 @@ def make_development_hierarchy(  # noqa: PLR0913  # what a hierarchy depends on,
     unit = made.issuer.issue_unit(
         unit_public_key, _name("unit"), now=now, days=days, key_days=key_days, related=related
     )
-    until = now + dt.timedelta(days=days)
-    issuers = dict.fromkeys((made.issuer, made.root))
-    lists = tuple(each.crl({}, this_update=now, next_update=until, number=1) for each in issuers)
-    return Hierarchy(made.anchor, made.intermediates, unit, lists)
+    return Hierarchy(made.anchor, made.intermediates, unit, made.lists(now=now, days=days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,16 @@ class Authorities:
     def intermediates(self) -> tuple[Issued, ...]:
         """What stands between the root and an end entity; empty when nothing does."""
         return () if self.issuer is self.root else (Issued(self.issuer.certificate.der),)
+
+    def lists(self, *, now: dt.datetime, days: int) -> tuple[bytes, ...]:
+        """Revocation lists (DER) of the issuer and of the root, on which nothing is, for so many days."""
+        until, issuers = now + dt.timedelta(days=days), dict.fromkeys((self.issuer, self.root))
+        return tuple(each.crl({}, this_update=now, next_update=until, number=1) for each in issuers)
+
+
+def armoured_lists(lists: Iterable[bytes]) -> bytes:
+    """Return revocation lists (DER) as PEM, one after the other."""
+    return b"".join(write_block("X509 CRL", each) for each in lists)
 
 
 def make_development_authorities(certificate_suite: Suite, *, now: dt.datetime) -> Authorities:

@@ -35,6 +35,7 @@ from tests.docs.markdown import literals, read, table_from
 from tests.requests import valid_requests
 from tests.service.authorities import FalseAuthority, answered, look, stamper
 from tests.service.epochs import Desked
+from tests.service.eseals.benches import PROFILE
 from tests.service.operator_ca import OperatorCa
 from tests.service.recoveries import Lost
 from tests.service.vouched import Vouched, policy, rounds
@@ -146,6 +147,10 @@ def _certify_and_back_up(folder: DataFolder, fresh: DataFolder) -> None:
     request = operate(folder, "keys.csr", {"name": "classical"})["pem"]
     certificates = {"certificates": ca.sign(request) + ca.issuing_pem, "anchors": ca.root_pem}
     assert operate(folder, "keys.import", {"name": "classical", **certificates})["ok"]
+    named = {"name": "main"}
+    text = PROFILE.format(suites='"ed25519"')
+    for act, words in (("add", {"text": text}), ("csr", {}), ("withdraw", {})):
+        assert operate(folder, f"seal-profile.{act}", named | words)["ok"]
     key = generate_kem_key(KemKind.ML_KEM_768)
     answer = operate(folder, "keys.backup", {"recipient": public_pem(key.recipient).decode()})
     restore(open_backup(base64.b64decode(answer["sealed"]), key), fresh)

@@ -23,8 +23,8 @@ from kokuin.service.eseals.profiles_folder import (
 )
 from kokuin.service.provisioning import append_pem
 from kokuin.service.units import issuing_policy
+from kokuin.trust.hierarchy import armoured_lists
 from kokuin.trust.records import SEAL_PROFILE_ADDED, SEAL_PROFILE_CERTIFIED, SEAL_PROFILE_WITHDRAWN
-from kokuin.wire.pem import write_block
 from pqc.newfile import sync_folder, write_durably
 from pqc.policies import Subject, Usage
 
@@ -160,11 +160,10 @@ def _write(
     for folder in (workshop.folder.seals, place.folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     certificates = b""
-    for number, each in enumerate(made):
+    for each in made:
         append_pem(workshop.folder.seal_anchors, each.anchor.pem)
-        lists = b"".join(write_block("X509 CRL", item) for item in each.lists)
-        name = f"seal-{place.tenant}-{place.name}-{profile.suites[number].id}.crl"
-        write_durably(workshop.folder.seal_anchors.with_name(name), lists, mode=0o644)
+        lists = workshop.folder.development_lists(each.certificate.der)
+        write_durably(lists, armoured_lists(each.lists), mode=0o644)
         certificates += each.certificate.pem + b"".join(item.pem for item in each.chain)
     if certificates:
         write_durably(place.certificates, certificates, mode=0o644)
