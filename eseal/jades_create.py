@@ -27,7 +27,7 @@ from eseal.jades_form import (
 )
 from eseal.jades_header import REQUIRED
 from eseal.jades_refusal import JadesRefusal, JadesRefusedError
-from eseal.values import MAX_JSON, MAX_SEALS, Level, Material
+from eseal.values import MAX_SEALS, Level, Material
 from kokuin.trust.certificate import read_certificate
 
 if TYPE_CHECKING:
@@ -107,8 +107,6 @@ def _sign(
     payload: Payload, keys: Sequence[SealKey], at_us: int, chosen: Serialization, commitment: str | None
 ) -> Jws:
     signed = payload.signed()
-    if len(signed) > MAX_JSON * 4 // 3 + 4 and payload.written() is not None:
-        raise JadesRefusedError(JadesRefusal.TOO_LARGE, "payload")
     members = payload.members()
     required = _required(keys)
     signatures = []

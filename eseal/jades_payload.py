@@ -87,6 +87,8 @@ class Attached:
 
     def members(self) -> JsonObject:
         """`cty`; JSON is read once, so that no two readers find two things in what was sealed."""
+        if len(self.octets) > MAX_JSON:
+            raise JadesRefusedError(JadesRefusal.TOO_LARGE, "payload")
         if _JSON_TYPE.fullmatch(self.content_type):
             check_json(self.octets)
         return {"cty": short_type(self.content_type)}
