@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+VISIBLE = "visible"
+"""What a further signature is called that is seen on a page,"""
+COVERING = "covers the page"
+"""and one that lies over text, a picture or an annotation of the sealed page."""
+
 
 class Kind(IntEnum):
     """What a change is, the graver the higher."""

@@ -171,7 +171,9 @@ def _judge_structure(document: Document, sealed: Document) -> Check | None:
         each.start < sealed.end for each in document.chain[:count]
     ):
         return PDF_CHANGES.failed(SealReason.HIDDEN_CONTENT, means, changes=["xref"])
-    if document.source.data[document.eof :].strip(_WHITE):
+    # What no section belongs to is a try to get past readers that mend broken files.
+    rest = document.eof if count else sealed.end
+    if document.source.data[rest:].strip(_WHITE):
         return PDF_CHANGES.failed(SealReason.CHANGED_AFTERWARDS, means, changes=["end-of-file"])
     if any(each.ambiguous for each in document.chain):
         return PDF_CHANGES.indeterminate(SealReason.CHANGES_UNKNOWN, means, what="xref")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eseal.pdf.change import Kind
+from eseal.pdf.change import COVERING, VISIBLE, Kind
+from eseal.pdf.drawn import box_of, drawn_boxes, overlaps
 from eseal.pdf.same import differing, same
-from eseal.pdf.syntax import Array, Dictionary, Reference
+from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference
 
 if TYPE_CHECKING:
     from eseal.pdf.comparison import Comparison
@@ -170,11 +171,11 @@ class FormChanges:
             if value.get("SubFilter") == "ETSI.RFC3161" and not visible:
                 self._comparison.note(Kind.VALIDATION, f"time-stamp {field.name}")
                 return
-        elif field.value is not None:
-            self._content(f"field {field.name}")
+        elif field.value is not None or (visible and "AP" in field.dictionary):
+            self._content(f"field {field.name}")  # it shows something, and nobody signed it
         self._comparison.note(Kind.SIGNING, f"field {field.name}", field.name)
         if visible:
-            self._comparison.note(Kind.SIGNING, "visible")
+            self._comparison.note(Kind.SIGNING, VISIBLE)
 
     def _judge_new(self, field: Field) -> None:
         """A field that the update made: a signature's, and of new objects alone."""
@@ -223,7 +224,8 @@ class FormChanges:
             self._content(f"Page {number}")
             return
         base = self._comparison
-        self._compare_annotations(base.before.array(one.get("Annots")), base.after.array(other.get("Annots")))
+        annotations = base.before.array(one.get("Annots")), base.after.array(other.get("Annots"))
+        self._compare_annotations(one, *annotations)
 
     def compare_list(self, number: int, user: int, one: Array, other: Array) -> None:
         """Compare an array that was written anew: the annotations of one page, or content.
@@ -232,9 +234,10 @@ class FormChanges:
             PdfError: an object cannot be read.
         """
         page = self._comparison.before.get(user)
-        listed = page.get("Annots") if isinstance(page, Dictionary) and page.get("Type") == "Page" else None
+        page = page if isinstance(page, Dictionary) and page.get("Type") == "Page" else Dictionary()
+        listed = page.get("Annots")
         if isinstance(listed, Reference) and listed.number == number:
-            self._compare_annotations(one, other)
+            self._compare_annotations(page, one, other)
         elif not self._is_kids(number, user):
             self._content(f"array {number}")
 
@@ -244,28 +247,43 @@ class FormChanges:
         kids = field.dictionary.get("Kids") if field is not None else None
         return isinstance(kids, Reference) and kids.number == number
 
-    def _compare_annotations(self, one: Array, other: Array) -> None:
+    def _compare_annotations(self, page: Dictionary, one: Array, other: Array) -> None:
         base = self._comparison
         for value in self._compare_order(one, other, "Annots"):
             number = value.number if isinstance(value, Reference) else None
             field = self._old.get(number) if number is not None else None
-            if number in self._added or (field is not None and field.kind == "Sig" and field.value is None):
-                continue
             found = base.after.dictionary(value) or Dictionary()
+            if number in self._added or (field is not None and field.kind == "Sig" and field.value is None):
+                self._judge_cover(page, found)
+                continue
             subtype = base.after.resolve(found.get("Subtype"))
             base.note(Kind.ANNOTATING, str(subtype)[:32])
+
+    def _judge_cover(self, page: Dictionary, widget: Dictionary) -> None:
+        """Hold a visible widget that the update made against what its page showed before."""
+        base = self._comparison
+        if not _is_visible(base.after, widget):
+            return
+        box = box_of(base.after, widget.get("Rect"))
+        try:
+            covered = box is None or any(overlaps(box, drawn) for drawn in drawn_boxes(base.before, page))
+        except PdfError as error:
+            if error.bounded:
+                raise
+            covered = True
+        if covered:
+            base.note(Kind.SIGNING, COVERING)
 
     def _content(self, what: str) -> None:
         self._comparison.note(Kind.CONTENT, what)
 
 
 def _is_visible(document: Document, dictionary: Dictionary) -> bool:
-    corners = [document.resolve(each) for each in document.array(dictionary.get("Rect"))]
-    numbers = [float(each) for each in corners if isinstance(each, int | float)]
+    box = box_of(document, dictionary.get("Rect"))
     flags = document.resolve(dictionary.get("F"))
-    if isinstance(flags, int) and flags & _HIDDEN:
+    if box is None or (isinstance(flags, int) and flags & _HIDDEN):
         return False
-    return len(numbers) == 4 and numbers[0] != numbers[2] and numbers[1] != numbers[3]
+    return box[0] < box[2] and box[1] < box[3]
 
 
 def _key(value: Value) -> object:
