@@ -20,8 +20,15 @@ _FORM = {
     "type": "object",
     "required": ["token"],
     "properties": {
-        "token": {**_BINARY, "description": "TimeStampResp or TimeStampToken: DER, BER or PEM, up to 1 MiB."},
-        "data": {**_BINARY, "description": "What was stamped, up to 100 MiB: hashed, not kept."},
+        "token": {
+            **_BINARY,
+            "description": "TimeStampResp, TimeStampToken or CMS seal (DER, BER or PEM), sealed PDF or JWS; "
+            "up to 1 MiB.",
+        },
+        "data": {
+            **_BINARY,
+            "description": "What was stamped or sealed, up to 100 MiB: hashed, not kept.",
+        },
         "digest": {"type": "string", "description": "In place of data: its digest, hexadecimal digits."},
         "request": {**_BINARY, "description": "The TimeStampReq that the token must answer, DER."},
         "proof": {**_BINARY, "description": "The token's tlog-proof."},
