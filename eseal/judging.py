@@ -151,6 +151,7 @@ def _judge_stamped(found: Found, context: Context) -> Report:
             stamp = SEAL_COUNT.indeterminate(reason, means or SubIndication.SIGNED_DATA_NOT_FOUND, role=role)
             checks = (*checks, stamp)
     indication, sub_indication = conclude(checks)
+    passed = indication is Indication.PASSED
     proof = functools.reduce(Proof.or_by, judged, Proof(context.existence))
     return Report(
         f"sealed-{found.kind}",
@@ -163,7 +164,7 @@ def _judge_stamped(found: Found, context: Context) -> Report:
         parts=tuple(each.report for each in judged),
         proofs_of_existence=_proofs(proof),
         policy=context.policy,
-        verifiable_until=_end_of(proof) if indication is Indication.PASSED else None,
+        verifiable_until=proof.stamp.end if passed and proof.stamp else None,
     )
 
 
@@ -178,10 +179,6 @@ def judge_seal(found: FoundSeal, context: Context) -> Report:
     checks = _check(found, carried, context)
     indication, sub_indication = conclude(checks)
     passed = indication is Indication.PASSED
-    if carried.proof.stamp is not None:
-        end = _end_of(carried.proof)
-    else:
-        end = find_end(checks, lambda at: _again(found, at, context)) if passed else None
     return Report(
         found.kind,
         _describe(found, carried, checks, context),
@@ -193,13 +190,27 @@ def judge_seal(found: FoundSeal, context: Context) -> Report:
         parts=tuple(each.report for each in carried.stamps),
         proofs_of_existence=_proofs(carried.proof),
         policy=context.policy,
-        verifiable_until=end if passed else None,
+        verifiable_until=_find_end(found, carried.proof, context) if passed else None,
     )
 
 
-def _again(found: FoundSeal, at: int, context: Context) -> tuple[Check, ...]:
-    later = replace(context, at=at, proven=None, request=None)
-    return _check(found, _carry(found, later), later)
+def _find_end(found: FoundSeal, proof: Proof, context: Context) -> End | None:
+    """Return until when a seal passes: by its proof, or without any while its certificate holds."""
+    # What else proves it existed earlier holds as long as that proof does, which is known elsewhere.
+    if context.existence != context.at:
+        return None
+    unproven = replace(found, stamps=())
+
+    def again(at: int) -> tuple[Check, ...]:
+        later = replace(context, at=at, proven=None, request=None)
+        return _check(unproven, _carry(unproven, later), later)
+
+    now = again(context.at)
+    alone = find_end(now, again) if conclude(now)[0] is Indication.PASSED else None
+    if proof.stamp is None or conclude(now)[0] is not Indication.PASSED:
+        return alone if proof.stamp is None else proof.stamp.end
+    known = [end for end in (alone, proof.stamp.end) if end is not None]
+    return max(known, key=lambda end: end.time) if len(known) == 2 else None
 
 
 def _carry(found: FoundSeal, context: Context) -> _Carried:
@@ -357,7 +368,3 @@ def _proofs(proof: Proof) -> tuple[ProofOfExistence, ...]:
         return ()
     by = str(proof.stamp.report.subject.get("unit"))
     return (ProofOfExistence(Existence.TIME_STAMPED, proof.time, {"by": by}, proof.stamp.end),)
-
-
-def _end_of(proof: Proof) -> End | None:
-    return None if proof.stamp is None else proof.stamp.end

@@ -57,6 +57,8 @@ _SHOWN = (
     "index",
 )
 """What people are shown of a subject, in this order; JSON has all of it."""
+_OF_HYBRIDS = frozenset({"classical", "post_quantum", "combined"})
+"""What says more than the verdict only where there are signatures of both worlds."""
 _CODED = frozenset({"missing", "stamp_role"})
 """What has a sentence for each of its codes."""
 
@@ -109,8 +111,10 @@ def _verdict(report: Report) -> str:
 
 def _particulars(report: Report, lang: str) -> Iterator[str]:
     """Say what was judged and the checks; of tokens in one file, the subject is theirs."""
+    subject = report.subject
+    hidden = frozenset[str]() if subject.get("classical") and subject.get("post_quantum") else _OF_HYBRIDS
     for name in _SHOWN if _is_of_seals(report) or not report.parts else ():
-        value = report.subject.get(name)
+        value = None if name in hidden else subject.get(name)
         if value not in (None, False, []):
             shown = _coded(name, value, lang) if name in _CODED else _value(value)
             yield "  " + text(lang, f"report.{name}", value=shown)
