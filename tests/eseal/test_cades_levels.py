@@ -21,6 +21,7 @@ from kokuin.trust.report import Indication
 from kokuin.wire.cms import read_signed_data
 from tests.eseal.pki import DAY, EVERY, NOW, NOW_US, P256, seal_key, seal_pki
 from tests.eseal.sealed_data import Data
+from tests.pqc.keys import ISSUING
 
 if TYPE_CHECKING:
     from kokuin.trust.report import Report
@@ -68,6 +69,12 @@ def test_a_seal_of_every_suite_passes_at_the_level_asked_for(
     report = judged(sealed(suite_id, level, enveloping=enveloping))
     assert report.indication is Indication.PASSED
     assert report.parts[0].subject["level"] == level.value
+
+
+@pytest.mark.parametrize("suite_id", sorted(each.id for each in ISSUING if each.id not in EVERY))
+def test_a_seal_of_any_other_suite_passes_too(suite_id: str) -> None:
+    report = judged(sealed(suite_id, Level.B_T))
+    assert report.indication is Indication.PASSED
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
