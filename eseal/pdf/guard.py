@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.layout import LayoutError
-from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfError
+from pyhanko.pdf_utils.misc import FormFillingError, PdfDecodeLimitError, PdfError
 from pyhanko.sign.general import SigningError
 
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
@@ -47,5 +47,7 @@ def refusing(code: PdfRefusal = PdfRefusal.BROKEN) -> Iterator[None]:
         raise
     except (PdfDecodeLimitError, RecursionError, MemoryError) as error:
         raise PdfRefusedError(PdfRefusal.LIMITS, type(error).__name__) from error
+    except FormFillingError as error:
+        raise PdfRefusedError(PdfRefusal.FIELD_UNUSABLE, "kind") from error
     except _DAMAGE as error:
         raise PdfRefusedError(code, type(error).__name__) from error

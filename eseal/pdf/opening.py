@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from pyhanko.pdf_utils.decode_limits import (
@@ -15,8 +16,8 @@ from pyhanko.pdf_utils.decode_limits import (
 )
 from pyhanko.pdf_utils.generic import DictionaryObject, Reference, StreamObject
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfReadError
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.xref import XRefSectionType
+from pyhanko.pdf_utils.reader import PdfFileReader, process_data_at_eof
+from pyhanko.pdf_utils.xref import XRefBuilder, XRefCache, XRefSectionType
 
 from eseal.pdf.guard import refusing
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
@@ -31,52 +32,62 @@ logging.getLogger("pyhanko").addHandler(logging.NullHandler())
 # What pyHanko has to say about a stranger's file is said by our codes, not on somebody's screen.
 
 _MIB = 1024 * 1024
-_MAX_TABLE = 4 * _MIB
-"""Octets of a cross-reference stream, unpacked: half a million objects and more."""
+MAX_ENTRIES = 500_000
+"""Entries of cross-reference streams, over all revisions."""
 MAX_REVISIONS = 500
 """Cross-reference sections: an update of every month of forty years."""
 _CHUNK = _MIB
 _MARK = b"startxref"
+_HEADER = re.compile(rb"%PDF-(\d)\.(\d)")
 _LIMITS = DecodeLimits(
     per_stream=StreamDecodeLimits(max_output_size=64 * _MIB),
     per_purpose={
         DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(
             max_ratio=100, ratio_floor=_MIB, max_output_size=16 * _MIB
         ),
-        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=_MAX_TABLE),
+        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=16 * _MIB),
     },
     document_budget=DocumentDecodeBudget(base_allowance=64 * _MIB, max_ratio=4),
 )
 """What is unpacked for a seal: cross-reference streams, object streams with catalog, form and one page."""
 
 
-class _Bounded(DecodeContext):
-    """Bounds of what a document unpacks to, also of what a cross-reference stream says that it will."""
+class _BoundedTables(XRefBuilder):
+    """pyHanko's reader of cross-reference sections, with a bound on the entries of streams.
 
-    def stream_output_cap(
-        self,
-        encoded_size: int,
-        purpose: DecodePurpose = DecodePurpose.GENERIC,
-        expected_size: int | None = None,
-    ) -> int | None:
-        """Return the most octets that a stream may unpack to.
+    Attack: a stream whose entries have no octets (/W [0 0 0]) names a thousand million objects in ten octets.
+    The entries of a table have twenty octets each, and need no bound beyond the size of the file.
+    """
 
-        Raises:
-            PdfDecodeLimitError: a cross-reference stream has too many entries. Entries of no octets cost the
-                attacker nothing, so that their number is held even where there is nothing to unpack.
-        """
-        if purpose is DecodePurpose.XREF_STREAM and (expected_size is None or expected_size > _MAX_TABLE):
+    _entries = 0
+
+    def _read_xref_stream_object(self) -> tuple[Reference, StreamObject]:
+        reference, stream = super()._read_xref_stream_object()  # type: ignore[no-untyped-call]
+        ranges = stream.raw_get("/Index") if "/Index" in stream else (0, stream.raw_get("/Size"))
+        self._entries += sum(int(count) for count in list(ranges)[1::2])
+        if self._entries > MAX_ENTRIES or any(int(width) < 0 for width in stream.raw_get("/W")):
             raise PdfDecodeLimitError("cross-reference stream")
-        return super().stream_output_cap(encoded_size, purpose, expected_size)
+        return reference, stream
 
 
 class BoundedReader(PdfFileReader):
     """pyHanko's reader, strict, with bounds for hostile files."""
 
     def __init__(self, document: BinaryIO) -> None:
-        document.seek(0, os.SEEK_END)
-        self._bounds = _Bounded(_LIMITS, input_size=document.tell())
-        super().__init__(document, strict=True, decode_limits=_LIMITS)
+        # pyHanko's own constructor cannot be told how to read the tables, which is most of what it does.
+        self.strict = True
+        self.stream = document
+        size = document.seek(0, os.SEEK_END)
+        self._bounds = DecodeContext(_LIMITS, input_size=size)
+        self._security_handler = self._embedded_signatures = self._input_version = None
+        self.resolved_objects = {}
+        self._historical_resolver_cache = {}
+        self._header_version = _version(document)
+        document.seek(-1, os.SEEK_END)
+        tables = _BoundedTables(self, document, strict=True, last_startxref=process_data_at_eof(document))
+        self.xrefs = XRefCache(self, tables.read_xrefs())
+        self.last_startxref, self.trailer = tables.last_startxref, tables.trailer
+        self.has_xref_stream = tables.has_xref_stream
 
     @property
     def decode_context(self) -> DecodeContext:
@@ -121,6 +132,19 @@ def open_pdf(document: BinaryIO) -> BoundedReader:
         if not isinstance(reader.root, DictionaryObject):
             raise PdfRefusedError(PdfRefusal.BROKEN, "catalog")
     return reader
+
+
+def _version(document: BinaryIO) -> tuple[int, int]:
+    """Read the version of the header (§7.5.2).
+
+    Raises:
+        PdfReadError: there is none.
+    """
+    document.seek(0)
+    header = _HEADER.match(document.read(8))
+    if header is None:
+        raise PdfReadError("header")
+    return int(header[1]), int(header[2])
 
 
 def _end_line(document: BinaryIO) -> None:
