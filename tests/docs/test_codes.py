@@ -47,9 +47,11 @@ TELLING = (
     "witnessing",
     "checkpoint_stamps",
     "verify_codes",
+    "codes",
 )
 """Modules whose literals in capitals are codes that leave the service."""
 LEDGER = {"proving", "faults", "store_faults"}
+SEALS = {"codes"}
 MIGRATION = {"desk", "dryrun", "dryrun_chain", "dryrun_codes"}
 CODE = re.compile(r"[A-Z]+(_[A-Z]+)+|INTERNAL")
 OUR_OWN = {
@@ -64,6 +66,7 @@ def codes(module: str) -> set[str]:
     """Every literal of a module that has the form of a code."""
     place = "kokuin.service.migration" if module in MIGRATION else "kokuin.service"
     place = "kokuin.ledger" if module in LEDGER else place
+    place = "kokuin.service.eseals" if module in SEALS else place
     tree = ast.parse(inspect.getsource(importlib.import_module(f"{place}.{module}")))
     literal = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {value for value in literal if isinstance(value, str) and CODE.fullmatch(value)}

@@ -107,6 +107,7 @@ RULES = (
     Rule("POST", "/tsa/{profile}", STAMP, operators_only=_closed, basic=True),
     Rule("GET", "/api/v1/timestamps/{serial}", STAMP | AUDIT),
     Rule("POST", "/api/v1/verify", OPERATE | AUDIT, opened_by=_open_verifying),
+    Rule("POST", "/api/v1/seals/pdf", SEAL),
     Rule("POST", "/api/v1/seals/json", SEAL),
     Rule("POST", "/api/v1/seals/cades", SEAL),
     Rule("POST", "/api/v1/extend", SEAL),

@@ -25,6 +25,7 @@ DOCUMENT, DATA = "document", "data"
 COMMON = ("profile", "level", "min_level", "class")
 """Options of every format, in the query or in the form."""
 OPTIONS: Mapping[Format, tuple[str, ...]] = {
+    Format.PDF: ("reason", "location", "field"),
     Format.JSON: ("form", "uri", "serialization", "canonical"),
     Format.CADES: ("form",),
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kokuin.trust.context import RevocationData
 
 WORKS = {
+    Format.PDF: "kokuin.service.eseals.work_pdf",
     Format.JSON: "kokuin.service.eseals.work_json",
     Format.CADES: "kokuin.service.eseals.work_cades",
 }

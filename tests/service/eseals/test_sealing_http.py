@@ -12,6 +12,7 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.service.owner import ask_owner
+from tests.eseal.pdf.plain import pages
 from tests.service.eseals.benches import PROFILE
 from tests.service.running import serving
 
@@ -108,6 +109,20 @@ def test_json_is_sealed_at_each_level(sealing: Sealing, level: str) -> None:
     answer = sealing.post(f"/seals/json?level={level}", content, content_type="application/json")
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-seal-level"] == level
+
+
+@pytest.mark.parametrize("level", ["B-B", "B-T", "B-LT", "B-LTA"])
+def test_a_pdf_is_sealed_at_each_level_and_judged_offline(
+    sealing: Sealing, level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = sealing.post(f"/seals/pdf?level={level}&reason=issued", pages(), content_type="application/pdf")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-seal-level"] == level
+    (tmp_path / "sealed.pdf").write_bytes(answer.content)
+    trust = sealing.service.folder.root / "trust"
+    assert main(["verify", str(tmp_path / "sealed.pdf"), "--trust", str(trust), "--json"]) == 0, (
+        capsys.readouterr()
+    )
 
 
 def test_a_seal_is_extended(sealing: Sealing) -> None:

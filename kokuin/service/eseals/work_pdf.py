@@ -1,0 +1,85 @@
+"""PAdES in a child: PDFs sealed, and their seals raised (ETSI EN 319 142-1)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import time
+from typing import TYPE_CHECKING
+
+from eseal.pdf.extending import extend_pdf
+from eseal.pdf.find import find
+from eseal.pdf.orders import PdfSealOrder, VisibleSeal
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
+from eseal.pdf.sealing import PdfSealer
+from eseal.pdf.stamping import Stamping
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
+
+if TYPE_CHECKING:
+    from eseal.values import Level, Material, TimeStamper
+    from kokuin.service.eseals.work import Order
+
+__all__ = ["extend", "find", "seal"]
+
+_MAX_TEXT = 256
+_TEXTS = ("reason", "location", "field")
+
+
+def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+    """See `SealWork.seal`."""
+    for name in _TEXTS:
+        text = order.options.get(name, "")
+        if len(text) > _MAX_TEXT or not text.replace("\u3000", " ").isprintable():
+            raise SealRefusedError(SealCode.REQUEST_INVALID, name)
+    now_us = time.time_ns() // 1_000
+    wanted = PdfSealOrder(
+        level=level,
+        claimed_us=now_us,
+        field=order.options.get("field") or None,
+        reason=order.options.get("reason", ""),
+        location=order.options.get("location", ""),
+        material=material,
+        visible=_visible(order, now_us),
+    )
+    document = io.BytesIO(order.document)
+    try:
+        PdfSealer(order.keys, Stamping(stamper)).seal(document, wanted)
+    except PdfRefusedError as error:
+        raise _refusal(error) from None
+    return document.getvalue()
+
+
+def extend(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+    """See `SealWork.extend`."""
+    document = io.BytesIO(order.document)
+    try:
+        extend_pdf(document, level, Stamping(stamper), material)
+    except PdfRefusedError as error:
+        raise _refusal(error) from None
+    return document.getvalue()
+
+
+def _visible(order: Order, now_us: int) -> VisibleSeal | None:
+    """Return what the seal profile has seen of a seal."""
+    profile = order.profile
+    if profile is None or profile.appearance is None:
+        return None
+    shown, person = profile.appearance, profile.person
+    moment = dt.datetime.fromtimestamp(now_us // 1_000_000, dt.UTC)
+    text = shown.text
+    for name, value in (
+        ("organisation", person.organisation),
+        ("common_name", person.common_name),
+        ("identifier", person.identifier),
+        ("time", moment.strftime("%Y-%m-%d %H:%M:%SZ")),
+    ):
+        text = text.replace(f"{{{name}}}", value)
+    return VisibleSeal(shown.page, shown.box, text, shown.link, order.image)
+
+
+def _refusal(error: PdfRefusedError) -> SealRefusedError:
+    if error.code is PdfRefusal.LEVEL_REACHED:
+        return SealRefusedError(SealCode.LEVEL_NOT_ALLOWED, "level", error.code)
+    if error.code is PdfRefusal.NO_MATERIAL:
+        return SealRefusedError(SealCode.MATERIAL_MISSING, reason=error.code)
+    return SealRefusedError(SealCode.DOCUMENT_UNFIT, reason=error.code)
