@@ -79,6 +79,8 @@ def create(  # noqa: PLR0913  # each is one choice of whoever seals
         SignerError: from a key.
     """
     chosen = serialization or _default(len(keys), level)
+    if len({key.certificate for key in keys}) != len(keys):
+        raise JadesRefusedError(JadesRefusal.KEYS, "one key twice")
     _check_form(payload, len(keys), chosen, level)
     jws = _sign(payload, keys, at_us, chosen, commitment)
     return written(raise_level(jws, level, payload.archived, stamper, material or Material()))

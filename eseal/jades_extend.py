@@ -156,7 +156,8 @@ def _raise(
             elements += [_element(name, value) for name, value in values.items()]
     if level is Level.B_LTA:
         before = [element.covered() for element in elements]
-        elements.append(_stamp("arcTst", archive_covered(archived, signature, before), stamper))
+        covered = b"".join((archived, *archive_covered(signature, before)))
+        elements.append(_stamp("arcTst", covered, stamper))
     return replace(signature, header={"etsiU": [element.text for element in elements]})
 
 

@@ -13,7 +13,7 @@ from eseal.jades_algorithms import ALGORITHMS, is_no_signature, verify
 from eseal.jades_content import cover
 from eseal.jades_form import JadesError, decode_base64url, encode_base64url, read_jws
 from eseal.jades_header import Member, Protected, read_protected
-from eseal.jades_stamps import shown, stamps_of, unsigned_of
+from eseal.jades_stamps import Archive, shown, stamps_of, unsigned_of
 from eseal.rules import (
     JWS_CRITICAL,
     JWS_DETACHED,
@@ -82,8 +82,9 @@ def find(data: bytes, content: Content | None) -> Found | Check:
     signatures = jws.signatures[: MAX_SEALS + 1]
     headers = [_read_header(each.protected) for each in signatures]
     members = [_member(header) if isinstance(header, Protected) else None for header in headers]
+    archives: dict[bytes, Archive] = {}
     seals = [
-        _find_one(jws, signature, header, content, frozenset(members))
+        _find_one(jws, signature, header, content, (frozenset(members), archives))
         for signature, header in zip(signatures, headers, strict=True)
     ]
     by_member = dict(zip(members, seals, strict=True))
@@ -123,8 +124,9 @@ def _find_one(
     signature: JwsSignature,
     protected: Protected | Check,
     content: Content | None,
-    present: frozenset[Member | None],
+    shared: tuple[frozenset[Member | None], dict[bytes, Archive]],
 ) -> FoundSeal:
+    present, archives = shared
     unsigned = unsigned_of(signature)
     subject: dict[str, ReportValue] = {"serialization": jws.serialization.value}
     if not isinstance(protected, Protected):
@@ -136,7 +138,7 @@ def _find_one(
     signer, binding, uses = _bind(protected, unsigned.certificates)
     covered = cover(protected, jws.payload, content)
     verified = _verify(protected, signature, covered.signed, signer)
-    stamps, coverage = stamps_of(protected, signature, unsigned, covered)
+    stamps, coverage = stamps_of(protected, signature, unsigned, covered, archives)
     carried = tuple(dict.fromkeys((*protected.chain, *unsigned.certificates)))
     return FoundSeal(
         KIND,

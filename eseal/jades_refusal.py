@@ -11,7 +11,7 @@ class JadesRefusal(StrEnum):
     TOO_LARGE = "JADES_TOO_LARGE"
     """The document is larger than `eseal.values.MAX_JSON`, or the seal than `eseal.values.MAX_JWS`."""
     KEYS = "JADES_KEYS"
-    """No key, or more than a document may have seals."""
+    """No key, one key twice, or more than a document may have seals."""
     SUITE = "JADES_SUITE"
     """JOSE has no name for the algorithm of a key, or seals are not made with it any more."""
     CERTIFICATE = "JADES_CERTIFICATE"

@@ -21,16 +21,40 @@ from eseal.rules import JWS_UNSIGNED, SealReason
 from eseal.values import MAX_STAMPS, Stamp, StampRole
 from kokuin.trust.context import RevocationData
 from kokuin.trust.report import SubIndication
-from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.wire.algorithms import DIGEST_BY_NAME, hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from eseal.jades_content import Covered
     from eseal.jades_form import JwsSignature
     from eseal.jades_header import Protected
     from eseal.jades_unsigned import CarriedToken, Element
     from kokuin.trust.report import Check
+    from kokuin.wire.algorithms import Hasher
+
+
+class Archive:
+    """Data under archive time-stamps, digested once for all of them.
+
+    Attack: each of many signatures has many time-stamps over the same long payload.
+    """
+
+    def __init__(self, octets: bytes) -> None:
+        """Args: the data, as `eseal.jades_payload.Payload.archived` gives it."""
+        self._octets = octets
+        self._begun: dict[str, Hasher] = {}
+
+    def digest(self, name: str, parts: Iterable[bytes] = ()) -> bytes:
+        """Return the digest of the data and what follows it, by our name of the algorithm."""
+        begun = self._begun.get(name)
+        if begun is None:
+            begun = self._begun[name] = hasher(name)
+            begun.update(self._octets)
+        state = begun.copy()
+        for part in parts:
+            state.update(part)
+        return state.digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +88,36 @@ def unsigned_of(signature: JwsSignature) -> Unsigned:
 
 
 def stamps_of(
-    protected: Protected, signature: JwsSignature, unsigned: Unsigned, covered: Covered
+    protected: Protected,
+    signature: JwsSignature,
+    unsigned: Unsigned,
+    covered: Covered,
+    archives: dict[bytes, Archive],
 ) -> tuple[tuple[Stamp, ...], tuple[Check, ...]]:
-    """Return the time-stamps with what they cover, and a check where that cannot be put together."""
+    """Return the time-stamps with what they cover, and a check where that cannot be put together.
+
+    Args:
+        protected: the protected header.
+        signature: the signature.
+        unsigned: what stands beside it.
+        covered: the data.
+        archives: the data of signatures before this one, which is the same most of the time.
+    """
     tokens = (*protected.stamps, *unsigned.tokens)[: MAX_STAMPS + 1]
     needs_data = any(each.role is not StampRole.SIGNATURE for each in tokens)
-    archived = covered.archived() if needs_data else None
+    octets = covered.archived() if needs_data else None
+    archive = None if octets is None else archives.setdefault(octets, Archive(octets))
     before = _before(unsigned.elements, tokens)
     stamps, checks = [], []
     for index, each in enumerate(tokens):
-        content = None
+        content: Callable[[str], bytes] | None = None
         if each.role is StampRole.SIGNATURE:
-            content = _digest(functools.partial(signature_covered, signature))
-        elif archived is not None and each.role is StampRole.CONTENT:
-            content = _digest(functools.partial(bytes, archived))
-        elif archived is not None and each.whole and before is not None and _is_canonical(each, unsigned):
-            part = before[: each.place]
-            content = _digest(functools.partial(archive_covered, archived, signature, part))
+            content = _digest_of(signature_covered(signature))
+        elif archive is not None and each.role is StampRole.CONTENT:
+            content = archive.digest
+        elif archive is not None and each.whole and before is not None and _is_canonical(each, unsigned):
+            parts = archive_covered(signature, before[: each.place])
+            content = functools.partial(archive.digest, parts=parts)
         if each.role is StampRole.ARCHIVE and not _is_canonical(each, unsigned):
             text = shown(each.canonical or "")
             checks.append(JWS_UNSIGNED.weak(SealReason.CANONICALISATION_UNKNOWN, what=text))
@@ -103,8 +140,8 @@ def _before(elements: tuple[Element, ...], tokens: tuple[CarriedToken, ...]) -> 
         return None
 
 
-def _digest(covered: Callable[[], bytes]) -> Callable[[str], bytes]:
-    return lambda name: DIGEST_BY_NAME[name].of(covered())
+def _digest_of(octets: bytes) -> Callable[[str], bytes]:
+    return lambda name: DIGEST_BY_NAME[name].of(octets)
 
 
 def shown(text: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 256
 """Elements of `etsiU`; a seal that is renewed every few years has some twenty."""
+MAX_VALUES = 10_000
+"""Values within one element; what is carried are a few long texts."""
 CANONICAL = frozenset(
     {
         "http://json-canonicalization.org/algorithm",
@@ -78,10 +80,12 @@ class Element:
         """Return what an archive time-stamp after it covers of it (§5.3.6.3.1.1, §5.3.6.3.1.2).
 
         Raises:
-            JadesError: a value that RFC 8785 cannot write.
+            JadesError: a value that RFC 8785 cannot write, or not in bounded time.
         """
         if self.text is not None:
             return self.text.encode()
+        if not _is_small(self.value):
+            raise JadesError(SealReason.TOO_LARGE, "etsiU")
         try:
             return rfc8785.dumps({self.name: self.value})
         except rfc8785.CanonicalizationError:
@@ -107,21 +111,32 @@ class CarriedToken:
     whole: bool
 
 
+def _is_small(value: JsonValue) -> bool:
+    """Say whether a value has at most MAX_VALUES in it: to write numbers canonically takes its time."""
+    left, waiting = MAX_VALUES, [value]
+    while waiting and left > 0:
+        each = waiting.pop()
+        left -= 1
+        if isinstance(each, list | dict):
+            left -= len(each)
+            if left > 0:
+                waiting.extend(each.values() if isinstance(each, dict) else each)
+    return left > 0
+
+
 def signature_covered(signature: JwsSignature) -> bytes:
     """Return what a signature time-stamp covers (§5.3.4): the text of the signature value."""
     return signature.signature.encode()
 
 
-def archive_covered(archived: bytes, signature: JwsSignature, before: Iterable[bytes]) -> bytes:
-    """Return what an archive time-stamp covers (§5.3.6.3.1).
+def archive_covered(signature: JwsSignature, before: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return what an archive time-stamp covers behind the data (§5.3.6.3.1), in parts.
 
     Args:
-        archived: the data, as `eseal.jades_payload.Payload.archived` gives it.
         signature: the signature.
         before: the elements of `etsiU` before the time-stamp, as `Element.covered` gives them.
     """
-    head = (archived, signature.protected.encode(), signature.signature.encode())
-    return b".".join((*head, b"".join(before)))
+    return (b".", signature.protected.encode(), b".", signature.signature.encode(), b".", *before)
 
 
 def read_unsigned(header: JsonObject | None) -> tuple[Element, ...]:
@@ -243,6 +258,6 @@ def _object(value: JsonValue, name: str) -> JsonObject:
 
 
 def _list(value: JsonValue, name: str) -> list[JsonValue]:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > MAX_VALUES:
         raise JadesError(SealReason.SYNTAX, name)
     return value

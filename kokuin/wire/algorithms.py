@@ -72,12 +72,21 @@ class Hasher(Protocol):
         """Return the digest of the octets taken."""
         ...
 
+    def copy(self) -> Hasher:
+        """Return another one that has taken the same octets."""
+        ...
+
 
 class _Shake256:
     """SHAKE256 with an output of 64 octets."""
 
     def __init__(self) -> None:
         self._state = hashlib.shake_256()
+
+    def copy(self) -> _Shake256:
+        other = _Shake256()
+        other._state = self._state.copy()
+        return other
 
     def update(self, data: bytes | memoryview, /) -> None:
         self._state.update(data)

@@ -493,6 +493,14 @@ def test_more_time_stamps_than_are_judged() -> None:
     assert len(found.seals[0].stamps) == 33
 
 
+def test_more_certificates_than_any_seal_has() -> None:
+    def many(document: dict[str, Any]) -> None:
+        entry = {"xVals": [{"x509Cert": {"val": "AAAA"}}] * 10_001}
+        document["header"]["etsiU"].append(pack(json.dumps(entry).encode()))
+
+    fails(unsigned(many), "SYNTAX")
+
+
 def test_what_a_stranger_wrote_does_not_steer_a_terminal() -> None:
     def change(header: dict[str, Any]) -> None:
         header["cty"] = "\x1b[2Jtext"

@@ -26,6 +26,16 @@ def test_a_digest_is_the_same_in_one_piece_and_in_many(each: DigestAlgorithm) ->
 
 
 @EACH
+def test_a_copy_goes_on_by_itself(each: DigestAlgorithm) -> None:
+    state = hasher(each.name)
+    state.update(b"some ")
+    other = state.copy()
+    other.update(b"other")
+    state.update(b"data")
+    assert (state.digest(), other.digest()) == (each.of(b"some data"), each.of(b"some other"))
+
+
+@EACH
 def test_a_digest_is_what_hashlib_makes(each: DigestAlgorithm) -> None:
     if each.name.startswith("shake"):
         assert each.of(b"").hex() == SHAKE256_OF_NOTHING
