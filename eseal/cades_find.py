@@ -67,8 +67,7 @@ def find(data: bytes, content: Content | None) -> Found | Check:
         OSError: from `content`, and from nothing else.
     """
     try:
-        whole = _without_padding(data)
-        octets = definite(whole, CMS_LIMITS)
+        octets = definite_cms(data)
         signed_data = read_signed_data(octets)
         parts = read_parts(octets)
         if signed_data.content_type == oids.ID_CT_TST_INFO:
@@ -81,8 +80,17 @@ def find(data: bytes, content: Content | None) -> Found | Check:
         return unreadable(error)
     subject: dict[str, ReportValue] = {"content_type": signed_data.content_type, "detached": held is None}
     beside = () if held is None or content is None else _compare(_of_octets(held), content, signed_data)
-    padding = () if whole is data else (SEAL_FORM.weak(SealReason.SYNTAX, what="padding"),)
+    padding = () if _without_padding(data) is data else (SEAL_FORM.weak(SealReason.SYNTAX, what="padding"),)
     return Found("cms", subject, seals, (*padding, *beside))
+
+
+def definite_cms(data: bytes) -> bytes:
+    """Return a CMS in BER, which zeros may follow, with definite lengths.
+
+    Raises:
+        WireError: as `kokuin.wire.ber.definite`.
+    """
+    return definite(_without_padding(data), CMS_LIMITS)
 
 
 def _without_padding(data: bytes) -> bytes:

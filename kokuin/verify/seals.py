@@ -16,6 +16,7 @@ from eseal.values import MAX_CMS, MAX_JWS, MAX_PDF, Content
 from kokuin.trust.report import Check, SubIndication
 from kokuin.trust.rules import FORMAT
 from kokuin.trust.signer import naming_attributes
+from kokuin.wire import encode, oids
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireError
 
@@ -30,6 +31,7 @@ _PDF_HEAD = 1024
 """ISO 32000-1, Annex H.3.4.1: readers look for the header in so many octets."""
 _COMPACT = re.compile(rb"\s*e[wy][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\s*")
 """RFC 7515 §7.1: three parts; the first is a JSON object, which begins with a brace."""
+_SIGNED_DATA = re.compile(rb"\x30.{1,9}?" + re.escape(encode.oid(oids.ID_SIGNED_DATA)), re.DOTALL)
 _JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
 
 
@@ -86,6 +88,22 @@ def is_sealed(octets: bytes) -> bool:
     except WireError:
         return False
     return any(naming_attributes(signer) for signer in signed_data.signer_infos)
+
+
+def is_seal_beyond_tokens(data: bytes) -> bool:
+    """Say whether octets that no token can be are a sealed SignedData all the same.
+
+    Revocation lists in a seal are longer than in any token, and what comes out of a PDF has zeros behind it.
+
+    Args:
+        data: as found, in BER.
+    """
+    if not _SIGNED_DATA.match(data):
+        return False
+    try:
+        return is_sealed(importlib.import_module(_FINDERS[Form.CMS]).definite_cms(data))
+    except WireError:
+        return False
 
 
 def judge_seals(form: Form, data: bytes, context: Context) -> Report:

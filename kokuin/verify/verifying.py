@@ -11,7 +11,7 @@ from kokuin.trust.report import Check, Report, SubIndication
 from kokuin.trust.rules import FORMAT, RESPONSE_STATUS, Reason
 from kokuin.trust.token import unreadable
 from kokuin.verify.enclosed import judge_enclosing
-from kokuin.verify.seals import Form, is_sealed, judge_seals, recognise
+from kokuin.verify.seals import Form, is_seal_beyond_tokens, is_sealed, judge_seals, recognise
 from kokuin.wire import asn1
 from kokuin.wire.ber import definite
 from kokuin.wire.der import Fields, read_whole
@@ -62,6 +62,7 @@ def verify_bytes(data: bytes, context: Context) -> Report:
         return judge_seals(form, data, context)
     taken = take_token(data)
     if isinstance(taken, Check):
+        form = form or (Form.CMS if is_seal_beyond_tokens(data) else None)
         return make_report({}, context, (taken,)) if form is None else judge_seals(form, data, context)
     report = judge_token(taken.octets, context, taken.before)
     if report.checks[-1].reason == Reason.WRONG_CONTENT_TYPE and not taken.before:

@@ -6,12 +6,14 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from eseal import cades_create, jades_create
+from eseal.cms_parts import read_parts
 from eseal.jades_payload import Attached, ByUri, ByUriHash, Document, Payload
 from eseal.values import MAX_PDF, Level, Material
 from kokuin.cli.main import main
@@ -21,6 +23,7 @@ from kokuin.verify import seals
 from kokuin.verify.content import of_digest, of_octets
 from kokuin.verify.seals import Form, recognise
 from kokuin.verify.verifying import HEAD, MAX_OCTETS, most_octets, verify_bytes
+from kokuin.wire import encode
 from kokuin.wire.pem import write_block
 from tests.eseal.pdf.plain import pages
 from tests.eseal.pki import NOW_US, seal_key, seal_pki
@@ -302,3 +305,16 @@ def test_the_report_is_the_same_whether_pyhanko_is_loaded_or_not(name: str, fold
 def test_a_process_that_prepares_has_every_finder() -> None:
     seals.prepare()
     assert {"eseal.cades_find", "eseal.jades_find", "eseal.pdf.find"} <= sys.modules.keys()
+
+
+def test_a_seal_that_no_token_could_be_is_recognised() -> None:
+    """Zeros behind it, as in a PDF, or more elements than a token may have."""
+    octets = in_cms()
+    padded = judge(octets + bytes(64))
+    assert (padded.kind, verdict(padded)) == ("sealed-cms", PASSED)
+    parts = read_parts(octets)
+    entry = encode.sequence(encode.integer(1), encode.x509_time(NOW_US))
+    long_list = encode.sequence(encode.sequence(*[entry] * 80_000), encode.sequence(), encode.bit_string(b""))
+    long = judge(replace(parts, crls=(long_list,)).encode())
+    assert (long.kind, verdict(long)) == ("sealed-cms", PASSED)
+    assert judge(octets + b"\x01").kind == "timestamp-token"
