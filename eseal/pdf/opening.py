@@ -36,6 +36,8 @@ MAX_ENTRIES = 500_000
 """Entries of cross-reference streams, over all revisions."""
 MAX_REVISIONS = 500
 """Cross-reference sections: an update of every month of forty years."""
+MAX_NUMBER = 8_388_607
+"""The highest number of an object (ISO 32000-2, annex C)."""
 _CHUNK = _MIB
 _MARK = b"startxref"
 _HEADER = re.compile(rb"%PDF-(\d)\.(\d)")
@@ -131,7 +133,16 @@ def open_pdf(document: BinaryIO) -> BoundedReader:
             raise PdfRefusedError(PdfRefusal.HYBRID_XREF)
         if not isinstance(reader.root, DictionaryObject):
             raise PdfRefusedError(PdfRefusal.BROKEN, "catalog")
+        if not _highest(reader) < int(reader.trailer["/Size"]) <= MAX_NUMBER:
+            # Attack: new objects are numbered from /Size on, and would replace what the document shows.
+            raise PdfRefusedError(PdfRefusal.BROKEN, "size")
     return reader
+
+
+def _highest(reader: BoundedReader) -> int:
+    """Return the highest number that any object of the document has or had."""
+    data = map(reader.xrefs.get_xref_data, range(reader.total_revisions))
+    return max((number for each in data for number, _ in each.explicit_refs_in_revision), default=0)
 
 
 def _version(document: BinaryIO) -> tuple[int, int]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _FIRST_ROOM = 8 * 1024
 _SLACK = 16
 """Octets by which tokens of one unit differ: fractions of genTime, and signatures in DER."""
+_rooms: dict[str, int] = {}
+"""By digest: the room that was enough for the last token in this process, whose authority seldom changes."""
 ATTEMPTS = 3
 """What was too small once is enough the second time, but for a unit that has changed meanwhile."""
 
@@ -28,17 +30,17 @@ ATTEMPTS = 3
 class Stamping:
     """A time-stamp authority, and how much room its tokens need; good for many documents, in one thread each.
 
-    Room for a token is left before there is one. The first token says how much it is from then on: where the
-    first guess was too small, one token is asked for that nobody gets to see.
+    Room for a token is left before there is one. The first token says how much it is from then on, in the
+    whole process: where the first guess was too small, one token is asked for that nobody gets to see.
 
     Attributes:
         room: octets to leave for a token.
     """
 
-    def __init__(self, stamper: TimeStamper, room: int = _FIRST_ROOM) -> None:
-        """Args: the authority, and the room for its first token, octets."""
+    def __init__(self, stamper: TimeStamper, room: int | None = None) -> None:
+        """Args: the authority; room for its first token, octets, None: as for the last one of its digest."""
         self.digest = stamper.digest
-        self.room = room
+        self.room = _rooms.get(self.digest, _FIRST_ROOM) if room is None else room
         self._stamp = stamper.stamp
         self._largest = 0
 
@@ -50,7 +52,7 @@ class Stamping:
         """
         token = self._stamp(imprint)
         self._largest = max(self._largest, len(token))
-        self.room = self._largest + _SLACK
+        self.room = _rooms[self.digest] = self._largest + _SLACK
         return token
 
 

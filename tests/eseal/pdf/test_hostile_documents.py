@@ -156,6 +156,14 @@ def test_a_cross_reference_stream_with_more_entries_than_octets(count: int, widt
     assert refused(table) is PdfRefusal.LIMITS
 
 
+def test_a_size_below_the_objects_that_are_there() -> None:
+    """Attack: new objects are numbered from /Size on, and would replace what the document shows."""
+    document = compressed_pages()
+    for size in (b"2", b"0", b"-7", b"99999999999999999999"):
+        assert refused(document.replace(b"/Size 6", b"/Size %s/Index[0 6]" % size)) is PdfRefusal.BROKEN
+    assert refused(pages().replace(b"/Size 5", b"/Size 99999999")) is PdfRefusal.BROKEN
+
+
 def test_comments_that_never_end() -> None:
     """Attack: the end of a comment is looked for beyond the end of the file, for ever."""
     assert refused(b"%PDF-1.7\nxref\n0 0\ntrailer\n<</Root %\nstartxref\n9\n%%EOF") is PdfRefusal.BROKEN
