@@ -20,7 +20,7 @@ from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
 from conformance.interop.differential import checking as differential
 from conformance.interop.golang import clients, logs
-from conformance.interop.javascript import noble, node, pkijs
+from conformance.interop.javascript import jose, noble, node, pkijs
 from conformance.interop.openssl import judging as openssl
 from conformance.interop.openssl import served as openssl_served
 from conformance.interop.place import Place
@@ -36,6 +36,7 @@ PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "go": clients.checks,
     "go-tlog": logs.checks,
+    "jose": jose.checks,
     "noble": noble.checks,
     "node": node.checks,
     "openssl": openssl_served.checks_of_this_machine,
