@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eseal.pdf.extending import extend_pdf
 from eseal.pdf.find import find
+from eseal.pdf.loading import load_late
 from eseal.pdf.orders import PdfSealOrder, VisibleSeal
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.sealing import PdfSealer
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kokuin.service.eseals.work import Order
 
 __all__ = ["extend", "find", "seal"]
+
+# Imported by a child that is about to give up opening files.
+load_late()
 
 _MAX_TEXT = 256
 _TEXTS = ("reason", "location", "field")
