@@ -187,10 +187,22 @@ def _judge_form(signed_data: SignedData, info: SignerInfo) -> tuple[Check, ...]:
     signed = {each.oid for each in info.signed_attributes or ()}
     unsigned = {each.oid for each in info.unsigned_attributes}
     misplaced = sorted((signed & _MUST_NOT_BE_SIGNED) | (unsigned & _MUST_BE_SIGNED))
-    if not misplaced:
-        return (versions, SEAL_FORM.ok())
-    # Nothing is read from there.
-    return (versions, SEAL_FORM.weak(SealReason.FORBIDDEN_ATTRIBUTE, attribute=misplaced[0]))
+    form = SEAL_FORM.ok()
+    if misplaced:
+        # Nothing is read from there.
+        form = SEAL_FORM.weak(SealReason.FORBIDDEN_ATTRIBUTE, attribute=misplaced[0])
+    return (versions, form, *_judge_policy(info))
+
+
+def _judge_policy(info: SignerInfo) -> tuple[Check, ...]:
+    """EN 319 122-1 §5.2.9.1: a signature policy may ask for more than anybody looks at here."""
+    for value in info.signed_values(oids.ID_AA_ETS_SIG_POLICY_ID) or ():
+        try:
+            named = asn1.oid(Fields(read_whole(value, asn1.SEQUENCE)).take_any())
+        except WireError:
+            named = "?"
+        return (SEAL_FORM.weak(SealReason.POLICY_NOT_JUDGED, what=named),)
+    return ()
 
 
 def _commitments(info: SignerInfo) -> list[str]:

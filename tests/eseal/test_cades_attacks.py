@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from eseal.cades_create import create
 from eseal.cades_find import find
+from eseal.judging import judge_document
 from eseal.rules import SealReason
-from eseal.values import MAX_SEALS, Found
+from eseal.values import MAX_SEALS, Found, Level, Material
 from kokuin.trust.certificate import read_certificate
+from kokuin.trust.context import Context
 from kokuin.trust.report import Check, Indication, Limit, Status, SubIndication
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
@@ -17,6 +20,7 @@ from kokuin.wire.cms import encode_algorithm_protection, encode_attribute
 from pqc.suites import SUITES
 from tests.eseal.cms_forge import (
     DATA,
+    LATER_US,
     Forged,
     content_type,
     found,
@@ -27,7 +31,8 @@ from tests.eseal.cms_forge import (
     signing_certificate,
     signing_time,
 )
-from tests.eseal.pki import NOW_US, P256, RSA, seal_key, seal_pki
+from tests.eseal.pki import NOW_US, P256, P384, RSA, seal_key, seal_pki
+from tests.eseal.sealed_data import Data
 from tests.mutators import parse
 
 OTHER = b"what the attacker wants sealed"
@@ -294,3 +299,29 @@ def test_one_wrong_seal_of_two_is_not_passed_over() -> None:
 )
 def test_what_is_no_cms_ends_in_a_check(octets: bytes) -> None:
     assert not isinstance(find(octets, None), Found)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [(encode.sequence(encode.oid("1.3.6.1.4.1.32473.9")), "1.3.6.1.4.1.32473.9"), (encode.NULL, "?")],
+)
+def test_a_signature_policy_is_named_and_not_judged(value: bytes, what: str) -> None:
+    forged = Forged(more=[encode_attribute(oids.ID_AA_ETS_SIG_POLICY_ID, value)])
+    named = [
+        each for each in found(forged.make()).seals[0].before if each.reason == SealReason.POLICY_NOT_JUDGED
+    ]
+    assert [each.params for each in named] == [{"what": what}]
+
+
+def test_a_digest_of_another_algorithm_says_nothing_of_an_archive_time_stamp() -> None:
+    pki = seal_pki()
+    material, stamper = Material(pki.chain, pki.revocation()), pki.stamper(P384)
+    octets = create(Data(DATA), (seal_key(),), NOW_US, level=Level.B_LTA, stamper=stamper, material=material)
+
+    class DigestAlone(Data):
+        def __call__(self, _algorithm: str, /) -> bytes:
+            return super().__call__("sha256")
+
+    read = find(octets, DigestAlone(DATA))
+    assert isinstance(read, Found)
+    assert judge_document(read, Context(LATER_US, pki.trust)).indication is not Indication.FAILED

@@ -23,7 +23,7 @@ from pqc.keyfiles import clear_pem
 from pqc.suites import suite
 from tests.eseal.pki import CLASSICAL, ED25519, ML_DSA, NOW_US, P256, PSS, RSA, seal_key, seal_pki
 from tests.eseal.sealed_data import Data
-from tests.peers import need
+from tests.peers import need, openssl_with_ml_dsa
 from tests.pqc.keys import key_of
 
 if TYPE_CHECKING:
@@ -50,20 +50,21 @@ def sealed(suite_id: str, level: Level = Level.B_B, *, enveloping: bool = False)
     )
 
 
-def openssl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [need("openssl"), "cms", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+def openssl(folder: Path, *arguments: str, program: str | None = None) -> subprocess.CompletedProcess[str]:
+    named = program or need("openssl")
+    return subprocess.run([named, "cms", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def openssl_verifies(folder: Path, octets: bytes, *, beside: bytes | None) -> bool:
+def openssl_verifies(
+    folder: Path, octets: bytes, *, beside: bytes | None, program: str | None = None
+) -> bool:
     (folder / "seal.p7s").write_bytes(octets)
     (folder / "root.pem").write_bytes(seal_pki().root_pem)
     arguments = ["-verify", "-cades", "-binary", "-inform", "DER", "-in", "seal.p7s", "-out", "out"]
     if beside is not None:
         (folder / "data").write_bytes(beside)
         arguments += ["-content", "data"]
-    done = openssl(folder, *arguments, "-CAfile", "root.pem", "-purpose", "any")
+    done = openssl(folder, *arguments, "-CAfile", "root.pem", "-purpose", "any", program=program)
     return done.returncode == 0 and (folder / "out").read_bytes() == DATA
 
 
@@ -86,6 +87,14 @@ def test_openssl_verifies_every_level(level: Level, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suite_id", [*CLASSICAL, *ML_DSA])
+def test_a_newer_openssl_verifies_post_quantum_seals_too(suite_id: str, tmp_path: Path) -> None:
+    program = openssl_with_ml_dsa()
+    octets = sealed(suite_id, Level.B_LTA)
+    assert openssl_verifies(tmp_path, octets, beside=DATA, program=program)
+    assert not openssl_verifies(tmp_path, octets, beside=DATA + b" ", program=program)
+
+
+@pytest.mark.parametrize("suite_id", [*CLASSICAL, *ML_DSA])
 @pytest.mark.parametrize("level", [Level.B_B, Level.B_LTA])
 def test_pyhanko_validates_a_seal(suite_id: str, level: Level) -> None:
     read = cms.ContentInfo.load(sealed(suite_id, level))
@@ -104,7 +113,9 @@ def test_pyhanko_validates_a_seal(suite_id: str, level: Level) -> None:
         assert status.timestamp_validity.valid
 
 
-def openssl_seals(folder: Path, suite_id: str, *more: str, binding: bool = True) -> bytes:
+def openssl_seals(
+    folder: Path, suite_id: str, *more: str, binding: bool = True, program: str | None = None
+) -> bytes:
     key = seal_key(suite_id)
     (folder / "key.pem").write_bytes(clear_pem(key_of(suite(suite_id))))
     (folder / "signer.pem").write_bytes(write_block("CERTIFICATE", key.certificate))
@@ -114,7 +125,10 @@ def openssl_seals(folder: Path, suite_id: str, *more: str, binding: bool = True)
     named = ["-signer", "signer.pem", "-inkey", "key.pem", *padding, "-certfile", "chain.pem"]
     written = ["-outform", "DER", "-out", "theirs.p7s"]
     wanted = ["-cades", *more] if binding else more
-    done = openssl(folder, "-sign", "-binary", *wanted, "-in", "data", "-md", "sha256", *named, *written)
+    digest = ["-md", "sha256" if suite_id in KNOWN else "sha512"]
+    done = openssl(
+        folder, "-sign", "-binary", *wanted, "-in", "data", *digest, *named, *written, program=program
+    )
     assert done.returncode == 0, done.stderr
     return (folder / "theirs.p7s").read_bytes()
 
@@ -142,6 +156,13 @@ def test_what_openssl_seals_passes(suite_id: str, more: tuple[str, ...], tmp_pat
     assert judged(theirs, DATA + b" ")[0] is Indication.FAILED
     if not inside:
         assert judged(theirs, None)[0] is Indication.INDETERMINATE
+
+
+@pytest.mark.parametrize("suite_id", [ED25519, *ML_DSA])
+def test_what_a_newer_openssl_seals_passes(suite_id: str, tmp_path: Path) -> None:
+    theirs = openssl_seals(tmp_path, suite_id, program=openssl_with_ml_dsa())
+    assert judged(theirs, DATA)[0] is Indication.PASSED
+    assert judged(theirs, DATA + b" ")[0] is Indication.FAILED
 
 
 def test_two_signers_of_openssl_are_two_seals(tmp_path: Path) -> None:
