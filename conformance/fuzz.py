@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.fuzzing.seals import fuzz_seal_bombs, fuzz_seals
 from conformance.fuzzing.table import FLAT_KIB, Table, at
 from conformance.fuzzing.tokens import fuzz_token_bombs, fuzz_tokens
 from kokuin.ledger import schema
@@ -57,6 +58,9 @@ def main() -> int:
         if options.tokens:
             fuzz_tokens(table, options.tokens, options.seed, options.keep)
             fuzz_token_bombs(table)
+        if options.seals:
+            fuzz_seals(table, options.seals, options.seed, options.keep)
+            fuzz_seal_bombs(table)
         if options.ledger:
             _ledger(table, root / "ledger", options)
         if options.bundles:
@@ -75,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--tokens", type=int, default=500_000, help="mutated tokens to `tsa verify`")
+    parser.add_argument("--seals", type=int, default=20_000, help="damaged PDFs to `tsa verify`")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
     parser.add_argument("--api", type=int, default=40, help="requests of each operation, caller and port")
     parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")
@@ -83,7 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the inputs")
     parser.add_argument("--workers", type=int, default=1, help="of `tsa serve`")
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="write tokens there that did what they should not"
+        "--keep", type=Path, metavar="DIR", help="write there what was judged as it should not be"
     )
     parser.add_argument("--corpus", type=Path, help="folder with *.tsq of other programs, to start from too")
     parser.add_argument(

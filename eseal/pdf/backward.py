@@ -55,10 +55,15 @@ def references(data: bytes, begin: int, end: int, budget: Budget) -> Iterator[tu
             at = data.find(keyword, at + 2, end)
 
 
-def words(data: bytes, word: bytes, begin: int, end: int) -> Iterator[int]:
-    """Yield where a word stands between two places."""
+def words(data: bytes, word: bytes, begin: int, end: int, budget: Budget) -> Iterator[int]:
+    """Yield where a word stands between two places.
+
+    Raises:
+        PdfError: the budget is spent.
+    """
     at = data.find(word, begin, end)
     while at >= 0:
+        budget.spend()
         yield at
         at = data.find(word, at + len(word), end)
 

@@ -9,15 +9,16 @@ put what was hidden into view.
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING
 
-from eseal.pdf.backward import headers
 from eseal.pdf.change import Change, Kind
+from eseal.pdf.document import TRAILER
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
 from eseal.pdf.same import differing, same, same_object
 from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference, Stream
-from eseal.pdf.usage import TRAILER, Usage
+from eseal.pdf.usage import Usage
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
@@ -135,13 +136,13 @@ class Comparison:
                 self.note(Kind.CONTENT, f"object {number}")
 
     def _appended(self) -> list[tuple[int, int]]:
-        data = self.after.source.data
-        return list(headers(data, self.before.end, len(data), self.after.source.budget))
+        borders = self.after.source.borders()
+        begin = bisect.bisect_left(borders, (self.before.end, 0))
+        return [each for each in borders[begin:] if each[1] != TRAILER]
 
     def _judge_shadows(self) -> None:
         """Of two definitions of a number the later one is live, or another one waits for a mended xref."""
-        newest = {number: place for place, number in self._usage.places}
-        for number, place in newest.items():
+        for number, place in self._usage.last_definitions().items():
             offset = self.before.entry(number).offset
             if offset is not None and place - offset > 8:
                 self.note(Kind.HIDDEN, "object-twice")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eseal.pdf.backward import headers, references, words
 from eseal.pdf.filters import decode
 from eseal.pdf.syntax import (
     Array,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from eseal.pdf.syntax import Indirect, Value
     from eseal.pdf.xref import Entry, Section
 
+TRAILER = 0
+"""Stands for a trailer where objects are told by their numbers: none has this one."""
 MAX_HOPS = 16
 """References to references that are followed."""
 MAX_STREAM = 64 * 1024 * 1024
@@ -40,7 +43,7 @@ class Source:
         sections: its cross-reference sections.
     """
 
-    __slots__ = ("_objects", "_packed", "budget", "data", "sections")
+    __slots__ = ("_borders", "_objects", "_packed", "_references", "budget", "data", "sections")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -48,6 +51,8 @@ class Source:
         self.sections = Sections(data, self.budget)
         self._objects: dict[int, Indirect] = {}
         self._packed: dict[tuple[int, int], dict[int, Value]] = {}
+        self._borders: tuple[tuple[int, int], ...] | None = None
+        self._references: dict[int, list[int]] | None = None
 
     def indirect(self, offset: int) -> Indirect:
         """Read the object that begins at an offset.
@@ -59,6 +64,31 @@ class Source:
         if found is None:
             found = self._objects[offset] = read_indirect(self.data, offset, self.budget)
         return found
+
+    def borders(self) -> tuple[tuple[int, int], ...]:
+        """Return where each object definition begins and its number, in order; a trailer's is TRAILER.
+
+        Raises:
+            PdfError: they are too many.
+        """
+        if self._borders is None:
+            size = len(self.data)
+            trailers = ((place, TRAILER) for place in words(self.data, b"trailer", 0, size, self.budget))
+            self._borders = tuple(sorted((*headers(self.data, 0, size, self.budget), *trailers)))
+        return self._borders
+
+    def references(self) -> dict[int, list[int]]:
+        """Return where each number is referred to, anywhere in the octets outside of packed streams.
+
+        Raises:
+            PdfError: they are too many.
+        """
+        if self._references is None:
+            found: dict[int, list[int]] = {}
+            for place, number in references(self.data, 0, len(self.data), self.budget):
+                found.setdefault(number, []).append(place)
+            self._references = found
+        return self._references
 
     def packed(self, stream: Stream, raw: bytes, dictionary: Dictionary) -> dict[int, Value]:
         """Return the objects of an object stream by number (§7.5.7).

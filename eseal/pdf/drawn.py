@@ -133,7 +133,8 @@ class _Drawing:
             elif found[1] == b"Do":
                 yield from self._object(operands, resources)
             else:
-                yield from self._operate(found[1], operands)
+                self._operate(found[1], operands)
+                yield from self._paint(found[1], operands)
             operands = []
 
     def _object(self, operands: list[Value], resources: Dictionary) -> Iterator[Box]:
@@ -155,7 +156,7 @@ class _Drawing:
             self._document.decoded(drawn), inner, matrix
         )
 
-    def _operate(self, operator: bytes, operands: list[Value]) -> Iterator[Box]:
+    def _operate(self, operator: bytes, operands: list[Value]) -> None:
         numbers = [_float(each) for each in operands if _is_number(each)]
         state = self._state
         if operator == b"q" and len(self._stack) < _MAX_STATES:
@@ -175,11 +176,14 @@ class _Drawing:
             self._move(numbers[0], numbers[1])
         elif operator in {b"T*", b"'", b'"'}:
             self._move(0.0, -state.leading)
+
+    def _paint(self, operator: bytes, operands: list[Value]) -> Iterator[Box]:
+        numbers = [_float(each) for each in operands if _is_number(each)]
         if operator in {b"Tj", b"TJ", b"'", b'"'} and operands:
             yield self._show(operands[-1])
         elif operator in {b"c", b"v", b"y"} and len(numbers) >= 4:
             across, upward = numbers[: len(numbers) & ~1 : 2], numbers[1::2]
-            yield _moved(state.matrix, (min(across), min(upward), max(across), max(upward)))
+            yield _moved(self._state.matrix, (min(across), min(upward), max(across), max(upward)))
 
     def _move(self, right: float, up: float) -> None:
         self._text = self._line = _times((1.0, 0.0, 0.0, 1.0, right, up), self._line)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_FILTERS = 4
 """Filters over one stream."""
+MAX_DECODED = 16 * 1024 * 1024
+"""Octets that come out of one filter."""
 _WHITE = re.compile(rb"[\x00\t\n\x0c\r ]+")
 
 
@@ -46,7 +48,7 @@ def _listed(value: Value) -> list[Value]:
 
 def _undo(name: Value, parameters: Dictionary, raw: bytes, budget: Budget) -> bytes:
     if name in {"FlateDecode", "Fl"}:
-        return _predicted(_inflate(raw, budget), parameters)
+        return _predicted(_inflate(raw, budget), parameters, budget)
     try:
         if name in {"ASCIIHexDecode", "AHx"}:
             digits = _WHITE.sub(b"", raw).partition(b">")[0]
@@ -64,17 +66,19 @@ def _undo(name: Value, parameters: Dictionary, raw: bytes, budget: Budget) -> by
 def _inflate(raw: bytes, budget: Budget) -> bytes:
     """As much as is there: writers cut the checksum off, and readers do not mind."""
     engine = zlib.decompressobj()
+    most = min(MAX_DECODED, budget.decoded)
     try:
-        found = engine.decompress(raw, budget.decoded + 1)
+        found = engine.decompress(raw, most + 1)
     except zlib.error as error:
         raise PdfError("filter") from error
-    if len(found) > budget.decoded:
+    if len(found) > most:
+        budget.decoded -= most
         raise PdfError("compression", bounded=True)
     budget.decoded -= len(found)
     return found
 
 
-def _predicted(found: bytes, parameters: Dictionary) -> bytes:
+def _predicted(found: bytes, parameters: Dictionary, budget: Budget) -> bytes:
     predictor = _number(parameters, "Predictor", 1)
     if predictor < 2:
         return found
@@ -82,7 +86,9 @@ def _predicted(found: bytes, parameters: Dictionary) -> bytes:
     bits = _number(parameters, "BitsPerComponent", 8)
     if predictor < 10 or bits != 8 or not 0 < columns * colours <= 65_536:
         raise PdfError("filter")
-    return _unfiltered(found, columns * colours, colours)
+    width = columns * colours
+    budget.spend(len(found) // (width + 1) + len(found) // 32)
+    return _unfiltered(found, width, colours)
 
 
 def _number(parameters: Dictionary, key: str, default: int) -> int:

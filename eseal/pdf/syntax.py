@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 128
 """Arrays and dictionaries within one another; real files have some ten."""
-MAX_TOKENS = 1_000_000
+MAX_TOKENS = 500_000
 """Tokens of one document that are read, over all its objects."""
 
 _WS = rb"\x00\t\n\x0c\r "
@@ -24,6 +24,15 @@ _DELIMITER = rb"()<>\[\]{}/%"
 GAP = rb"(?:[" + _WS + rb"]|%[^\r\n]*+(?:[\r\n]|\Z))"
 """White space or a comment: what may stand between two tokens (§7.2.3)."""
 _SPACE = re.compile(GAP + rb"*+")
+_WHITE = rb"[" + _WS + rb"]"
+_COMMON = re.compile(
+    _WHITE
+    + rb"*+(?:(\d{1,10})" + _WHITE + rb"++(\d{1,5})" + _WHITE + rb"++R"  # a reference,
+    + rb"|(-?\d{1,18})"  # an integer that begins none,
+    + rb"|/([^" + _WS + _DELIMITER + rb"#]++))"  # or a name
+    + rb"(?=[" + _WS + _DELIMITER + rb"])(?!" + GAP + rb"{1,8}\d{1,5}" + GAP + rb"{1,8}R)"
+)  # fmt: skip
+"""A reference, an integer or a name with nothing uncommon about it."""
 _HEADER = re.compile(GAP + rb"*+(\d{1,10})" + GAP + rb"++(\d{1,5})" + GAP + rb"++obj")
 _REFERENCE = re.compile(
     rb"(\d{1,10})" + GAP + rb"++(\d{1,5})" + GAP + rb"++R(?![^" + _WS + _DELIMITER + rb"])"
@@ -139,7 +148,7 @@ class Budget:
 
     __slots__ = ("decoded", "tokens")
 
-    def __init__(self, tokens: int = MAX_TOKENS, decoded: int = 128 * 1024 * 1024) -> None:
+    def __init__(self, tokens: int = MAX_TOKENS, decoded: int = 64 * 1024 * 1024) -> None:
         self.tokens = tokens
         self.decoded = decoded
 
@@ -209,8 +218,13 @@ def read_value(data: bytes, position: int, budget: Budget) -> tuple[Value, int]:
     stack: list[_Open] = []
     while True:
         budget.spend()
-        position = _SPACE.match(data, position).end()  # type: ignore[union-attr]  # matches nothing at least
-        found, position = _read_token(data, position)
+        match = _COMMON.match(data, position)
+        if match is not None:  # what nearly all of a file is
+            position = match.end()
+            found: object = _common(match)
+        else:
+            position = _SPACE.match(data, position).end()  # type: ignore[union-attr]  # nothing at least
+            found, position = _read_token(data, position)
         if isinstance(found, _Open):
             if len(stack) >= MAX_DEPTH:
                 raise PdfError("nesting", bounded=True)
@@ -226,6 +240,13 @@ def read_value(data: bytes, position: int, budget: Budget) -> tuple[Value, int]:
         if not stack:
             return value, position
         stack[-1].found.append(value)
+
+
+def _common(match: re.Match[bytes]) -> Value:
+    number, generation, alone, name = match.groups()
+    if name is not None:
+        return Name(name.decode("latin-1"))
+    return int(alone) if alone is not None else Reference(int(number), int(generation))
 
 
 def _closed(opened: _Open) -> Value:

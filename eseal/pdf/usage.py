@@ -10,45 +10,42 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
-from eseal.pdf.backward import headers, references, words
+from eseal.pdf.document import TRAILER
 from eseal.pdf.syntax import Array, Dictionary, Reference, Stream
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
     from eseal.pdf.syntax import Value
 
-TRAILER = 0
-"""Stands for a trailer among those that refer to an object: no object has this number."""
 _SLACK = 8
 """Octets by which an entry may miss its object and still be read: white space before it."""
 
 
 class Usage:
-    """The objects of one state of a file, and which of them refer to some numbers.
-
-    Attributes:
-        places: where each object definition begins in its octets, and the number, in order; live or not.
-    """
+    """The objects of one state of a file, and which of them refer to some numbers."""
 
     def __init__(self, document: Document, numbers: frozenset[int]) -> None:
-        """Read the state once.
+        """Look them up in what the file was found to hold.
 
         Raises:
-            PdfError: an object stream cannot be read.
+            PdfError: an object stream cannot be read, or the file holds too many keywords.
         """
         self._document = document
         self._users: dict[int, set[int]] = {number: set() for number in numbers}
         self._own = {section.own for section in document.chain if section.own is not None}
-        data = document.source.data
-        self.places = tuple(headers(data, 0, document.end, document.source.budget))
-        trailers = ((place, TRAILER) for place in words(data, b"trailer", 0, document.end))
-        self._borders = sorted((*self.places, *trailers))
-        for place, number in references(data, 0, document.end, document.source.budget):
-            if number in self._users:
-                user = self._user_at(place)
+        self._borders = document.source.borders()
+        found = document.source.references()
+        for number in numbers:
+            for place in found.get(number, ()):
+                user = self._user_at(place) if place < document.end else None
                 if user is not None:
                     self._users[number].add(user)
         self._look_into_streams()
+
+    def last_definitions(self) -> dict[int, int]:
+        """Return where the last definition of each object begins in the octets of this state, live or not."""
+        end = bisect.bisect_left(self._borders, (self._document.end, 0))
+        return {number: place for place, number in self._borders[:end] if number != TRAILER}
 
     def users(self, number: int) -> frozenset[int]:
         """Return the numbers of the objects that refer to one of the numbers asked for."""

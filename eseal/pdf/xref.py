@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SECTIONS = 1_000
 """Sections of one file: one for each time that it was saved."""
-MAX_ENTRIES = 2_000_000
+MAX_ENTRIES = 700_000
 """Entries of all sections of one file."""
 MAX_NUMBER = 8_388_607
 """The greatest object number (ISO 32000-1 annex C)."""
