@@ -66,39 +66,47 @@ class HashIndex:
 
 
 class Digests:
-    """Digests of what an index may list; each is made once, since a hostile seal can have many indexes."""
+    """Digests of what the indexes of one SignedData may list; each is made once for many indexes."""
 
     def __init__(self, parts: SignedDataParts) -> None:
-        """Args: the SignedData that the indexes are of."""
+        """Args: the SignedData."""
         self._parts = parts
-        self._certificates: dict[str, frozenset[bytes]] = {}
-        self._crls: dict[str, frozenset[bytes]] = {}
-        self._unsigned: dict[tuple[str, bool, tuple[UnsignedValue, ...]], tuple[bytes, ...]] = {}
+        self._known: dict[str, tuple[frozenset[bytes], frozenset[bytes]]] = {}
 
-    def unsigned(self, index: HashIndex, values: tuple[UnsignedValue, ...]) -> tuple[bytes, ...]:
-        """Digest of each value, as it would be listed."""
-        key = (index.digest, index.by_value, values)
-        if key not in self._unsigned:
+    def has_all(self, index: HashIndex) -> bool:
+        """Whether all certificates and revocation data that are listed are there (§5.5.2)."""
+        if index.digest not in self._known:
+            of = DIGEST_BY_NAME[index.digest].of
+            certificates = frozenset(map(of, self._parts.certificates))
+            self._known[index.digest] = (certificates, frozenset(map(of, self._parts.crls)))
+        certificates, crls = self._known[index.digest]
+        return index.certificates <= certificates and index.crls <= crls
+
+
+class UnsignedDigests:
+    """Digests of the unsigned attributes of one SignerInfo, as indexes list them."""
+
+    def __init__(self, values: tuple[UnsignedValue, ...]) -> None:
+        """Args: every value of them."""
+        self._values = values
+        self._places: dict[tuple[str, bool], dict[bytes, list[int]]] = {}
+
+    def places(self, index: HashIndex) -> frozenset[int] | None:
+        """Places of the values that an index lists; None: one that it lists is not there (§5.5.2)."""
+        by_digest = self._by_digest(index.digest, by_value=index.by_value)
+        if not index.unsigned <= by_digest.keys():
+            return None
+        return frozenset(place for each in index.unsigned for place in by_digest[each])
+
+    def _by_digest(self, digest: str, *, by_value: bool) -> dict[bytes, list[int]]:
+        if (digest, by_value) not in self._places:
             # An Attribute with a thousand values is one Attribute, and is not hashed a thousand times.
-            of = functools.cache(DIGEST_BY_NAME[index.digest].of)
-            listed = (_listed(each) if index.by_value else each.attribute for each in values)
-            self._unsigned[key] = tuple(of(each) for each in listed)
-        return self._unsigned[key]
-
-    def has_all(self, index: HashIndex, values: tuple[UnsignedValue, ...]) -> bool:
-        """Whether all that is listed is still there; else the index is invalid (§5.5.2).
-
-        Attack: revocation data that spoke against the seal is taken out.
-        """
-        of = DIGEST_BY_NAME[index.digest].of
-        if index.digest not in self._certificates:
-            self._certificates[index.digest] = frozenset(map(of, self._parts.certificates))
-            self._crls[index.digest] = frozenset(map(of, self._parts.crls))
-        return (
-            index.certificates <= self._certificates[index.digest]
-            and index.crls <= self._crls[index.digest]
-            and index.unsigned <= frozenset(self.unsigned(index, values))
-        )
+            of = functools.cache(DIGEST_BY_NAME[digest].of)
+            found: dict[bytes, list[int]] = {}
+            for place, value in enumerate(self._values):
+                found.setdefault(of(_listed(value) if by_value else value.attribute), []).append(place)
+            self._places[digest, by_value] = found
+        return self._places[digest, by_value]
 
 
 def unsigned_values(signer: SignerParts) -> tuple[UnsignedValue, ...]:

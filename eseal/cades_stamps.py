@@ -10,7 +10,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from eseal.cades_archive import archive_covered, read_index, unsigned_values
+from eseal.cades_archive import UnsignedDigests, archive_covered, read_index, unsigned_values
 from eseal.rules import SEAL_STAMPS, SealReason
 from eseal.values import MAX_STAMPS, Stamp, StampRole
 from kokuin.trust.report import SubIndication
@@ -56,7 +56,7 @@ class _Archive:
     Attributes:
         place: of its value among the unsigned attributes' values.
         index: its index.
-        listed: places of the values that it lists.
+        listed: places of the values that it lists; none where not all is there.
         whole: all that it lists is there.
     """
 
@@ -124,15 +124,16 @@ def _content_stamps(info: SignerInfo) -> list[bytes]:
 
 
 def _read_archives(values: tuple[UnsignedValue, ...], digests: Digests) -> dict[int, _Archive]:
+    unsigned = UnsignedDigests(values)
     found: dict[int, _Archive] = {}
     for place, value in enumerate(values):
         if value.oid != oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V3 or len(found) > MAX_STAMPS:
             continue
         index = read_index(value.value)
         if index is not None:
-            listed = digests.unsigned(index, values)
-            places = frozenset(at for at, each in enumerate(listed) if each in index.unsigned)
-            found[place] = _Archive(place, index, places, digests.has_all(index, values))
+            # Attack: revocation data that spoke against the seal is taken out.
+            listed = unsigned.places(index) if digests.has_all(index) else None
+            found[place] = _Archive(place, index, listed or frozenset(), listed is not None)
     return found
 
 
