@@ -58,6 +58,7 @@ class Appearance:
         text: lines; `{organisation}`, `{common_name}`, `{identifier}` and `{time}` stand for the seal's own.
         link: what a QR code leads to; None: there is none.
         image: whether the profile's image is shown.
+        font: whether the profile's font is embedded; text beyond ASCII needs one.
     """
 
     page: int
@@ -65,6 +66,18 @@ class Appearance:
     text: str
     link: str | None
     image: bool
+    font: bool
+
+    def shown(self, person: LegalPerson, time: str) -> str:
+        """Return the text with what its names stand for."""
+        values = {
+            "organisation": person.organisation,
+            "common_name": person.common_name,
+            "identifier": person.identifier,
+            "time": time,
+        }
+        # Not str.format, whose fields reach into attributes.
+        return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +223,7 @@ def _appearance(fields: ProfileFields) -> Appearance:
         if fields.has("link")
         else None,
         image=fields.flag("image"),
+        font=fields.flag("font"),
     )
     fields.finish()
     if found.page == 0:

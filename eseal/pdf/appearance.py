@@ -89,6 +89,15 @@ def _cut_font(font: bytes, letters: frozenset[str]) -> bytes:
     return octets.getvalue()
 
 
+def cut_font(font: bytes, text: str) -> bytes:
+    """Return a font with the glyphs of a text alone, for whoever keeps it: see `_cut_font`.
+
+    Raises:
+        PdfRefusedError: GLYPH_MISSING; APPEARANCE, when the font cannot be read.
+    """
+    return _cut_font(font, frozenset(text) - {"\n"})
+
+
 def page_index(page: int, writer: UpdateWriter) -> int:
     """Return pyHanko's index of a page.
 

@@ -59,6 +59,7 @@ def _add_options(act: str, command: argparse.ArgumentParser, lang: str) -> None:
         case "add":
             path("file", "FILE", "file_help")
             path("--image", "FILE", "image_help")
+            path("--font", "FILE", "font_help")
         case "csr":
             command.add_argument("--suite", metavar="ID", help=text(lang, "seal-profile.suite_help"))
             path("-o", "FILE", "out_help", dest="out")
@@ -79,7 +80,9 @@ def _add(arguments: argparse.Namespace) -> Exit:
     except UnicodeDecodeError:
         raise CommandError("keys.cannot_read", path=arguments.file, reason="UTF-8") from None
     image = None if arguments.image is None else base64.b64encode(read_input(arguments.image)).decode()
-    answer = _operate(arguments, text=toml, image=image)
+    # The service reads a font itself: those for Japanese are longer than a question to it may be.
+    font = None if arguments.font is None else str(arguments.font.resolve())
+    answer = _operate(arguments, text=toml, image=image, font=font)
     done = "add_certified" if answer.get("certified") else "add_done"
     return _tell(arguments, answer, _done(arguments, answer, done))
 

@@ -50,6 +50,7 @@ text = \"\"\"{{organisation}}
 {{time}}\"\"\"
 link = "https://example.jp/verify"
 image = true
+font = true
 """
 
 
@@ -131,6 +132,16 @@ def test_a_whole_profile_says_what_it_was_told() -> None:
 def test_an_unfit_field_is_named(was: str, becomes: str, field: str) -> None:
     assert WHOLE.count(was) == 1
     assert refused(WHOLE.replace(was, becomes)) == field
+
+
+def test_only_the_names_of_a_text_stand_for_something() -> None:
+    """Attack: a format string that reaches into what it formats."""
+    shown = 'text = "{organisation} {identifier} {nobody} {0} {common_name.__class__} {{time}} {time}"'
+    appearance = parsed(LEAST + f"\n[appearance]\npage = 1\nbox = [1, 1, 9, 9]\n{shown}\n").appearance
+    assert appearance is not None
+    person = parsed(LEAST).person
+    said = "試験株式会社 NTRJP-7000012050002 {nobody} {0} {common_name.__class__} {now} now"
+    assert appearance.shown(person, "now") == said
 
 
 def test_an_outage_lowers_no_seal_above_its_level() -> None:

@@ -152,6 +152,7 @@ def _make(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> tuple[b
         options=said["options"],
         profile=parse_seal_profile(said["profile"], said["toml"]) if said["profile"] else None,
         image=parts.get("image"),
+        font=parts.get("font"),
     )
     return work.make(doing, Act(said["act"]), order, levels, stamper, _material)
 

@@ -330,8 +330,9 @@ def _order(
         parts[f"signer-{number}"] = key.certificate
         for each, certificate in enumerate(key.chain):
             parts[f"chain-{number}-{each}"] = certificate
-    if opened is not None and opened.image is not None:
-        parts["image"] = opened.image
+    if opened is not None:
+        beside = {"image": opened.image, "font": opened.font}
+        parts |= {name: octets for name, octets in beside.items() if octets is not None}
     header = {
         "act": task.act,
         "format": task.format,

@@ -123,7 +123,9 @@ class SealKeyring:
         until_us = min(certificate.not_after + 1_000_000 for certificate, _ in found)
         keys = tuple(key for _, key in found)
         return _Opened(
-            mark, TenantSeal(place.tenant, stored.profile, stored.digest, keys, stored.image), until_us
+            mark,
+            TenantSeal(place.tenant, stored.profile, stored.digest, keys, stored.image, stored.font),
+            until_us,
         )
 
     def _certified(

@@ -1,8 +1,8 @@
 """Where a tenant's seal profile lies in the data folder, and how it is read.
 
 `seals/TENANT/PROFILE.toml` is the profile as it was added, and in force as long as it is there; beside it are
-`PROFILE.pem`, its certificates with what leads to their anchors, and `PROFILE.image`, which a visible seal
-shows. The private keys are in the folder of keys, `seals/TENANT/PROFILE/SUITE.pem`.
+`PROFILE.pem`, its certificates with what leads to their anchors, and `PROFILE.image` and `PROFILE.font` of a
+visible seal. The private keys are in the folder of keys, `seals/TENANT/PROFILE/SUITE.pem`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_IMAGE = 256 * 1024
 """Octets of an image."""
+MAX_FONT = 1024 * 1024
+"""Octets of a font, once it is cut."""
 _TENANT = re.compile(r"operator|t-[a-z0-9]{16}", re.ASCII)
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -61,6 +63,11 @@ class SealPlace:
         """PNG or JPEG."""
         return self.folder / f"{self.name}.image"
 
+    @property
+    def font(self) -> Path:
+        """Of the visible seal, with the glyphs of its text alone."""
+        return self.folder / f"{self.name}.font"
+
     def key(self, suite: Suite) -> Path:
         """The private key of a suite."""
         return self.keys / f"{suite.id}.pem"
@@ -72,14 +79,16 @@ class StoredSeal:
 
     Attributes:
         profile: what was added.
-        digest: SHA-256, hex, of the profile's text and, behind it, of its image where it has one.
+        digest: SHA-256, hex, of the profile's text and, behind it, of its image and font where it has them.
         image: None: it has none.
+        font: None: it has none.
         certificates: as found; which is whose the keys say.
     """
 
     profile: SealProfile
     digest: str
     image: bytes | None
+    font: bytes | None
     certificates: tuple[Certificate, ...]
 
 
@@ -126,18 +135,20 @@ def read_stored(place: SealPlace) -> StoredSeal:
         raise SealUnfitError(SealProblem.FILE_UNUSABLE, f"{place.profile}: {error.strerror}") from None
     try:
         profile = parse_seal_profile(place.name, octets.decode())
-        image = _read_image(place) if profile.appearance is not None and profile.appearance.image else None
+        shown = profile.appearance
+        image = _read(place.image, MAX_IMAGE) if shown is not None and shown.image else None
+        font = _read(place.font, MAX_FONT) if shown is not None and shown.font else None
         certificates = read_certificates(place.certificates) if place.certificates.exists() else ()
     except (SealProfileError, UnicodeDecodeError, TrustError) as error:
         raise SealUnfitError(SealProblem.FILE_UNUSABLE, f"{place.profile}: {error}") from None
     except OSError as error:
         raise SealUnfitError(SealProblem.FILE_UNUSABLE, f"{error.filename}: {error.strerror}") from None
-    return StoredSeal(profile, digest_of(profile.text, image), image, tuple(certificates))
+    return StoredSeal(profile, digest_of(profile.text, image, font), image, font, tuple(certificates))
 
 
-def digest_of(text: str, image: bytes | None) -> str:
-    """SHA-256, hex, of a profile's text and its image; no image begins as text does: the two stay apart."""
-    return hashlib.sha256(text.encode() + (image or b"")).hexdigest()
+def digest_of(text: str, image: bytes | None, font: bytes | None) -> str:
+    """SHA-256, hex, of a profile's text, its image and its font; the text says which of them there are."""
+    return hashlib.sha256(text.encode() + (image or b"") + (font or b"")).hexdigest()
 
 
 def is_image(octets: bytes) -> bool:
@@ -185,6 +196,6 @@ def _anchors(path: Path) -> tuple[Certificate, ...]:
     return load_trust(path).anchors
 
 
-def _read_image(place: SealPlace) -> bytes:
-    with place.image.open("rb") as file:
-        return file.read(MAX_IMAGE + 1)
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most + 1)

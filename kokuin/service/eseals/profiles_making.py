@@ -21,6 +21,7 @@ from kokuin.service.eseals.profiles_folder import (
     place_of,
     require_own_keys,
 )
+from kokuin.service.eseals.profiles_fonts import font_of
 from kokuin.service.provisioning import append_pem
 from kokuin.service.units import issuing_policy
 from kokuin.trust.hierarchy import armoured_lists
@@ -30,6 +31,7 @@ from pqc.policies import Subject, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from eseal.certificate import DevelopmentCertificate
     from eseal.profile import SealProfile
@@ -52,6 +54,7 @@ def add(workshop: Workshop, arguments: Mapping[str, Any]) -> Intended:
     place = place_of(workshop.folder, workshop.config, str(arguments["tenant"]), str(arguments["name"]))
     profile = _parsed(place, str(arguments.get("text", "")))
     image = _image(profile, arguments.get("image"))
+    font = font_of(profile, arguments.get("font"))
     if place.profile.exists() or place.withdrawn.exists():
         raise SealProfileRefusedError(
             "SEAL_PROFILE_EXISTS", f"{place.name}: withdraw it, or take another name"
@@ -64,7 +67,7 @@ def add(workshop: Workshop, arguments: Mapping[str, Any]) -> Intended:
         _require_fit(workshop, suite)
     signers = [provide_seal_key(place, suite, workshop.passphrase) for suite in profile.suites]
     require_own_keys(workshop.folder, place, [signer.public_key for signer in signers])
-    digest = digest_of(profile.text, image)
+    digest = digest_of(profile.text, image, font)
     added = act_on(
         place,
         SEAL_PROFILE_ADDED,
@@ -78,7 +81,7 @@ def add(workshop: Workshop, arguments: Mapping[str, Any]) -> Intended:
     return Intended(
         (added, *certified),
         {"profile": place.name, "tenant": place.tenant, "digest": digest, "certified": bool(made)},
-        functools.partial(_write, workshop, place, profile, image, made),
+        functools.partial(_write, workshop, place, profile, {place.image: image, place.font: font}, made),
     )
 
 
@@ -96,8 +99,8 @@ def withdraw(workshop: Workshop, arguments: Mapping[str, Any]) -> Intended:
         sync_folder(place.folder)
     elif not place.withdrawn.exists():
         raise SealProfileRefusedError("SEAL_PROFILE_UNKNOWN", place.name)
-    image = place.image.read_bytes() if place.image.exists() else None
-    digest = digest_of(place.withdrawn.read_text(encoding="utf-8"), image)
+    image, font = (path.read_bytes() if path.exists() else None for path in (place.image, place.font))
+    digest = digest_of(place.withdrawn.read_text(encoding="utf-8"), image, font)
     withdrawn = act_on(place, SEAL_PROFILE_WITHDRAWN, digest=digest)
     return Intended(
         (withdrawn,), {"profile": place.name, "tenant": place.tenant}, functools.partial(_erase, place)
@@ -154,7 +157,7 @@ def _write(
     workshop: Workshop,
     place: SealPlace,
     profile: SealProfile,
-    image: bytes | None,
+    beside: Mapping[Path, bytes | None],
     made: Iterable[DevelopmentCertificate],
 ) -> None:
     for folder in (workshop.folder.seals, place.folder):
@@ -167,13 +170,14 @@ def _write(
         certificates += each.certificate.pem + b"".join(item.pem for item in each.chain)
     if certificates:
         write_durably(place.certificates, certificates, mode=0o644)
-    if image is not None:
-        write_durably(place.image, image)
+    for path, octets in beside.items():
+        if octets is not None:
+            write_durably(path, octets)
     # Last: with it the profile is in force.
     write_durably(place.profile, profile.text.encode())
 
 
 def _erase(place: SealPlace) -> None:
     erase_seal_keys(place)
-    for path in (place.certificates, place.image, place.withdrawn):
+    for path in (place.certificates, place.image, place.font, place.withdrawn):
         path.unlink(missing_ok=True)

@@ -30,9 +30,10 @@ class TenantSeal:
     Attributes:
         tenant: pseudonym.
         profile: its formats, suites, levels and appearance; `profile.name` is its name.
-        digest: SHA-256, hex, of the profile's text and, behind it, of its image where it has one.
+        digest: SHA-256, hex, of the profile's text and, behind it, of its image and font where it has them.
         keys: one for each of `profile.suites`, in their order.
         image: what the appearance shows (PNG or JPEG); None: nothing.
+        font: with the glyphs of the appearance alone; None: it has none.
     """
 
     tenant: str
@@ -40,6 +41,7 @@ class TenantSeal:
     digest: str
     keys: tuple[SealKey, ...]
     image: bytes | None = None
+    font: bytes | None = None
 
 
 class SealProblem(StrEnum):

@@ -46,6 +46,7 @@ class Order:
         options: of the format.
         profile: by which a seal is made; None: it is extended.
         image: what the profile's appearance shows; None: nothing.
+        font: of the profile's appearance; None: it has none.
     """
 
     document: bytes
@@ -54,6 +55,7 @@ class Order:
     options: Mapping[str, str]
     profile: SealProfile | None = None
     image: bytes | None = None
+    font: bytes | None = None
 
 
 class SealWork(Protocol):

@@ -70,15 +70,8 @@ def _visible(order: Order, now_us: int) -> VisibleSeal | None:
         return None
     shown, person = profile.appearance, profile.person
     moment = dt.datetime.fromtimestamp(now_us // 1_000_000, dt.UTC)
-    text = shown.text
-    for name, value in (
-        ("organisation", person.organisation),
-        ("common_name", person.common_name),
-        ("identifier", person.identifier),
-        ("time", moment.strftime("%Y-%m-%d %H:%M:%SZ")),
-    ):
-        text = text.replace(f"{{{name}}}", value)
-    return VisibleSeal(shown.page, shown.box, text, shown.link, order.image)
+    text = shown.shown(person, moment.strftime("%Y-%m-%d %H:%M:%SZ"))
+    return VisibleSeal(shown.page, shown.box, text, shown.link, order.image, order.font)
 
 
 def _refusal(error: PdfRefusedError) -> SealRefusedError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from kokuin.service.eseals.values import SealAbsentError, SealProblem, SealUnfitError
 from kokuin.trust.anchors import read_certificates
@@ -19,6 +22,7 @@ from pqc.newfile import write_durably
 from pqc.signing import SoftwareSigner
 from pqc.suites import SUITES
 from tests.ownpolicy import policy_text, row
+from tests.peers import absent
 from tests.service.eseals.benches import PROFILE
 from tests.service.eseals.profiles_rig import PRODUCTION, TENANT, ProfilesRig, certify
 from tests.service.operator_ca import OperatorCa
@@ -26,7 +30,6 @@ from tests.trust.forge import key_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.service.running import Prepared
 
@@ -222,6 +225,46 @@ def test_an_image_goes_with_its_profile(rig: ProfilesRig) -> None:
     seal = rig.ring.get(TENANT, "main")
     assert seal.image == PNG
     assert seal.digest == hashlib.sha256(SEEN.encode() + PNG).hexdigest()
+
+
+JAPANESE = SEEN.replace("image = true", 'text = "{organisation}\\n電子印 {time}"\nfont = true')
+FONT = Path("/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf")
+
+
+def test_a_font_is_cut_to_what_the_seal_will_ever_show(rig: ProfilesRig) -> None:
+    if not FONT.exists():
+        absent("peer fonts-ipaexfont-gothic is not installed")
+    rig.done("add", text=JAPANESE, font=str(FONT))
+    seal = rig.ring.get(TENANT, "main")
+    assert seal.font is not None
+    assert len(seal.font) < 30_000 < FONT.stat().st_size
+    assert seal.digest == hashlib.sha256(JAPANESE.encode() + seal.font).hexdigest()
+    glyphs = TTFont(io.BytesIO(seal.font)).getBestCmap()
+    shown = "株式会社むらさき電子印 0123456789-:Z"
+    assert {ord(letter) for letter in shown} <= set(glyphs)
+    rig.done("withdraw")
+    assert rig.recorded[-1]["digest"] == seal.digest
+    assert not list((rig.folder.seals / TENANT).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "font"),
+    [
+        (JAPANESE, None),
+        (JAPANESE.replace("font = true", "font = false"), None),
+        (JAPANESE.replace("font = true", "font = false"), __file__),
+        (ONE, __file__),
+        (JAPANESE, __file__),
+    ],
+)
+def test_text_that_the_font_cannot_show_is_refused_before_it_seals(
+    rig: ProfilesRig, text: str, font: str | None
+) -> None:
+    assert rig.refused("add", text=text, font=font) == "SEAL_FONT_UNFIT"
+
+
+def test_a_font_file_that_is_not_there_is_named(rig: ProfilesRig, tmp_path: Path) -> None:
+    assert rig.refused("add", text=JAPANESE, font=str(tmp_path / "absent.ttf")) == "FILE_UNUSABLE"
 
 
 def test_a_suite_that_the_issuing_policy_forbids_is_not_added(
