@@ -32,6 +32,8 @@ COMMANDS = (
     "activation",
     "stop",
     "seal-profile",
+    "seal",
+    "extend",
     "upgrade",
 )
 """Each is a module, see `module_of`, with `add_arguments(parser, lang)` and `run(arguments) -> int`."""

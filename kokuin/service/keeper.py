@@ -17,6 +17,7 @@ from kokuin.service.access.access_desk import AccessDesk
 from kokuin.service.access.people import People, open_state
 from kokuin.service.access.withdrawals import withdraw_recorded
 from kokuin.service.clock_watch import ClockWatch
+from kokuin.service.eseals.owner_desk import OwnerSeals
 from kokuin.service.eseals.profiles_desk import SealProfiles
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.keeper_view import KeeperView
@@ -148,6 +149,7 @@ class Keeper:
         shared = (self._folder, self._config, self.switchboard, self._records.recorded)
         self._operations = ProfileOperations(*shared, opened.pending, self._access.approvals.propose)
         self._keys = KeyOperations(*shared)
+        self._owner_seals = OwnerSeals(self._folder, self._config, self.journal, self.subscribe)
         self._seals = SealProfiles(self._folder, self._config, self._records.recorded, self.people.ask)
         settings = self._config.clock_settings(accuracy_us)
         self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
@@ -264,6 +266,7 @@ class Keeper:
             "profile": self._operations,
             "keys": self._keys,
             "seal-profile": self._seals,
+            "seal": self._owner_seals,
             "dryrun": self._dry_runs,
             "ledger": self._log,
             **dict.fromkeys(("access", "approval", "activation", "stop"), self._access),

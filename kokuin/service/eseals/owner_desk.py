@@ -1,0 +1,119 @@
+"""Sealing for the owner of the data folder (`tsa seal --dir`): keys and units are opened for one document."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from eseal.profile import Format
+from kokuin.service.access.principal import OPERATOR_TENANT, Principal, Role
+from kokuin.service.eseals.codes import SealRefusedError
+from kokuin.service.eseals.face import make_jobs
+from kokuin.service.eseals.jobs import Request
+from kokuin.service.eseals.reception import Received
+from kokuin.service.eseals.recognising import recognise
+from kokuin.service.eseals.spool import Spool, pieces
+from kokuin.service.eseals.tasks import Act
+from kokuin.service.installer import UNFIT, Installer
+from kokuin.service.owner import OWNER
+from kokuin.service.responder import Responder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from kokuin.service.config import Config
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.eseals.jobs import Jobs
+    from kokuin.service.ports import Push
+    from kokuin.trust.journal import Journal
+
+MAKE = "seal.make"
+PLACE = re.compile(r"\.owner-[0-9a-f]{32}")
+"""Folders in `jobs/` in which whoever asks puts `document` and `data`, and finds `sealed`."""
+
+
+class OwnerSeals:
+    """The operation `seal.make`; on the keeper's loop."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        config: Config,
+        journal: Journal,
+        subscribe: Callable[[Callable[[Push], None]], Callable[[], None]],
+    ) -> None:
+        """Args: folder and settings; where records become durable; tells what is in force."""
+        self._folder, self._config = folder, config
+        self._journal, self._subscribe = journal, subscribe
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Seal one document; `ok` is False with `code`, and `field` and `reason` where there are some."""
+        place = str(arguments.get("place", ""))
+        if operation != MAKE or arguments.get("actor") != OWNER or not PLACE.fullmatch(place):
+            return {"ok": False, "code": "OPERATION_UNKNOWN"}
+        try:
+            return await self._make(self._folder.jobs / place, arguments)
+        except SealRefusedError as error:
+            named = {"field": error.field, "reason": error.reason}
+            return {"ok": False, "code": error.code, **{name: text for name, text in named.items() if text}}
+        except UNFIT as error:
+            return {"ok": False, "code": "SEAL_STAMP_UNAVAILABLE", "reason": str(error)}
+
+    async def _make(self, place: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        document = await _read(place / "document")
+        assert document is not None  # noqa: S101  # whoever asks has put it there
+        received = Received(document, await _read(place / "data"), dict(arguments["options"]))
+        act = Act(arguments["act"])
+        try:
+            form = recognise(document) if act is Act.EXTEND else Format(arguments["format"])
+            tenant = str(arguments.get("tenant") or OPERATOR_TENANT)
+            principal = Principal(tenant, OWNER, frozenset({Role.SEAL}))
+            task = received.task(act, form)
+            async with self._jobs() as jobs:
+                asked = await jobs.opened(Request(task, document, received.data, principal))
+                sealed = await jobs.run(asked, None)
+        finally:
+            received.close()
+        with sealed.document.file, (place / "sealed").open("xb") as file:
+            for piece in pieces(sealed.document):
+                file.write(piece)
+        return {"ok": True, "format": form, "how": task.how, **sealed.facts()}
+
+    @contextlib.asynccontextmanager
+    async def _jobs(self) -> AsyncIterator[Jobs]:
+        """Open what a worker has, for as long as one document takes."""
+        installer = Installer(self._folder, self._config, lambda _: None)
+        pushed: list[Push] = []
+
+        def on_push(push: Push) -> None:
+            pushed[:] = [push]
+            installer.on_push(push)
+
+        unsubscribe = self._subscribe(on_push)
+        try:
+            installed = await installer.first
+            responder = Responder(installed.issuers, installed.default, self._journal, installed.slow)
+            responder.stopped = pushed[-1].stopped
+            jobs = make_jobs(self._folder, self._config, self._journal, lambda: responder)
+            try:
+                yield jobs
+            finally:
+                responder.close()
+                await jobs.close()
+        finally:
+            unsubscribe()
+
+
+async def _read(path: Path) -> Any:
+    """Return a file as a document; None: there is none."""
+    spool = Spool()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                await spool.take(piece)
+    except FileNotFoundError:
+        spool.close()
+        return None
+    return spool.done()
