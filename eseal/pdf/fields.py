@@ -59,9 +59,7 @@ class Signature:
     @property
     def is_document_stamp(self) -> bool:
         """Whether it is a document time-stamp (ETSI EN 319 142-1 §5.4.3)."""
-        return self.dictionary.get("SubFilter") == "ETSI.RFC3161" or (
-            self.dictionary.get("Type") == "DocTimeStamp"
-        )
+        return self.dictionary.get("SubFilter") == "ETSI.RFC3161"
 
 
 def form_of(document: Document) -> Dictionary | None:

@@ -141,10 +141,12 @@ class FormChanges:
         elif not keys:
             return
         elif field.kind == "Sig":
-            if field.value is not None or not keys <= _SIGNING_FILLS:
-                self._content(f"field {field.name}")
+            if field.value is not None or now.value is None or not keys <= _SIGNING_FILLS:
+                self._content(f"field {field.name}")  # also one that shows more, and nobody signed it
             else:
                 self._sign(now, visible=False)
+                if _is_visible(base.after, now.dictionary) and not _is_visible(base.before, field.dictionary):
+                    base.note(Kind.SIGNING, COVERING)
         elif not keys <= _FILLING_FILLS:
             self._content(f"field {field.name}")
         else:

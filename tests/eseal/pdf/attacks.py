@@ -553,6 +553,23 @@ def ssa_unsigned_field_that_shows_something() -> bytes:
 
 
 @attack
+def ssa_prepared_field_shown_without_a_signature() -> bytes:
+    prepared = EMPTY_PLACE.replace(b"/F 4", b"/F 2").replace(b"(seal)", b"(shadow)") % b"/AP<</N 10 0 R>>"
+    page = PAGE_OF % (b"6 0 R 7 0 R 16 0 R", b"")
+    document = seal(contract(o16=prepared, o14=b"[6 0 R 7 0 R 16 0 R]", o4=page))
+    return update(document, {SHADOW: prepared.replace(b"/F 2", b"/F 4")})
+
+
+@attack
+def ssa_prepared_field_shown_by_a_signature() -> bytes:
+    prepared = EMPTY_PLACE.replace(b"/F 4", b"/F 2").replace(b"(seal)", b"(shadow)") % b"%s"
+    page = PAGE_OF % (b"6 0 R 7 0 R 16 0 R", b"")
+    document = seal(contract(o16=prepared % b"", o14=b"[6 0 R 7 0 R 16 0 R]", o4=page))
+    shown = prepared.replace(b"/F 2", b"/F 4") % b"/AP<</N 10 0 R>>/V 22 0 R"
+    return seal(document, {SHADOW: shown}, number=NEW + 2)
+
+
+@attack
 def ssa_signature_field_with_an_action() -> bytes:
     return _signed_over(sealed(), SNEAKY % b"/AA<</PO<</S/JavaScript/JS(x)>>>>")
 

@@ -33,6 +33,7 @@ PAGE_OF = (
 )
 FONT_OF = b"<</Type/Font/Subtype/Type1/BaseFont/%s>>"
 IMAGE_OF = b"/Type/XObject/Subtype/Image/Width 1/Height 1/BitsPerComponent 8/ColorSpace/DeviceGray"
+PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">%s</x:xmpmeta>'
 XMP_OF = b"/Type/Metadata/Subtype/XML"
 PAY_100 = b"BT /F1 12 Tf 100 700 Td (Pay 100 yen) Tj ET /Im1 Do"
 PAY_900 = b"BT /F1 12 Tf 100 700 Td (Pay 900 yen) Tj ET /Im1 Do"
@@ -52,7 +53,7 @@ def contract(**replaced: bytes) -> bytes:
         IMAGE: stream(b"\xff", IMAGE_OF),
         LOOK: stream(b"BT (100) Tj ET", b"/Type/XObject/Subtype/Form/BBox[0 0 100 20]"),
         INFO: b"<</Title(Contract)>>",
-        XMP: stream(b"<x/>", XMP_OF),
+        XMP: stream(PACKET % b"", XMP_OF),
         SECOND: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 3 0 R/Resources<<>>>>",
         FIELDS: b"[6 0 R 7 0 R]",
         SIGNATURE: b"null",

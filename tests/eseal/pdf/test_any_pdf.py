@@ -20,10 +20,10 @@ CPU_S = 10.0
 """Processor time that no file takes on a busy machine, seconds."""
 
 
-def test_2000_damaged_pdfs_get_a_verdict_and_none_passes_that_should_not() -> None:
-    run = run_seals(7, 2_000)
+def test_600_damaged_pdfs_get_a_verdict_and_none_passes_that_should_not() -> None:
+    run = run_seals(7, 600)
     assert not run.violations, [what for what, _ in run.violations]
-    assert run.verdicts["FAILED"] > 1_000
+    assert run.verdicts["FAILED"] > 300
     assert run.slowest[0] < CPU_S
 
 

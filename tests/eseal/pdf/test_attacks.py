@@ -21,6 +21,7 @@ from tests.eseal.pdf.handmade import (
     CONTENT,
     FIELDS,
     INFO,
+    PACKET,
     PAGES,
     PAY_100,
     TEXT,
@@ -48,6 +49,7 @@ OPEN = {
     "eaa_annotation_as_a_direct_object",
     "ssa_visible_signature_over_a_certified_text",
     "ssa_visible_signature_over_an_approved_text",
+    "ssa_prepared_field_shown_by_a_signature",
     "shadow_replace_value_of_a_field",
     "certification_claimed_by_the_signature_alone",
 }
@@ -100,7 +102,7 @@ HONEST: dict[str, Callable[[], bytes]] = {
         sealed(), {PAGES: b"<</Type/Pages/Count 2/Kids[ 4 0 R 13 0 R ]>>", CONTENT: stream(PAY_100)}
     ),
     "another title": lambda: update(sealed(), {INFO: b"<</Title(Contract, sealed)>>"}),
-    "other metadata": lambda: update(sealed(), {XMP: stream(b"<y/>", XMP_OF)}),
+    "other metadata": lambda: update(sealed(), {XMP: stream(PACKET % b"<y/>", XMP_OF)}),
     "sealed again": lambda: sealed_again(sealed()),
     "sealed again by hand": lambda: seal(
         sealed(),
