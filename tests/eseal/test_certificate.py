@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import subprocess
 from dataclasses import replace
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eseal.certificate import (
     CertificateProblem,
@@ -29,6 +32,7 @@ from kokuin.trust.certification_request import read_request
 from kokuin.trust.name import display
 from kokuin.trust.path import find_path
 from kokuin.wire import encode, oids
+from kokuin.wire.errors import WireError
 from kokuin.wire.pem import write_block
 from kokuin.wire.tsp import Extension
 from pqc.suites import SUITES
@@ -288,3 +292,20 @@ def test_the_lists_of_a_development_authority_hold_as_long_as_its_certificate() 
         found = x509.load_der_x509_crl(each)
         assert found.next_update_utc == pki.NOW + dt.timedelta(days=365)
         assert len(found) == 0
+
+
+@given(st.binary(max_size=60))
+def test_any_statements_end_in_a_reading_or_a_refusal(octets: bytes) -> None:
+    whole = ALL.extension().value
+    for value in (
+        octets,
+        encode.sequence(octets),
+        encode.sequence(encode.sequence(octets)),
+        whole[: len(octets)],
+    ):
+        statements = Extension(oids.ID_PE_QC_STATEMENTS, critical=False, value=value)
+        certificate = replace(
+            read_certificate(pki.seal_key().certificate), extensions={statements.oid: statements}
+        )
+        with contextlib.suppress(WireError):
+            read_statements(certificate)

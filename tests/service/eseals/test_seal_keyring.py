@@ -10,6 +10,7 @@ import pytest
 
 from eseal.material import MaterialError, MaterialProblem
 from kokuin.service.eseals import keys_ring
+from kokuin.service.eseals.keys_files import open_seal_key
 from kokuin.service.eseals.values import SealProblem, SealUnfitError
 from kokuin.trust.anchors import read_certificates
 from kokuin.trust.certificate import read_certificate
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.service.eseals.keys_ring import SealKeyring
+    from kokuin.service.eseals.profiles_folder import SealPlace
+    from pqc.signing import Signer
+    from pqc.suites import Suite
     from tests.service.running import Prepared
 
 ONE = PROFILE.format(suites='"ecdsa-p256-sha256"')
@@ -44,11 +48,10 @@ def test_a_key_is_opened_once_while_nothing_changes(
     rig: ProfilesRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    opens = keys_ring.open_seal_key  # type: ignore[attr-defined]  # where the keyring looks it up
 
-    def counting(*words: object) -> object:
-        opened.append(str(words[1]))
-        return opens(*words)
+    def counting(place: SealPlace, suite: Suite, passphrase: bytes | None) -> Signer:
+        opened.append(suite.id)
+        return open_seal_key(place, suite, passphrase)
 
     monkeypatch.setattr(keys_ring, "open_seal_key", counting)
     ring, found = rig.ring, []
