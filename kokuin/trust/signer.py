@@ -153,7 +153,7 @@ def _named(sid: IssuerAndSerial | bytes, certificate: Certificate) -> bool:
 
 
 def is_pinned(found: EssCertId, certificate: Certificate) -> bool:
-    """Whether an id is a certificate's: by its digest, one that we know, and by its issuer where that is there."""
+    """Whether an id is a certificate's: by its digest, a known one, and by its issuer where that is named."""
     if _digest(DIGEST_BY_OID[found.digest_oid].name, certificate.der) != found.digest:
         return False
     return found.issuer_serial is None or _named(found.issuer_serial, certificate)
