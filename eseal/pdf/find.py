@@ -81,9 +81,9 @@ def _find(data: bytes) -> Found:
     store = read_store(document)
     before: list[Check] = []
     if len(signatures) > _MAX_SIGNATURES:
-        before.append(
-            SEAL_FORM.indeterminate(SealReason.TOO_MANY_SEALS, SubIndication.FORMAT_FAILURE, most=MAX_SEALS)
-        )
+        count, means = len(signatures), SubIndication.FORMAT_FAILURE
+        many = SEAL_FORM.indeterminate(SealReason.TOO_MANY_SEALS, means, count=count, most=_MAX_SIGNATURES)
+        before.append(many)
     covered = [_cover(document, each) for each in signatures[:_MAX_SIGNATURES]]
     covered.sort(key=lambda each: each.end)
     before += _judge_overlaps(covered)
