@@ -8,7 +8,9 @@ from enum import IntEnum
 VISIBLE = "visible"
 """What a further signature is called that is seen on a page,"""
 COVERING = "covers the page"
-"""and one that lies over text, a picture or an annotation of the sealed page."""
+"""one that lies over text, a picture or an annotation of the sealed page,"""
+UNSHOWN = "value not shown"
+"""and a field whose value is another under the look that it had."""
 
 
 class Kind(IntEnum):

@@ -104,6 +104,9 @@ class Comparison:
         for number in sorted(self.changed):
             entry = self.after.entry(number)
             self._judge_readable(number)
+            known = self.before.entry(number)
+            if not known.free and not entry.free and known.generation != entry.generation:
+                self.note(Kind.HIDDEN, f"generation of {number}")
             if entry.container is not None:
                 entry = self.after.entry(entry.container)
             if entry.offset is not None and entry.offset < border:

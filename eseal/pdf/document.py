@@ -195,6 +195,9 @@ class Document:
         for _ in range(MAX_HOPS):
             if not isinstance(value, Reference):
                 return value
+            entry = self.entry(value.number)
+            if not entry.free and entry.generation != value.generation:
+                raise PdfError("generation")  # null to a careful reader, an object to a lenient one
             value = self.get(value.number)
         raise PdfError("reference-loop")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eseal.pdf.change import COVERING, VISIBLE, Kind
+from eseal.pdf.change import COVERING, UNSHOWN, VISIBLE, Kind
 from eseal.pdf.drawn import box_of, drawn_boxes, overlaps
 from eseal.pdf.same import differing, same
 from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference
+from eseal.pdf.usage import references_in
 
 if TYPE_CHECKING:
     from eseal.pdf.comparison import Comparison
@@ -159,9 +160,18 @@ class FormChanges:
             above, now = self._old.get(parent), self._new.get(parent)
             if above and now and not same(above.dictionary.get("V"), now.dictionary.get("V")):
                 values.add("V")
+        look = field.dictionary.get("AP")
+        if field.kind == "Tx" and look is not None and "AP" not in keys and not self._drawn_anew(look):
+            self._comparison.note(Kind.FILLING, UNSHOWN)
         if "AP" in keys and not values:
             self._comparison.note(Kind.HIDDEN, f"appearance {field.name}")
         self._comparison.note(Kind.FILLING, f"field {field.name}", field.name)
+
+    def _drawn_anew(self, look: Value) -> bool:
+        """Whether an appearance, or a stream that it names, was overwritten where it stands."""
+        base = self._comparison
+        numbers = references_in(look) | references_in(base.before.dictionary(look))
+        return bool(numbers & base.changed)
 
     def _sign(self, field: Field, *, visible: bool) -> None:
         after = self._comparison.after
@@ -288,6 +298,6 @@ def _is_visible(document: Document, dictionary: Dictionary) -> bool:
     return box[0] < box[2] and box[1] < box[3]
 
 
-def _key(value: Value) -> object:
+def _key(value: Value) -> str:
     """Return what two values have in common that are the same as they stand."""
-    return value.number if isinstance(value, Reference) else repr(value)
+    return repr(value)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def same(one: Value, other: Value) -> bool:
     """Compare two values as they stand: references are the same when they name the same object.
 
+    The generation counts: to a careful reader a reference of another one is null.
+
     What a reference leads to is compared where that object is; streams are never the same here.
     """
     waiting = [(one, other)]
@@ -41,7 +43,7 @@ def _said(value: Value) -> object:
     if isinstance(value, Chars):
         return ("string", value.octets)
     if isinstance(value, Reference):
-        return ("reference", value.number)
+        return ("reference", value.number, value.generation)
     if isinstance(value, bool) or value is None:
         return ("constant", value)
     if isinstance(value, Name):

@@ -51,6 +51,11 @@ class Entry:
         """Whether the number is in no use."""
         return self.offset is None and self.container is None
 
+    @property
+    def generation(self) -> int:
+        """0 in an object stream (§7.5.7)."""
+        return self.index if self.container is None else 0
+
 
 FREE = Entry(None)
 

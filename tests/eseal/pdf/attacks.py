@@ -286,6 +286,16 @@ def shadow_replace_value_of_a_field() -> bytes:
 
 
 @attack
+def shadow_replace_value_under_the_old_look() -> bytes:
+    return update(certified(2), {TEXT: (TEXT_FIELD % b"").replace(b"(100)", b"(900)")})
+
+
+@attack
+def form_fields_by_another_generation() -> bytes:
+    return update(sealed(), {FORM: FORM_OF.replace(b"14 0 R", b"14 5 R") % b""})
+
+
+@attack
 def shadow_replace_field_made_visible() -> bytes:
     hidden = TEXT_FIELD.replace(b"/F 4", b"/F 2") % b""
     return update(seal(contract(o6=hidden)), {TEXT: TEXT_FIELD % b""})
@@ -377,6 +387,18 @@ def shadow_xref_skips_the_sealed_revision() -> bytes:
 @attack
 def page_removed() -> bytes:
     return update(sealed(), {PAGES: b"<</Type/Pages/Kids[4 0 R]/Count 1>>"})
+
+
+@attack
+def page_removed_by_another_generation() -> bytes:
+    return update(sealed(), {PAGES: b"<</Type/Pages/Kids[4 0 R 13 7 R]/Count 2>>"})
+
+
+@attack
+def page_removed_by_the_generation_of_its_row() -> bytes:
+    document = update(sealed(), {SECOND: contract().split(b"13 0 obj\n")[1].split(b"\nendobj")[0]})
+    at = document.rindex(b"00000 n")
+    return document[:at] + b"00007 n" + document[at + 7 :]
 
 
 @attack

@@ -51,6 +51,7 @@ OPEN = {
     "ssa_visible_signature_over_an_approved_text",
     "ssa_prepared_field_shown_by_a_signature",
     "shadow_replace_value_of_a_field",
+    "shadow_replace_value_under_the_old_look",
     "certification_claimed_by_the_signature_alone",
 }
 """What a signer permits, or nobody forbids: a reader cannot know whether it was meant."""
