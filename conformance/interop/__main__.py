@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
 from conformance.interop.differential import checking as differential
+from conformance.interop.dss import seals as dss
 from conformance.interop.golang import clients, logs
 from conformance.interop.javascript import jose, noble, node, pkijs
 from conformance.interop.openssl import judging as openssl
@@ -34,6 +35,7 @@ PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "bouncycastle": bouncycastle.checks,
     "differential": differential.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
+    "dss": dss.checks,
     "go": clients.checks,
     "go-tlog": logs.checks,
     "jose": jose.checks,

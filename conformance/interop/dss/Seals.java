@@ -1,0 +1,56 @@
+import eu.europa.esig.dss.model.DSSDocument;
+import eu.europa.esig.dss.model.FileDocument;
+import eu.europa.esig.dss.simplereport.SimpleReport;
+import eu.europa.esig.dss.spi.DSSUtils;
+import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
+import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
+import eu.europa.esig.dss.spi.x509.revocation.RevocationSource;
+import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
+import eu.europa.esig.dss.model.x509.revocation.crl.CRL;
+import eu.europa.esig.dss.validation.SignedDocumentValidator;
+import java.io.File;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Validates sealed documents by the default policy, with a root and the lists beside it, and asks no network.
+ *
+ * <p>Words: a folder with root.der and *.crl, then documents; one with data beside it is "seal,data,name".
+ * Prints a line a document: format, indication and sub-indication of each signature.
+ */
+public final class Seals {
+  public static void main(String[] words) throws Exception {
+    File folder = new File(words[0]);
+    CommonTrustedCertificateSource trust = new CommonTrustedCertificateSource();
+    trust.addCertificate(DSSUtils.loadCertificate(new File(folder, "root.der")));
+    List<DSSDocument> lists = new ArrayList<>();
+    for (File file : folder.listFiles((where, name) -> name.endsWith(".crl"))) {
+      lists.add(new FileDocument(file));
+    }
+    ExternalResourcesCRLSource known = new ExternalResourcesCRLSource(lists.toArray(new DSSDocument[0]));
+    RevocationSource<CRL> source =
+        (certificate, issuer) -> known.getRevocationTokens(certificate, issuer).stream().findFirst().orElse(null);
+    for (int at = 1; at < words.length; at++) {
+      System.out.println(validate(words[at].split(","), trust, source));
+    }
+  }
+
+  private static String validate(String[] files, CommonTrustedCertificateSource trust, RevocationSource<CRL> lists) {
+    CommonCertificateVerifier verifier = new CommonCertificateVerifier();
+    verifier.setTrustedCertSources(trust);
+    verifier.setCrlSource(lists);
+    SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(files[0]));
+    validator.setCertificateVerifier(verifier);
+    if (files.length > 1) {
+      FileDocument beside = new FileDocument(files[1]);
+      beside.setName(files[2]);
+      validator.setDetachedContents(List.of(beside));
+    }
+    SimpleReport report = validator.validateDocument().getSimpleReport();
+    List<String> found = new ArrayList<>();
+    for (String id : report.getSignatureIdList()) {
+      found.add(report.getSignatureFormat(id) + " " + report.getIndication(id) + " " + report.getSubIndication(id));
+    }
+    return String.join("; ", found);
+  }
+}

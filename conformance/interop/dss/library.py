@@ -1,0 +1,65 @@
+"""Fetch EU DSS through Maven, compile our program over it, run it.
+
+The version stands in `pom.xml`, and one digest over all that Maven brings is pinned here. The jars are kept in
+the user's cache, never in the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.interop.cache import cache
+from conformance.interop.checks import AbsentError, execute
+
+_HERE = Path(__file__).parent
+_POM = _HERE / "pom.xml"
+_DIGEST = "71876f9532f62bfad5f920ff7d76b3746c51810653764c301024dba5e4e2ffb5"
+"""SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dss:
+    """The compiled program of this folder, with its class path."""
+
+    class_path: str
+
+    def validate(self, folder: Path, *documents: str) -> list[str]:
+        """Return what `Seals` prints of each document; raises `subprocess.CalledProcessError`."""
+        said = execute(["java", "-cp", self.class_path, "Seals", folder, *documents])
+        return [line for line in said.splitlines() if line]
+
+
+def dss(classes: Path) -> Dss:
+    """Fetch what is not in the cache and compile the program into `classes`.
+
+    Raises:
+        AbsentError: no JDK, no Maven, or jars that are not those that we know.
+    """
+    for program in ("java", "javac", "mvn"):
+        if shutil.which(program) is None:
+            raise AbsentError(f"no {program} here (Debian: default-jdk-headless maven)")
+    folder = cache(f"dss-{hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]}")
+    if not any(folder.glob("*.jar")):
+        words = ["mvn", "-q", "-B", "-f", _POM, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+        try:
+            execute(words)
+        except subprocess.SubprocessError:
+            raise AbsentError("Maven does not deliver EU DSS") from None
+    if digest_of(folder) != _DIGEST:
+        shutil.rmtree(folder)
+        raise AbsentError("what Maven delivers for EU DSS is not what was pinned")
+    class_path = os.pathsep.join(map(str, sorted(folder.glob("*.jar"))))
+    execute(["javac", "-cp", class_path, "-d", classes, _HERE / "Seals.java"])
+    return Dss(os.pathsep.join((class_path, str(classes))))
+
+
+def digest_of(folder: Path) -> str:
+    """Return one SHA-256 for all jars of a folder."""
+    jars = sorted(folder.glob("*.jar"))
+    lines = [f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n" for jar in jars]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
