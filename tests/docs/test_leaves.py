@@ -149,8 +149,15 @@ def _certify_and_back_up(folder: DataFolder, fresh: DataFolder) -> None:
     assert operate(folder, "keys.import", {"name": "classical", **certificates})["ok"]
     named = {"name": "main"}
     text = PROFILE.format(suites='"ed25519"')
-    for act, words in (("add", {"text": text}), ("csr", {}), ("withdraw", {})):
+    for act, words in (("add", {"text": text}), ("csr", {})):
         assert operate(folder, f"seal-profile.{act}", named | words)["ok"]
+    place = folder.jobs / f".owner-{'0' * 32}"
+    place.mkdir(parents=True)
+    (place / "document").write_bytes(b"a letter")
+    asked = {"act": "seal", "format": "cades", "options": {"level": "B-B"}, "place": place.name}
+    sealed = operate(folder, "seal.make", asked)
+    assert sealed["ok"], sealed
+    assert operate(folder, "seal-profile.withdraw", named)["ok"]
     key = generate_kem_key(KemKind.ML_KEM_768)
     answer = operate(folder, "keys.backup", {"recipient": public_pem(key.recipient).decode()})
     restore(open_backup(base64.b64decode(answer["sealed"]), key), fresh)

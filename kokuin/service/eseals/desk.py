@@ -148,7 +148,7 @@ class SealDesk:
             journal: where records become durable.
             stamp: makes time-stamps; see `stamping.stamper`.
             configuration: says the digest of the configuration in force.
-            unit: returns the certificate (DER) of the unit that stamps.
+            unit: returns the certificate (DER) of the unit that stamps; empty: none does.
         """
         self._keyring = keyring
         self._pool, self._journal, self._stamp = pool, journal, stamp
@@ -210,7 +210,7 @@ class SealDesk:
 
     def _material(self, certificates: tuple[bytes, ...]) -> Material:
         # A time-stamp that is still to come is by the unit.
-        return self._keyring().material(dict.fromkeys((*certificates, self._unit())))
+        return self._keyring().material(dict.fromkeys(filter(None, (*certificates, self._unit()))))
 
     async def close(self) -> None:
         """End the children."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kokuin.service.access.doorkeeper import Doorkeeper
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.eseals.stamping import NoUnits
     from kokuin.service.ports import KeeperPort
     from kokuin.service.responder import Responder
     from kokuin.trust.journal import Journal
@@ -31,7 +32,7 @@ CHILDREN = 2
 
 
 def make_jobs(
-    folder: DataFolder, config: Config, journal: Journal, responder: Callable[[], Responder]
+    folder: DataFolder, config: Config, journal: Journal, responder: Callable[[], Responder | NoUnits]
 ) -> Jobs:
     """Return what seals with the keys of a folder.
 

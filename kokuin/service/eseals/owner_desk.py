@@ -14,8 +14,9 @@ from kokuin.service.eseals.jobs import Request
 from kokuin.service.eseals.reception import Received
 from kokuin.service.eseals.recognising import recognise
 from kokuin.service.eseals.spool import Spool, pieces
+from kokuin.service.eseals.stamping import NoUnits
 from kokuin.service.eseals.tasks import Act
-from kokuin.service.installer import UNFIT, Installer
+from kokuin.service.installer import UNFIT, UNFIT_CODE, Installer
 from kokuin.service.owner import OWNER
 from kokuin.service.responder import Responder
 
@@ -58,8 +59,6 @@ class OwnerSeals:
         except SealRefusedError as error:
             named = {"field": error.field, "reason": error.reason}
             return {"ok": False, "code": error.code, **{name: text for name, text in named.items() if text}}
-        except UNFIT as error:
-            return {"ok": False, "code": "SEAL_STAMP_UNAVAILABLE", "reason": str(error)}
 
     async def _make(self, place: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
         document = await _read(place / "document")
@@ -93,17 +92,26 @@ class OwnerSeals:
 
         unsubscribe = self._subscribe(on_push)
         try:
-            installed = await installer.first
-            responder = Responder(installed.issuers, installed.default, self._journal, installed.slow)
-            responder.stopped = pushed[-1].stopped
+            responder = await self._responder(installer, pushed)
             jobs = make_jobs(self._folder, self._config, self._journal, lambda: responder)
             try:
                 yield jobs
             finally:
-                responder.close()
+                if isinstance(responder, Responder):
+                    responder.close()
                 await jobs.close()
         finally:
             unsubscribe()
+
+    async def _responder(self, installer: Installer, pushed: list[Push]) -> Responder | NoUnits:
+        try:
+            installed = await installer.first
+        except UNFIT:
+            # Of a folder whose settings have changed since it was served: B-B needs no unit.
+            return NoUnits(UNFIT_CODE, pushed[-1].active.digest)
+        responder = Responder(installed.issuers, installed.default, self._journal, installed.slow)
+        responder.stopped = pushed[-1].stopped
+        return responder
 
 
 async def _read(path: Path) -> Any:

@@ -13,13 +13,36 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from kokuin.service.access.principal import Principal
-    from kokuin.service.responder import Responder
+    from kokuin.service.responder import Answer, Responder
 
 DIGEST = "sha512"
 """Of the imprints; every profile takes it."""
 
 
-def stamper(responder: Callable[[], Responder]) -> Callable[[bytes, Principal], Awaitable[bytes]]:
+class NoUnits:
+    """Stands for a responder where no unit can issue.
+
+    Attributes:
+        configuration: digest of the one in force.
+        certificate: of no unit: empty.
+    """
+
+    certificate = b""
+
+    def __init__(self, code: str, configuration: str) -> None:
+        """Args: why no unit can issue; digest of the configuration in force."""
+        self._code, self.configuration = code, configuration
+
+    async def answer(self, _body: bytes, _principal: Principal) -> Answer:
+        """Refuse.
+
+        Raises:
+            StampRefusedError: always.
+        """
+        raise StampRefusedError(self._code)
+
+
+def stamper(responder: Callable[[], Responder | NoUnits]) -> Callable[[bytes, Principal], Awaitable[bytes]]:
     """Return what stamps an imprint for whoever has a seal made, and returns the TimeStampToken (DER).
 
     It raises StampRefusedError when none can be had.
