@@ -11,8 +11,8 @@ from tests.eseal.pdf.test_visible_seal import font
 SEALING = """
 import io, os, resource, sys
 from eseal.pdf.extending import extend_pdf
+from eseal.pdf.loading import load_late
 from eseal.pdf.orders import PdfSealOrder, VisibleSeal
-from eseal.pdf.preparing import prepare
 from eseal.pdf.sealing import PdfSealer
 from eseal.values import Level
 from tests.eseal.pdf.plain import compressed_pages, pages
@@ -23,7 +23,7 @@ from tests.eseal.pki import NOW_US, seal_key
 octets, picture, added, stamps = sys.stdin.buffer.read(), png(), material(), stamping()
 keys = seal_key(), seal_key("ml-dsa-44")
 stamps.stamp(bytes(32))
-prepare()
+load_late()
 os.closerange(3, 4096)
 resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
 seen = VisibleSeal(1, BOX, "Sealed", None, picture), VisibleSeal(1, BOX, TEXT, LINK, None, octets)

@@ -12,7 +12,7 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.service.owner import ask_owner
-from tests.eseal.pdf.plain import pages
+from tests.eseal.pdf.plain import compressed_pages, pages
 from tests.service.eseals.benches import PROFILE
 from tests.service.running import serving
 
@@ -125,6 +125,11 @@ def test_a_pdf_is_sealed_at_each_level_and_judged_offline(
     )
 
 
+def test_a_pdf_is_sealed_whose_packing_is_unpacked_by_what_is_loaded_late(sealing: Sealing) -> None:
+    answer = sealing.post("/seals/pdf?level=B-B", compressed_pages(), content_type="application/pdf")
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_seal_is_extended(sealing: Sealing) -> None:
     low = sealing.post("/seals/cades?level=B-B", DATA)
     assert low.headers["x-seal-level"] == "B-B"
@@ -207,3 +212,41 @@ def test_what_cannot_be_sealed_is_a_problem_with_a_code(
     before = len(sealing.issued())
     assert code_of(sealing.post(path, content), status) == code
     assert len(sealing.issued()) == before
+
+
+def test_the_emergency_stop_stops_sealing_too(
+    folder_of: Callable[[str], Prepared], at_once: str, tmp_path: Path
+) -> None:
+    with serving(folder_of("classical"), {"PYTHONPATH": at_once}) as service:
+        sealing = Sealing(service)
+        sealing.done("stop.set", reason="a drill")
+        answer = sealing.post("/seals/cades?level=B-B", DATA)
+        assert code_of(answer, 503) == "EMERGENCY_STOP"
+        (tmp_path / "letter").write_bytes(DATA)
+        words = ["seal", str(tmp_path / "letter"), "--level", "B-B", "--tenant", sealing.tenant]
+        assert main([*words, "--dir", str(service.folder.root)]) == 1
+        assert sealing.issued() == []
+        assert not (tmp_path / "letter.p7s").exists()
+
+
+def test_the_command_seals_and_extends_over_http_and_in_the_folder(
+    sealing: Sealing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letter").write_bytes(DATA)
+    (tmp_path / "key").write_text(sealing.key)
+    url = str(sealing.service.client.base_url).rstrip("/")
+    ways = {
+        "http": ["--url", url, "--key-file", str(tmp_path / "key")],
+        "folder": ["--dir", str(sealing.service.folder.root), "--tenant", sealing.tenant],
+    }
+    for name, way in ways.items():
+        seal, extended = tmp_path / f"{name}.p7s", tmp_path / f"{name}.lta"
+        assert main(["seal", str(tmp_path / "letter"), "-o", str(seal), *way]) == 0, capsys.readouterr()
+        words = ["extend", str(seal), "--data", str(tmp_path / "letter"), "--level", "B-LTA"]
+        assert main([*words, "-o", str(extended), *way]) == 0, capsys.readouterr()
+        assert "B-LTA" in capsys.readouterr().out
+        assert sealing.issued()[-1]["out"] == hashlib.sha256(extended.read_bytes()).hexdigest()
+        assert (
+            main(["seal", str(tmp_path / "letter"), "-o", str(tmp_path / "x"), "--profile", "no", *way]) == 1
+        )
+    assert not any((sealing.service.folder.jobs).glob(".owner-*"))
