@@ -32,7 +32,7 @@ from eseal.values import (
 )
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.name import display
-from kokuin.trust.report import SubIndication
+from kokuin.trust.report import Limit, SubIndication
 from kokuin.trust.rules import Reason
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.errors import WireError
@@ -41,6 +41,7 @@ from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
     from eseal.jades_form import Jws, JwsSignature
+    from eseal.jades_stamps import Unsigned
     from eseal.values import Content
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.report import Check, ReportValue
@@ -160,7 +161,14 @@ def _find_one(
         protected.claimed_us,
         stamps,
         unsigned.revocation,
+        limits=_limits(unsigned),
     )
+
+
+def _limits(unsigned: Unsigned) -> tuple[Limit, ...]:
+    """§5.3.2: a counter-signature says something of this one, and nothing that this one needs."""
+    countersigned = any(each.name == "cSig" for each in unsigned.elements)
+    return (Limit.COUNTER_SIGNATURES_NOT_JUDGED,) if countersigned else ()
 
 
 def _check_header(protected: Protected) -> tuple[Check, ...]:

@@ -16,7 +16,7 @@ from eseal.jades_form import Serialization
 from eseal.jades_header import REQUIRED
 from eseal.jades_payload import Attached
 from eseal.values import MAX_JWS, Found, Level, SealKey
-from kokuin.trust.report import Check, Indication, SubIndication
+from kokuin.trust.report import Check, Indication, Limit, SubIndication
 from tests.eseal import pki
 from tests.eseal.jades import (
     DATA,
@@ -391,6 +391,24 @@ def test_a_payload_changed_under_every_level() -> None:
         document = json.loads(seal(level=level, serialization=Serialization.FLATTENED))
         document["payload"] = pack(DATA.replace(b"1200.50", b"9200.50"))
         fails(json.dumps(document).encode(), "SIGNATURE_INVALID")
+
+
+def test_a_counter_signature_is_named_among_what_was_not_judged() -> None:
+    def put(document: dict[str, Any]) -> None:
+        document["header"]["etsiU"].append(pack(b'{"cSig":"AA..AA"}'))
+
+    report = judge(unsigned(put, Level.B_T))
+    assert report.indication is Indication.PASSED
+    assert Limit.COUNTER_SIGNATURES_NOT_JUDGED in report.parts[0].limits
+
+
+def test_an_entry_that_nobody_knows_is_named() -> None:
+    def put(document: dict[str, Any]) -> None:
+        document["header"]["etsiU"].append(pack(b'{"other":1}'))
+
+    report = judge(unsigned(put))
+    assert report.indication is Indication.PASSED
+    assert "UNSIGNED_UNKNOWN" in {str(check.reason) for check in report.parts[0].checks}
 
 
 # Several signatures

@@ -1,7 +1,7 @@
 """Fetch EU DSS through Maven, compile our program over it, run it.
 
-The version stands in `pom.xml`, and one digest over all that Maven brings is pinned here. The jars are kept in
-the user's cache, never in the repository.
+The version stands in `pom.xml`, and one digest over all that Maven brings is pinned here. The jars are kept
+in the user's cache, never in the repository.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def dss(classes: Path) -> Dss:
             raise AbsentError(f"no {program} here (Debian: default-jdk-headless maven)")
     folder = cache(f"dss-{hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]}")
     if not any(folder.glob("*.jar")):
-        words = ["mvn", "-q", "-B", "-f", _POM, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder}")
         try:
-            execute(words)
+            execute(["mvn", "-q", "-B", "-f", _POM, *goal])
         except subprocess.SubprocessError:
             raise AbsentError("Maven does not deliver EU DSS") from None
     if digest_of(folder) != _DIGEST:
