@@ -1,4 +1,4 @@
-"""The font of a visible seal: taken from a file of the operator's, cut to what the seal will ever show."""
+"""What a visible seal is drawn with: a font cut to what it will ever show, and a drawing for trial."""
 
 from __future__ import annotations
 
@@ -41,6 +41,28 @@ def font_of(profile: SealProfile, given: object) -> bytes | None:
         raise _unfit(f"longer than {MAX_FILE} octets")
     # A time has digits and a few signs, wherever it stands in the text.
     return _cut(octets, shown.shown(profile.person, "") + string.digits + "-: Z")
+
+
+def require_drawable(profile: SealProfile, image: bytes | None, font: bytes | None) -> None:
+    """Have a visible seal drawn for trial: what cannot be drawn would fail at every document.
+
+    Raises:
+        SealProfileRefusedError: SEAL_IMAGE_UNFIT.
+    """
+    shown = profile.appearance
+    if shown is None:
+        return
+    try:
+        from eseal.pdf.appearance import drawn  # noqa: PLC0415  # an extra that need not be installed
+        from eseal.pdf.orders import VisibleSeal  # noqa: PLC0415  # as above
+        from eseal.pdf.refusals import PdfRefusedError  # noqa: PLC0415  # as above
+    except ImportError:
+        detail = "install kokuin with the extra pdf"
+        raise SealProfileRefusedError("SEAL_IMAGE_UNFIT", detail, "appearance") from None
+    try:
+        drawn(VisibleSeal(shown.page, shown.box, shown.shown(profile.person, ""), shown.link, image, font))
+    except PdfRefusedError as error:
+        raise SealProfileRefusedError("SEAL_IMAGE_UNFIT", str(error), "appearance") from None
 
 
 def _cut(octets: bytes, text: str) -> bytes:

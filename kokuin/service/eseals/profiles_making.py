@@ -21,7 +21,7 @@ from kokuin.service.eseals.profiles_folder import (
     place_of,
     require_own_keys,
 )
-from kokuin.service.eseals.profiles_fonts import font_of
+from kokuin.service.eseals.profiles_fonts import font_of, require_drawable
 from kokuin.service.provisioning import append_pem
 from kokuin.service.units import issuing_policy
 from kokuin.trust.hierarchy import armoured_lists
@@ -55,6 +55,7 @@ def add(workshop: Workshop, arguments: Mapping[str, Any]) -> Intended:
     profile = _parsed(place, str(arguments.get("text", "")))
     image = _image(profile, arguments.get("image"))
     font = font_of(profile, arguments.get("font"))
+    require_drawable(profile, image, font)
     if place.profile.exists() or place.withdrawn.exists():
         raise SealProfileRefusedError(
             "SEAL_PROFILE_EXISTS", f"{place.name}: withdraw it, or take another name"

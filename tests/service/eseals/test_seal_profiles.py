@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from PIL import Image
 
 from kokuin.service.eseals.values import SealAbsentError, SealProblem, SealUnfitError
 from kokuin.trust.anchors import read_certificates
@@ -45,7 +46,15 @@ ENDED = policy_text(
 ONE = PROFILE.format(suites='"ecdsa-p256-sha256"')
 TWO = PROFILE.format(suites='"ecdsa-p256-sha256", "ml-dsa-65"')
 SEEN = ONE + "\n[appearance]\npage = 1\nbox = [10, 10, 90, 90]\nimage = true\n"
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+def _png() -> bytes:
+    octets = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(octets, "PNG")
+    return octets.getvalue()
+
+
+PNG = _png()
 
 
 @pytest.fixture
@@ -208,6 +217,7 @@ def test_a_revoked_certificate_seals_nothing(production: ProfilesRig, ca: Operat
         ({"text": ONE, "image": base64.b64encode(PNG).decode()}, "SEAL_IMAGE_UNFIT"),
         ({"text": SEEN}, "SEAL_IMAGE_UNFIT"),
         ({"text": SEEN, "image": "!"}, "SEAL_IMAGE_UNFIT"),
+        ({"text": SEEN, "image": base64.b64encode(PNG[:40]).decode()}, "SEAL_IMAGE_UNFIT"),
         ({"text": SEEN, "image": base64.b64encode(b"<svg/>").decode()}, "SEAL_IMAGE_UNFIT"),
         ({"text": SEEN, "image": base64.b64encode(PNG + bytes(262_144)).decode()}, "SEAL_IMAGE_UNFIT"),
         ({"text": ONE, "tenant": "t-nobody"}, "TENANT_UNKNOWN"),
