@@ -15,7 +15,7 @@ from eseal.jades_create import create
 from eseal.jades_find import find
 from eseal.jades_payload import Attached
 from eseal.judging import judge_document
-from eseal.values import Found, Level, Material
+from eseal.values import Found, Level, Material, SealKey
 from kokuin.trust.context import Context
 from tests.eseal import pki
 
@@ -49,7 +49,7 @@ def measure(rounds: int = ROUNDS) -> Iterator[JsonSeals]:
         keys = [pki.seal_key(each) for each in suites]
         for level in Level:
 
-            def seal(level: Level = level, keys: list[pki.SealKey] = keys) -> bytes:
+            def seal(level: Level = level, keys: list[SealKey] = keys) -> bytes:
                 return create(
                     Attached(DATA), keys, pki.NOW_US, level=level, stamper=stamper, material=material
                 )
