@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eseal.pdf.syntax import Value
 
 _FORM_MAY_CHANGE = frozenset({"Fields", "SigFlags", "DR", "DA", "NeedAppearances"})
+_PAGE_MAY_CHANGE = frozenset({"Annots", "Tabs", "LastModified"})
 _SIGNING_FILLS = frozenset({"V", "AP", "AS", "F", "MK", "DA", "Type", "Subtype", "M", "P", "Ff", "Q", "DV"})
 _FILLING_FILLS = frozenset({"V", "AP", "AS", "I", "TI", "RV", "M"})
 _NEW_FIELD_HAS = frozenset(
@@ -232,7 +233,7 @@ class FormChanges:
         Raises:
             PdfError: an object cannot be read.
         """
-        if differing(one, other) - {"Annots"}:
+        if differing(one, other) - _PAGE_MAY_CHANGE:
             self._content(f"Page {number}")
             return
         base = self._comparison

@@ -25,6 +25,9 @@ MAX_NUMBER = 8_388_607
 
 _STARTXREF = re.compile(rb"startxref[\x00\t\n\x0c\r ]*+(\d{1,12})[\x00\t\n\x0c\r ]*+%%EOF")
 _KEYWORD = re.compile(rb"[\x00\t\n\x0c\r ]*+xref(?=[\x00\t\n\x0c\r ])")
+_NEAR = re.compile(rb"(?<![a-z])xref(?=[\x00\t\n\x0c\r ])")
+_OFF_BY = 16
+"""Octets by which `startxref` may miss its table."""
 _STREAM_HEAD = re.compile(rb"[\x00\t\n\x0c\r ]*+\d{1,10}[\x00\t\n\x0c\r ]++\d{1,5}[\x00\t\n\x0c\r ]++obj")
 _SUBSECTION = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10})[\x00\t\n\x0c\r ]++(\d{1,10})")
 _ROW = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,12})[\x00\t\n\x0c\r ]++(\d{1,5})[\x00\t\n\x0c\r ]*+([nf])")
@@ -141,9 +144,12 @@ class Sections:
         keyword = _KEYWORD.match(self._data, start)
         if keyword is not None:
             return self._read_table(start, keyword.end())
-        if _STREAM_HEAD.match(self._data, start) is None:
+        if _STREAM_HEAD.match(self._data, start) is not None:
+            return self._read_stream(start)
+        near = _NEAR.search(self._data, max(0, start - _OFF_BY), start + _OFF_BY)
+        if near is None:
             raise PdfError("startxref")
-        return self._read_stream(start)
+        return self._read_table(start, near.end())  # as all readers do: writers count line ends wrongly
 
     def _spend(self, entries: int) -> None:
         self._entries += entries

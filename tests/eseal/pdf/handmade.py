@@ -12,7 +12,7 @@ from tests.eseal.pdf.plain import make_pdf, stream
 from tests.eseal.pki import seal_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from eseal.values import SealKey
 
@@ -159,6 +159,7 @@ def seal(  # noqa: PLR0913  # each is one thing that an attacker chooses
     spare: int = 64,
     key: SealKey | None = None,
     suite: str = "ecdsa-p256-sha256",
+    cms: Callable[[CmsTemplate, bytes], bytes] = lambda template, digest: template.sign(digest).encode(),
 ) -> bytes:
     """Append an update with a signature dictionary, and sign it.
 
@@ -170,6 +171,7 @@ def seal(  # noqa: PLR0913  # each is one thing that an attacker chooses
         spare: octets of padding in /Contents.
         key: seal key; None: one of the tests' PKI.
         suite: of that key.
+        cms: makes the CMS over a digest.
     """
     template = _template(suite) if key is None else CmsTemplate(key)
     room = template.largest() + spare
@@ -182,8 +184,8 @@ def seal(  # noqa: PLR0913  # each is one thing that an attacker chooses
     ranges = b"0 %010d %010d %010d" % (gap, end, len(octets) - end)
     octets = octets.replace(blank, ranges.ljust(len(blank)))
     digest = hashlib.new(template.digest, octets[:gap] + octets[end:]).digest()
-    cms = template.sign(digest).encode()
-    return octets[: gap + 1] + (cms + bytes(room - len(cms))).hex().encode() + octets[end - 1 :]
+    made = cms(template, digest)
+    return octets[: gap + 1] + (made + bytes(room - len(made))).hex().encode() + octets[end - 1 :]
 
 
 def certify(level: int, document: bytes | None = None, lock: bytes = b"") -> bytes:
