@@ -93,12 +93,14 @@ class _Hands:
     ) -> None:
         self._keys, self._principal, self._stamp, self._material = keys, principal, stamp, material
         self.tokens: list[str] = []
+        self.signed = 0
         self.refused = ""
 
     async def sign(self, number: int, octets: bytes) -> bytes:
         """See `Keys.sign`; in a thread, since a post-quantum signature or a device takes its time."""
         if not 0 <= number < len(self._keys):
             raise SealRefusedError(SealCode.FAILED)
+        self.signed += 1
         try:
             return await asyncio.to_thread(self._keys[number].signer.sign, octets)
         except SignerError:
@@ -191,7 +193,7 @@ class SealDesk:
                 raise SealRefusedError(error.code, reason=hands.refused or error.reason) from None
             raise
         lowered = hands.refused if made.level.rank < asked.rank else ""
-        if not _plausible(made.level, asked, least, hands):
+        if not _plausible(made.level, asked, least, hands, sealing=task.act is Act.SEAL):
             # What a child that read hostile octets says of its work is not believed where we know better.
             made.sealed.file.close()
             _log.error("seal.child.level", level=made.level, asked=asked)
@@ -311,10 +313,11 @@ def _levels(task: Task, opened: TenantSeal | None) -> tuple[Level, Level]:
     return asked, least
 
 
-def _plausible(level: Level, asked: Level, least: Level, hands: _Hands) -> bool:
-    if not least.rank <= level.rank <= asked.rank:
+def _plausible(level: Level, asked: Level, least: Level, hands: _Hands, *, sealing: bool) -> bool:
+    """Say whether a child can have reached a level with the signatures and time-stamps that it had."""
+    if not least.rank <= level.rank <= asked.rank or (level is not asked and not hands.refused):
         return False
-    return level is asked or bool(hands.refused)
+    return not sealing or (hands.signed > 0 and (level is Level.B_B or bool(hands.tokens)))
 
 
 def _order(

@@ -9,6 +9,7 @@ import pytest
 
 from eseal.profile import Format
 from eseal.values import Level
+from kokuin.service.eseals import pool
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.tasks import Act, Task
 from kokuin.trust.journal import AppendRefusal, Refused
@@ -81,5 +82,47 @@ def test_what_the_ledger_does_not_take_is_not_released() -> None:
                 with pytest.raises(SealRefusedError) as error:
                     await bench.make(cades(Level.B_B), DATA)
                 assert error.value.code is code
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("rogue", "level"),
+    [
+        ("signs", "B-T"),
+        ("other key", "B-T"),
+        ("lies", "B-T"),
+        ("lies", "B-LTA"),
+        ("mutters", "B-T"),
+        ("dies", "B-T"),
+        ("boasts", "B-T"),
+    ],
+)
+def test_a_child_that_a_document_took_over_gets_nothing_released(
+    rogue: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROGUE", rogue)
+    monkeypatch.setenv("ROGUE_LEVEL", level)
+    monkeypatch.setattr(pool, "CHILD", "tests.service.eseals.rogue_child")
+
+    async def run() -> None:
+        async with benched() as bench:
+            with pytest.raises(SealRefusedError) as error:
+                await bench.make(cades(Level.B_T), DATA)
+            assert error.value.code is SealCode.FAILED
+            assert bench.journal.records == []
+
+    asyncio.run(run())
+
+
+def test_a_level_that_lacks_revocation_data_is_lowered_only_where_that_was_allowed() -> None:
+    async def run() -> None:
+        async with benched() as bench:
+            bench.keyring.material_at_hand = None
+            with pytest.raises(SealRefusedError) as error:
+                await bench.make(cades(Level.B_LTA), DATA)
+            assert refused(error) == (SealCode.MATERIAL_MISSING, "MATERIAL_NO_REVOCATION")
+            sealed, _ = await bench.make(cades(Level.B_LTA, Level.B_B), DATA)
+            assert (sealed.level, sealed.lowered) == (Level.B_T, "MATERIAL_NO_REVOCATION")
 
     asyncio.run(run())
