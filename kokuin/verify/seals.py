@@ -35,6 +35,10 @@ _SIGNED_DATA = re.compile(rb"\x30.{1,9}?" + re.escape(encode.oid(oids.ID_SIGNED_
 _JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
 
 
+_OF_PROTOCOLS = "1.2.840.113549.1.9.16.1."
+"""The arc of content types that protocols define, TSTInfo among them: who signs one speaks to a program."""
+
+
 class Form(StrEnum):
     """What a document was recognised as."""
 
@@ -86,6 +90,8 @@ def is_sealed(octets: bytes) -> bool:
     try:
         signed_data = read_signed_data(octets)
     except WireError:
+        return False
+    if signed_data.content_type.startswith(_OF_PROTOCOLS):
         return False
     return any(naming_attributes(signer) for signer in signed_data.signer_infos)
 
