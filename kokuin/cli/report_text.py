@@ -146,7 +146,8 @@ def _named(value: str) -> str:
 def _check_sentence(check: Check, lang: str) -> str:
     line = f"  [{text(lang, f'report.{check.status}')}] {_label(check, lang)}"
     if check.reason is not None:
-        line += ": " + text(lang, f"reason.{check.reason}", **check.params)
+        lists = {name: ", ".join(each) for name, each in check.params.items() if isinstance(each, list)}
+        line += ": " + text(lang, f"reason.{check.reason}", **{**check.params, **lists})
     return f"{line} ({check.clause})"
 
 

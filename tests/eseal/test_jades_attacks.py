@@ -16,6 +16,7 @@ from eseal.jades_form import Serialization
 from eseal.jades_header import REQUIRED
 from eseal.jades_payload import Attached
 from eseal.values import MAX_JWS, Found, Level, SealKey
+from kokuin.cli.report_text import sentences
 from kokuin.trust.report import Check, Indication, Limit, SubIndication
 from tests.eseal import pki
 from tests.eseal.jades import (
@@ -441,6 +442,14 @@ def test_a_half_that_was_taken_away(kept: int, form: Serialization) -> None:
     }[form]
     octets = stripped.encode() if isinstance(stripped, str) else json.dumps(stripped).encode()
     fails(octets, "REQUIRED_SEAL_ABSENT")
+
+
+def test_a_half_that_is_missing_is_named_in_a_sentence() -> None:
+    document = hybrid()
+    document["signatures"].pop()
+    said = "\n".join(sentences(judge(json.dumps(document).encode()), "en"))
+    assert "ML-DSA-65" in said
+    assert "['" not in said
 
 
 def test_a_half_that_stands_in_twice_for_the_other() -> None:
