@@ -15,6 +15,8 @@ from tests.eseal.pdf.handmade import certified, contract, last_xref, seal, seale
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_IN_PLACE = 0.8
+"""Of the mutations of tokens that move nothing, so that the table still leads to every object."""
 _NUMBER = re.compile(rb"\d+")
 _NAME = re.compile(rb"/[A-Za-z]+")
 _REFERENCE = re.compile(rb"\d+ 0 R")
@@ -124,7 +126,10 @@ class PdfMutator:
         if not found:
             return octets
         match = self._random.choice(found)
-        return octets[: match.start()] + self._random.choice(by) + octets[match.end() :]
+        other = self._random.choice(by)
+        if self._random.random() < _IN_PLACE:
+            other = other[: len(match[0])].ljust(len(match[0]))
+        return octets[: match.start()] + other + octets[match.end() :]
 
     def _number(self, octets: bytes) -> bytes:
         near = b"%d" % self._random.randrange(len(octets) + 10)
@@ -140,7 +145,9 @@ class PdfMutator:
 
     def _token(self, octets: bytes) -> bytes:
         at = self._place(octets)
-        return octets[:at] + self._random.choice(_TOKENS) + octets[at:]
+        token = self._random.choice(_TOKENS)
+        over = len(token) if self._random.random() < _IN_PLACE else 0
+        return octets[:at] + token + octets[at + over :]
 
     def _join(self, octets: bytes) -> bytes:
         other = self._random.choice(self._files)
