@@ -1,15 +1,14 @@
 """Published vectors of JOSE, read and verified by our own JWS.
 
-Those of RFC 7515 and RFC 8037 come with jwcrypto. `KOKUIN_CORPUS` may hold in `jose/`:
-
-- `rfc7520-*.json`: of `jws/` in https://github.com/ietf-jose/cookbook;
-- `rfc9964-ML_DSA_*.json`: of `examples/jose/examples/` in
-  https://github.com/cose-wg/draft-ietf-cose-dilithium.
+Those of RFC 7515 and RFC 8037 come with jwcrypto. `vectors/jose.json` has keys and results of RFC 7520 §4.1 to
+§4.3 (https://github.com/ietf-jose/cookbook) and of RFC 9964
+(https://github.com/cose-wg/draft-ietf-cose-dilithium, `examples/jose`).
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,6 @@ from pqc.signing import SoftwareSigner
 from pqc.suites import SUITES
 from pqc.verifying import SignatureOutcome
 from tests.eseal.jades import pack, unpack
-from tests.peers import corpus
 
 SHORT = {
     "RFC 7515 A.2": published.A2_example,
@@ -76,25 +74,23 @@ def test_the_signature_of_rfc_8037_and_its_name_by_the_curve() -> None:
 
 
 def vector(name: str) -> dict[str, Any]:
-    path = corpus() / "jose" / name
-    if not path.exists():
-        pytest.skip(f"the corpus has no jose/{name}")
-    return dict(json.loads(path.read_bytes()))
+    vectors = json.loads((Path(__file__).parent / "vectors" / "jose.json").read_bytes())
+    return dict(vectors[name])
 
 
 @pytest.mark.parametrize("name", COOKBOOK)
 def test_signatures_of_rfc_7520_in_every_serialisation(name: str) -> None:
-    found = vector(f"rfc7520-{name}.json")
-    key = public_key(found["input"]["key"])
+    found = vector(f"rfc7520-{name}")
+    key = public_key(found["key"])
     for form in ("compact", "json", "json_flat"):
-        written = found["output"][form]
+        written = found[form]
         data = written if isinstance(written, str) else json.dumps(written)
         assert only(data.encode(), key) is SignatureOutcome.VALID
 
 
 @pytest.mark.parametrize("number", [44, 65, 87])
 def test_signatures_of_rfc_9964_and_the_keys_of_their_seeds(number: int) -> None:
-    found = vector(f"rfc9964-ML_DSA_{number}.json")
+    found = vector(f"rfc9964-ML_DSA_{number}")
     key = public_key(found["jwk"])
     assert only(found["jws"].encode(), key) is SignatureOutcome.VALID
     private = jwk.JWK(**found["jwk"]).get_op_key("sign")
