@@ -1,7 +1,7 @@
 """Published vectors of JOSE, read and verified by our own JWS.
 
-Those of RFC 7515 and RFC 8037 come with jwcrypto. `vectors/jose.json` has keys and results of RFC 7520 §4.1 to
-§4.3 (https://github.com/ietf-jose/cookbook) and of RFC 9964
+Those of RFC 7515 and RFC 8037 come with jwcrypto. `vectors/jose.json` has keys and results of RFC 7520
+§4.1 to §4.3 (https://github.com/ietf-jose/cookbook) and of RFC 9964
 (https://github.com/cose-wg/draft-ietf-cose-dilithium, `examples/jose`).
 """
 
