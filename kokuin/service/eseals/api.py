@@ -178,7 +178,8 @@ class SealFace:
 def add(app: FastAPI, face: SealFace) -> None:
     """Add the routes."""
 
-    async def answered(request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
+    async def answered(work: Callable[[], Awaitable[Response]]) -> Response:
+        """Answer with what work returns, or with why it does not."""
         started = time.perf_counter()
         try:
             answer = await work()
@@ -190,7 +191,6 @@ def add(app: FastAPI, face: SealFace) -> None:
         _log.info(
             "seal.answer", status=answer.status_code, ms=round((time.perf_counter() - started) * 1e3, 2)
         )
-        del request
         return answer
 
     def route(form: Format) -> None:
@@ -213,7 +213,7 @@ def add(app: FastAPI, face: SealFace) -> None:
         ) -> Response:
             """The document in; the sealed document, or the detached seal, out: it is on record by then."""
             del profile, level, min_level, document_class, idempotency_key, prefer
-            return await answered(request, lambda: face.answer(request, Act.SEAL, form))
+            return await answered(lambda: face.answer(request, Act.SEAL, form))
 
     for form in openapi.WHAT:
         route(form)
@@ -234,7 +234,7 @@ def add(app: FastAPI, face: SealFace) -> None:
     ) -> Response:
         """A sealed document in, the same at a higher level out; at B-LTA its last time-stamp is renewed."""
         del level, min_level, document_class, idempotency_key, prefer
-        return await answered(request, lambda: face.answer(request, Act.EXTEND, None))
+        return await answered(lambda: face.answer(request, Act.EXTEND, None))
 
     _add_jobs(app, face, answered)
 
@@ -252,7 +252,7 @@ def _add_jobs(app: FastAPI, face: SealFace, answered: Callable[..., Awaitable[Re
         async def work() -> Response:
             return JSONResponse(_shown(job, await seen(request, job)), headers=_NO_STORE)
 
-        return await answered(request, work)
+        return await answered(work)
 
     @app.get(openapi.JOBS + "/{job}/result", tags=["sealing"], responses=openapi.job_responses())
     async def result(request: Request, job: str) -> Response:
@@ -261,7 +261,7 @@ def _add_jobs(app: FastAPI, face: SealFace, answered: Callable[..., Awaitable[Re
         async def work() -> Response:
             return await face.result(job, await seen(request, job))
 
-        return await answered(request, work)
+        return await answered(work)
 
     @app.delete(openapi.JOBS + "/{job}", tags=["sealing"], status_code=204, responses=openapi.job_responses())
     async def delete(request: Request, job: str) -> Response:
@@ -271,7 +271,7 @@ def _add_jobs(app: FastAPI, face: SealFace, answered: Callable[..., Awaitable[Re
             await face.jobs.end(job, await seen(request, job))
             return Response(status_code=204)
 
-        return await answered(request, work)
+        return await answered(work)
 
 
 def _check_class(principal: Principal, document_class: str) -> None:

@@ -52,6 +52,7 @@ def stamper(responder: Callable[[], Responder | NoUnits]) -> Callable[[bytes, Pr
     """
 
     async def stamp(imprint: bytes, principal: Principal) -> bytes:
+        """Have one imprint stamped."""
         query = make_query(DIGEST, imprint, certificates=True)
         # What a client may have stamped by itself says nothing of the time-stamps in its seals.
         answer = await responder().answer(query.der, replace(principal, profiles=None))
