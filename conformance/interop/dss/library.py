@@ -18,7 +18,7 @@ from conformance.interop.checks import AbsentError, execute
 
 _HERE = Path(__file__).parent
 _POM = _HERE / "pom.xml"
-_DIGEST = "71876f9532f62bfad5f920ff7d76b3746c51810653764c301024dba5e4e2ffb5"
+_DIGEST = "7b9e1d92d487964e949aaa81631aaaf50657a5e7f16d3a56d844dd98eecb5abc"
 """SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
 
 
