@@ -117,7 +117,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def serving(
-    prepared: Prepared, settings: Mapping[str, str] | None = None, *, workers: int = 1, ready: bool = True
+    prepared: Prepared,
+    settings: Mapping[str, str] | None = None,
+    *,
+    workers: int = 1,
+    ready: bool = True,
+    afresh: bool = False,
 ) -> Iterator[Service]:
     """Run `tsa serve` on a free port until the block ends.
 
@@ -126,11 +131,12 @@ def serving(
         settings: `TSA_...` variables.
         workers: how many.
         ready: wait for `/readyz`; else only for the port.
+        afresh: start the script `tsa`, as an operator does, and no copy of a process that has loaded it.
     """
     folder = prepared.folder
     log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
     words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
-    with log.open("wb") as file, _started(words, file, settings or {}, workers) as process:
+    with log.open("wb") as file, _started(words, file, settings or {}, afresh=afresh) as process:
         port = _port(process, log)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as client:
             service = Service(folder, prepared.operator_key, process, port, log, client)
@@ -141,15 +147,15 @@ def serving(
 
 @contextlib.contextmanager
 def _started(
-    words: list[str], log: IO[bytes], settings: Mapping[str, str], workers: int
+    words: list[str], log: IO[bytes], settings: Mapping[str, str], *, afresh: bool
 ) -> Iterator[Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TSA_")}
     environment.update(settings)
     process: Process
-    if workers == 1:
-        process = start_service(words, environment, log)
-    else:
+    if afresh:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log, env=environment)
+    else:
+        process = start_service(words, environment, log)
     try:
         yield process
     finally:

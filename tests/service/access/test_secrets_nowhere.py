@@ -196,7 +196,7 @@ def tell(story: Story, prepared: Prepared) -> None:
     first = story.secret("key", text, place)
     story.tsa("key", "bind", client, "--issuer", ISSUER, "--subject", SUBJECT, *folder)
     wrong_ones(story, first)
-    with serving(prepared, TWO_PEOPLE, workers=2) as service:
+    with serving(prepared, TWO_PEOPLE, workers=2, afresh=True) as service:
         keep_answers(story, service.client)
         stamp = {"content-type": QUERY, "authorization": f"Bearer {first}"}
         assert service.client.post("/tsa", content=REQUEST, headers=stamp).status_code == 200
