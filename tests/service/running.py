@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ TSA = Path(sys.executable).with_name("tsa")
 QUERY = "application/timestamp-query"
 PATIENCE_S = 60.0
 """How long a start may take on a busy machine; nothing waits for it to pass."""
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For HTTP clients, which need no certificate: each would read all of the system's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,21 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
+def unserved(
+    folder: DataFolder, *, workers: int = 1, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Start a service that cannot start; return its exit code and its complaint."""
+    log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
+    words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
+    with log.open("wb") as file:
+        process = start_service(words, os.environ if environment is None else environment, file)
+        try:
+            return process.wait(PATIENCE_S), log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
 @contextlib.contextmanager
 def serving(
     prepared: Prepared,
@@ -138,7 +156,8 @@ def serving(
     words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
     with log.open("wb") as file, _started(words, file, settings or {}, afresh=afresh) as process:
         port = _port(process, log)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as client:
+        base = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=base, timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client:
             service = Service(folder, prepared.operator_key, process, port, log, client)
             if ready:
                 _await_readiness(service)

@@ -20,7 +20,7 @@ from pqc.profiles import load_shipped
 from pqc.signing import Provider
 from tests.peers import need
 from tests.service.asking import granted, query, refusal
-from tests.service.running import PATIENCE_S, TSA, serving
+from tests.service.running import PATIENCE_S, serving, unserved
 from tests.softhsm import PIN, TOKEN, SoftHsm, library
 from tests.trust.forge import AUTHORITY, DAY, UNIT, issue
 
@@ -102,6 +102,14 @@ def in_device(softhsm: SoftHsm, templates: dict[str, Prepared], tmp_path: Path) 
     return fresh
 
 
+def afresh(workers: int) -> bool:
+    """Say how to start them: copies, which take the same time, open the device in the same moment.
+
+    SoftHSM may then tell one of them that there is no such token.
+    """
+    return workers > 1
+
+
 def await_workers(service: Service, workers: int) -> None:
     """Wait until every worker has its key: a device that is not there at the start is another matter."""
     deadline = time.monotonic() + PATIENCE_S
@@ -128,7 +136,7 @@ def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
     openssl: list[str | Path] = [need("openssl"), "ts"]
     words: list[str | Path] = ["-query", "-data", document, "-sha256", "-cert", "-out", asked]
     subprocess.run([*openssl, *words], check=True, capture_output=True, timeout=60)
-    with serving(held.prepared, held.settings, workers=workers) as service:
+    with serving(held.prepared, held.settings, workers=workers, afresh=afresh(workers)) as service:
         for _ in range(4):
             answered.write_bytes(service.post(asked.read_bytes()).content)
             judge: list[str | Path] = [
@@ -152,7 +160,7 @@ def test_each_worker_loads_the_devices_library_and_their_parent_does_not(
 ) -> None:
     """What such a library holds does not survive a fork: nobody may inherit it."""
     held = in_device("classical")
-    with serving(held.prepared, held.settings, workers=2) as service:
+    with serving(held.prepared, held.settings, workers=2, afresh=afresh(2)) as service:
         await_workers(service, 2)
         parent = service.process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -167,7 +175,7 @@ def test_a_device_that_goes_is_a_system_failure_and_one_that_comes_back_signs_ag
     in_device: Callable[[str], InDevice], profile: str, workers: int
 ) -> None:
     held = in_device(profile)
-    with serving(held.prepared, held.settings, workers=workers) as service:
+    with serving(held.prepared, held.settings, workers=workers, afresh=afresh(workers)) as service:
         await_workers(service, workers)
         granted(service.post(query()).content)
         away = held.device.tokens.rename(held.device.tokens.with_name("away"))
@@ -231,11 +239,8 @@ def test_a_service_that_cannot_reach_its_key_does_not_start(
 ) -> None:
     held = in_device("classical")
     break_it(held)
-    words = [str(TSA), "serve", "--dir", str(held.prepared.folder.root), "--port", "0"]
-    done = subprocess.run(
-        words, check=False, capture_output=True, text=True, timeout=PATIENCE_S, env=held.settings
-    )
-    assert done.returncode == 3
-    (line,) = done.stderr.splitlines()
+    exit_code, complaint = unserved(held.prepared.folder, environment=held.settings)
+    assert exit_code == 3
+    (line,) = complaint.splitlines()
     assert f"unit key of profile classical: {code}" in line
     assert PIN not in line
