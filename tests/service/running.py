@@ -119,13 +119,13 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def unserved(
-    folder: DataFolder, *, workers: int = 1, environment: Mapping[str, str] | None = None
+    folder: DataFolder, settings: Mapping[str, str] | None = None, *, workers: int = 1
 ) -> tuple[int, str]:
     """Start a service that cannot start; return its exit code and its complaint."""
     log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
     words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
     with log.open("wb") as file:
-        process = start_service(words, os.environ if environment is None else environment, file)
+        process = start_service(words, _environment(settings or {}), file)
         try:
             return process.wait(PATIENCE_S), log.read_text()
         finally:
@@ -168,8 +168,7 @@ def serving(
 def _started(
     words: list[str], log: IO[bytes], settings: Mapping[str, str], *, afresh: bool
 ) -> Iterator[Process]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TSA_")}
-    environment.update(settings)
+    environment = _environment(settings)
     process: Process
     if afresh:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log, env=environment)
@@ -184,6 +183,11 @@ def _started(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return ours with these settings, and no other of a service."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("TSA_")}, **settings}
 
 
 def _port(process: Process, log: Path) -> int:

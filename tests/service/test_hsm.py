@@ -102,12 +102,12 @@ def in_device(softhsm: SoftHsm, templates: dict[str, Prepared], tmp_path: Path) 
     return fresh
 
 
-def afresh(workers: int) -> bool:
-    """Say how to start them: copies, which take the same time, open the device in the same moment.
+def unexpected(event: dict[str, Any]) -> bool:
+    """Say whether an event tells of something that went wrong, other than in SoftHSM itself.
 
-    SoftHSM may then tell one of them that there is no such token.
+    It writes its token at each login. Who opens it in that moment is told that there is none, and asks again.
     """
-    return workers > 1
+    return event["level"] != "info" and "SIGNER_TOKEN_MISSING" not in event.get("reason", "")
 
 
 def await_workers(service: Service, workers: int) -> None:
@@ -136,7 +136,7 @@ def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
     openssl: list[str | Path] = [need("openssl"), "ts"]
     words: list[str | Path] = ["-query", "-data", document, "-sha256", "-cert", "-out", asked]
     subprocess.run([*openssl, *words], check=True, capture_output=True, timeout=60)
-    with serving(held.prepared, held.settings, workers=workers, afresh=afresh(workers)) as service:
+    with serving(held.prepared, held.settings, workers=workers) as service:
         for _ in range(4):
             answered.write_bytes(service.post(asked.read_bytes()).content)
             judge: list[str | Path] = [
@@ -151,7 +151,7 @@ def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
             verdict = subprocess.run([*openssl, *judge], check=False, capture_output=True, timeout=60)
             assert b"Verification: OK" in verdict.stdout, verdict.stderr
         assert service.stop() == 0
-        assert {event["level"] for event in service.events()} == {"info"}
+        assert not [event for event in service.events() if unexpected(event)]
     assert not list(held.prepared.folder.root.rglob("*unit-*.pem")), "there is no key outside the device"
 
 
@@ -160,7 +160,7 @@ def test_each_worker_loads_the_devices_library_and_their_parent_does_not(
 ) -> None:
     """What such a library holds does not survive a fork: nobody may inherit it."""
     held = in_device("classical")
-    with serving(held.prepared, held.settings, workers=2, afresh=afresh(2)) as service:
+    with serving(held.prepared, held.settings, workers=2) as service:
         await_workers(service, 2)
         parent = service.process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -175,7 +175,7 @@ def test_a_device_that_goes_is_a_system_failure_and_one_that_comes_back_signs_ag
     in_device: Callable[[str], InDevice], profile: str, workers: int
 ) -> None:
     held = in_device(profile)
-    with serving(held.prepared, held.settings, workers=workers, afresh=afresh(workers)) as service:
+    with serving(held.prepared, held.settings, workers=workers) as service:
         await_workers(service, workers)
         granted(service.post(query()).content)
         away = held.device.tokens.rename(held.device.tokens.with_name("away"))
@@ -239,7 +239,7 @@ def test_a_service_that_cannot_reach_its_key_does_not_start(
 ) -> None:
     held = in_device("classical")
     break_it(held)
-    exit_code, complaint = unserved(held.prepared.folder, environment=held.settings)
+    exit_code, complaint = unserved(held.prepared.folder, held.settings)
     assert exit_code == 3
     (line,) = complaint.splitlines()
     assert f"unit key of profile classical: {code}" in line

@@ -194,8 +194,8 @@ def test_a_service_whose_table_lacks_a_route_does_not_start(
         "import kokuin.service.access.rules as rules\n"
         "rules.RULES = tuple(rule for rule in rules.RULES if rule.path != '/api/v1/inventory')\n"
     )
-    environment = {"PYTHONPATH": str(tmp_path)}
-    code, complaint = unserved(folder_of("classical").folder, workers=workers, environment=environment)
+    settings = {"PYTHONPATH": str(tmp_path)}
+    code, complaint = unserved(folder_of("classical").folder, settings, workers=workers)
     assert code not in {0, -15}
     assert "GET /api/v1/inventory has no rule of access" in complaint
 
