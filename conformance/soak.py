@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.service.survival import make_folder
+from tests.service.survival import AFRESH, make_folder
 from tests.service.survival_clients import Outcome
 from tests.service.survival_postgres import Blow, Cluster, blows
 from tests.service.survival_rounds import Round, rounds
@@ -41,19 +41,22 @@ def main() -> int:
     good = True
     for workers in (1, 2):
         with tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch:
-            for blow in rounds(make_folder(Path(scratch)), workers, arguments.rounds, chance):
+            for blow in rounds(make_folder(Path(scratch)), workers, arguments.rounds, chance, AFRESH):
                 good &= not blow.violations
                 show(blow)
     print("node and part       round  granted  systemFailure  503  broken  leaves")
     if arguments.nodes:
-        with tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch, Cluster(Path(scratch)) as cluster:
+        with (
+            tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch,
+            Cluster(Path(scratch), program=AFRESH) as cluster,
+        ):
             for struck in blows(cluster, arguments.nodes, chance):
                 good &= not struck.violations
                 show_blow(struck)
     print("workers  round  act                  default      tokens  seconds")
     for workers in (1, 2):
         with tempfile.TemporaryDirectory(prefix="kokuin-soak-") as scratch:
-            for act in switching(make_folder(Path(scratch)), workers, arguments.switches, chance):
+            for act in switching(make_folder(Path(scratch)), workers, arguments.switches, chance, AFRESH):
                 good &= not act.violations
                 show_switch(act)
     print("every promise was kept" if good else "PROMISES WERE BROKEN")

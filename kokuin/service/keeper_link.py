@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kokuin.service.frames import FrameLink
-from kokuin.service.link import pack_access, pack_outcome, pack_push, unpack_appends
+from kokuin.service.link import is_awaited, pack_access, pack_outcome, pack_push, unpack_appends
 from kokuin.service.loopqueue import LoopQueue
 from kokuin.service.ports import WorkerReport
+from kokuin.trust.journal import AppendRefusal, Refused
 
 if TYPE_CHECKING:
     import socket
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from kokuin.service.keeper import Keeper
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import Record
+
+_UNAWAITED = Refused(AppendRefusal.UNAVAILABLE, "nobody waits for it")
 
 
 class LocalPort:
@@ -89,8 +92,12 @@ class WorkerLink:
     def _on_frame(self, header: dict[str, Any], blob: bytes) -> None:
         match header["op"]:
             case "append":
-                for number, records in unpack_appends(header, blob):
-                    self._append(number, records)
+                appends = unpack_appends(header, blob)
+                if is_awaited(header):
+                    for number, records in appends:
+                        self._append(number, records)
+                else:
+                    self._send_outcomes([(number, _UNAWAITED) for number, _ in appends])
             case "report":
                 refusals = tuple((code, profile, count) for code, profile, count in header["refusals"])
                 report = WorkerReport(

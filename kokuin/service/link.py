@@ -17,7 +17,7 @@ from kokuin.service.access.table import pack_table, unpack_table
 from kokuin.service.frames import FrameLink
 from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.loopqueue import LoopQueue
-from kokuin.service.ports import KEEPER_UNAVAILABLE, Push, Readiness, WorkerReport
+from kokuin.service.ports import KEEPER_UNAVAILABLE, PATIENCE_SECONDS, Push, Readiness, WorkerReport
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import Receipt, Record
 from tsa.clock.verdict import ClockFault, ClockVerdict
@@ -103,7 +103,7 @@ class RemotePort:
             self._waiting[self._number] = (future, now)
             appends.append([self._number, [_pack(record) for record in records]])
             tokens.extend(record.token for record in records if record.token is not None)
-        if self._link is None or not self._link.send({"op": "append", "appends": appends}, b"".join(tokens)):
+        if self._link is None or not self._link.send(pack_appends(appends, now), b"".join(tokens)):
             self._refuse_all()
 
     def _on_frame(self, header: dict[str, Any], _: bytes) -> None:
@@ -147,6 +147,20 @@ class RemotePort:
         waiting, self._waiting = self._waiting, {}
         for future, _ in waiting.values():
             future.set_result(Refused(AppendRefusal.UNAVAILABLE, "the keeper is gone"))
+
+
+def pack_appends(appends: list[list[Any]], now: float) -> dict[str, Any]:
+    """The appends of one turn of the loop as the header of a frame; `now` is of the monotonic clock."""
+    return {"op": "append", "appends": appends, "sent": now}
+
+
+def is_awaited(header: dict[str, Any]) -> bool:
+    """Whether somebody may still wait for the appends of a frame.
+
+    A keeper that stood still finds frames whose requests were refused long ago: their tokens never leave, and
+    a record of them would stand among those of a later time.
+    """
+    return time.monotonic() - float(header["sent"]) <= PATIENCE_SECONDS
 
 
 def _pack(record: Record) -> list[Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tsa.clock.verdict import ClockVerdict
 
 
+PATIENCE_SECONDS = 20.0
+"""How long a request waits for its signature and its durable record: less than clients wait for an answer."""
 KEEPER_UNAVAILABLE = "KEEPER_UNAVAILABLE"
 """The code of every answer that only the keeper could have given, while it is gone."""
 

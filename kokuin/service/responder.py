@@ -19,6 +19,7 @@ import structlog
 
 from kokuin.service.issuers import NO_PROFILE, Issuers
 from kokuin.service.loopqueue import LoopQueue
+from kokuin.service.ports import PATIENCE_SECONDS
 from kokuin.service.signing_threads import SigningThreads
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import RELEASE_SECONDS
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 _AGAIN = frozenset({AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
 """Refusals that a fresh token in an append of its own cures, whether it or a neighbour earned them."""
 
-PATIENCE_SECONDS = 20.0
-"""How long a request waits for its signature and its durable record: less than clients wait for an answer."""
 SWEEP_SECONDS = 1.0
 
 _RELEASE_NS = RELEASE_SECONDS * 1_000_000_000

@@ -23,6 +23,7 @@ from kokuin.service.keeper_link import LocalPort
 from kokuin.service.worker import Worker
 from kokuin.wire.tsp import read_timestamp_response
 from tests.clock.fakes import SECOND_NS, FakeMachine, FakeSource
+from tests.service.running import PLAIN
 from tests.service.survival_clients import make_request
 from tsa.clock.guard import ClockMonitor
 from tsa.clock.reader import ClockReader
@@ -119,7 +120,7 @@ async def clocked(
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     serving = asyncio.create_task(worker.serve(LocalPort(keeper, "worker-1"), sock))
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=PLAIN) as client:
             service = Clocked(folder, machine, source, keeper, client)
             await service.until(lambda problems: "WORKER_NONE" not in problems)
             yield service

@@ -31,6 +31,15 @@ NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 GEN_US = 1_790_000_000_000_000
 
 
+def schema_errors(bom: str) -> object:
+    """Return what CycloneDX's own schema says against a CBOM, None when nothing."""
+    # Seconds to load, which each process of a test run would pay.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
+    return JsonStrictValidator(SchemaVersion.V1_7).validate_str(bom)
+
+
 def write(folder: DataFolder, records: Iterable[Record]) -> None:
     """Append records to a folder's ledger as a keeper would."""
     journal = Committer(

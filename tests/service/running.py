@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ TSA = Path(sys.executable).with_name("tsa")
 QUERY = "application/timestamp-query"
 PATIENCE_S = 60.0
 """How long a start may take on a busy machine; nothing waits for it to pass."""
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For HTTP clients, which need no certificate: each would read all of the system's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +118,29 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
+def unserved(
+    folder: DataFolder, settings: Mapping[str, str] | None = None, *, workers: int = 1
+) -> tuple[int, str]:
+    """Start a service that cannot start; return its exit code and its complaint."""
+    log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
+    words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
+    with log.open("wb") as file:
+        process = start_service(words, _environment(settings or {}), file)
+        try:
+            return process.wait(PATIENCE_S), log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
 @contextlib.contextmanager
 def serving(
-    prepared: Prepared, settings: Mapping[str, str] | None = None, *, workers: int = 1, ready: bool = True
+    prepared: Prepared,
+    settings: Mapping[str, str] | None = None,
+    *,
+    workers: int = 1,
+    ready: bool = True,
+    afresh: bool = False,
 ) -> Iterator[Service]:
     """Run `tsa serve` on a free port until the block ends.
 
@@ -126,13 +149,15 @@ def serving(
         settings: `TSA_...` variables.
         workers: how many.
         ready: wait for `/readyz`; else only for the port.
+        afresh: start the script `tsa`, as an operator does, and no copy of a process that has loaded it.
     """
     folder = prepared.folder
     log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
     words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
-    with log.open("wb") as file, _started(words, file, settings or {}, workers) as process:
+    with log.open("wb") as file, _started(words, file, settings or {}, afresh=afresh) as process:
         port = _port(process, log)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as client:
+        base = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=base, timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client:
             service = Service(folder, prepared.operator_key, process, port, log, client)
             if ready:
                 _await_readiness(service)
@@ -141,15 +166,14 @@ def serving(
 
 @contextlib.contextmanager
 def _started(
-    words: list[str], log: IO[bytes], settings: Mapping[str, str], workers: int
+    words: list[str], log: IO[bytes], settings: Mapping[str, str], *, afresh: bool
 ) -> Iterator[Process]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TSA_")}
-    environment.update(settings)
+    environment = _environment(settings)
     process: Process
-    if workers == 1:
-        process = start_service(words, environment, log)
-    else:
+    if afresh:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log, env=environment)
+    else:
+        process = start_service(words, environment, log)
     try:
         yield process
     finally:
@@ -159,6 +183,11 @@ def _started(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return ours with these settings, and no other of a service."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("TSA_")}, **settings}
 
 
 def _port(process: Process, log: Path) -> int:

@@ -1,33 +1,48 @@
 """`tsa serve` from a process that has loaded its libraries once: loading them is most of what a start costs.
 
-The stem loads what a service of one worker loads, and nothing else: it reads no setting, opens no file and
-starts no thread. A service is a copy of it that gets words, environment and folder as a new program gets
-them, and from there on runs what the script `tsa` runs. Services of several workers, and whoever tests the
-start itself, start the script.
+The stem loads what a service loads, and nothing else: it reads no setting, opens no file and starts no
+thread. A service is a copy of it that gets words, environment and folder as a new program gets them, and
+from there on runs what the script `tsa` runs. Where that starts keeper and workers as programs, each is a
+copy in the same way: of its parent, with the environment and the one descriptor that it is handed. Whoever
+tests the start itself starts the script.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
+import gc
+import importlib
+import itertools
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from types import SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 MESSAGE = 128 * 1024
 """Octets of the longest order: words and environment."""
 AT_START = ("PYTHON", "LD_", "COVERAGE", "MALLOC_")
 """Variables that say how a program is loaded: with others than the stem has, a program is started afresh."""
+SITE = "PYTHONPATH"
+"""The one of them that a copy heeds too, and the `sitecustomize` in it."""
+ROOM = 4096
+"""Octets that a copy has for its command line, as /proc shows it."""
+CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+"""Signals that a parent catches, and that a program started by it does not."""
 
 
 class Process(Protocol):
@@ -125,14 +140,14 @@ def start_service(words: list[str], environment: Mapping[str, str], log: IO[byte
 
 
 def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(AT_START)}
+    return {name: value for name, value in environment.items() if name.startswith(AT_START) and name != SITE}
 
 
 def _make_stem() -> Stem:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__)), str(theirs.fileno())],
+            [sys.executable, "-P", str(Path(__file__)), str(theirs.fileno()), "." * ROOM],
             stdin=subprocess.DEVNULL,
             env={name: value for name, value in os.environ.items() if not name.startswith("TSA_")},
             pass_fds=[theirs.fileno()],
@@ -151,9 +166,16 @@ def _end(stem: Stem) -> None:
 def be_stem(sock: socket.socket) -> int:
     """Start copies and wait for them as ordered, until nobody is there to order."""
     import kokuin.cli.serve  # noqa: PLC0415  # what every copy needs, of the stem alone
+    import kokuin.ledger.postgres  # noqa: PLC0415
+    import kokuin.service.child  # noqa: PLC0415
+    import kokuin.service.keeper_process  # noqa: PLC0415
     import kokuin.service.serving  # noqa: PLC0415
-    import kokuin.service.single  # noqa: F401, PLC0415
+    import kokuin.service.single  # noqa: PLC0415
+    import kokuin.service.worker_process  # noqa: F401, PLC0415
 
+    # What is loaded stays: no copy looks through it, which would make the pages its own.
+    gc.collect()
+    gc.freeze()
     while True:
         message, descriptors, _, _ = socket.recv_fds(sock, MESSAGE, 1)
         if not message:
@@ -170,20 +192,76 @@ def be_stem(sock: socket.socket) -> int:
         sock.send(str(answer).encode())
 
 
-def _become(order: dict[str, object], log: int) -> int:
+def _become(order: dict[str, Any], log: int) -> int:
     """Be the service that the order describes, and return its exit code."""
     from kokuin.cli.main import main  # noqa: PLC0415  # loaded with the stem
+    from kokuin.service import parent  # noqa: PLC0415  # likewise
 
-    words, environment = order["words"], order["environment"]
-    assert isinstance(words, list)
-    assert isinstance(environment, dict)
     os.dup2(log, 2)
     os.close(log)
-    os.chdir(str(order["folder"]))
+    os.chdir(order["folder"])
+    parent.subprocess = SimpleNamespace(  # type: ignore[assignment, attr-defined]  # all that a parent uses of it
+        Popen=_Child, TimeoutExpired=subprocess.TimeoutExpired
+    )
+    sys.argv = order["words"]
+    _load_as([sys.executable, *sys.argv], order["environment"])
+    return main()
+
+
+class _Child(subprocess.Popen[bytes]):
+    """`python -m MODULE WORDS` as a copy of who starts it; everything else is as with a program."""
+
+    def _execute_child(  # what a `Popen` asks the system for a process with, and nothing else
+        self,
+        words: Sequence[str],
+        _executable: object,
+        _preexec: object,
+        _close: object,
+        descriptors: Sequence[int],
+        _folder: object,
+        environment: Mapping[str, str],
+        *_: object,
+    ) -> None:
+        self.pid = os.fork()
+        self._child_created = True
+        if self.pid:
+            return
+        try:
+            _become_child(words, descriptors, environment)
+        except BaseException:  # noqa: BLE001  # it never returns to what its parent was doing
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+
+
+def _become_child(words: Sequence[str], descriptors: Sequence[int], environment: Mapping[str, str]) -> None:
+    """Run a module of our parent's choice with what a program would have of the parent's, and no more."""
+    signal.set_wakeup_fd(-1)
+    for number in CAUGHT:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    kept = [2, *sorted(descriptors), os.sysconf("SC_OPEN_MAX")]
+    for before, after in itertools.pairwise(kept):
+        os.closerange(before + 1, after)
+    _load_as(words, environment)
+    _, _, module, *sys.argv[1:] = words
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _load_as(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Show these words as our command line, take this environment, and heed its `PYTHONPATH`."""
+    sys.orig_argv = list(words)
+    stat = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    start, end = int(stat[45]), int(stat[46])  # arg_start and arg_end, proc(5)
+    shown = "\0".join(words).encode()[: end - start - 1]
+    ctypes.memmove(start, shown.ljust(end - start, b"\0"), end - start)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = words
-    return main()
+    if folders := environment.get(SITE):
+        sys.path[:0] = folders.split(os.pathsep)
+        sys.modules.pop("sitecustomize", None)
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module("sitecustomize")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kokuin.service.initialising import InitRequest, initialise
 from tests.ports import free_port
+from tests.service.starting import start_service
 from tests.service.survival_clients import Outcome, Stamped, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.service.starting import Process
 
 T = TypeVar("T")
 
@@ -32,6 +35,8 @@ START_SECONDS = 90.0
 ORPHAN_SECONDS = 8.0
 """How long children may outlive their parent on a busy machine: less than their open requests may take."""
 HOST = "127.0.0.1"
+AFRESH = ("-m", "kokuin.cli.main")
+"""With these words a service is started as an operator starts it."""
 
 
 class Part(StrEnum):
@@ -75,8 +80,9 @@ class Service:
     folder: Path
     workers: int
     port: int = field(default_factory=free_port)
-    program: tuple[str, ...] = ("-m", "kokuin.cli.main")
-    _process: subprocess.Popen[bytes] | None = None
+    program: tuple[str, ...] = ()
+    """Words with which Python starts it; none: it is a copy of a process that has loaded it."""
+    _process: Process | None = None
 
     @property
     def log(self) -> Path:
@@ -84,7 +90,7 @@ class Service:
         return self.folder.with_name("serve.log")
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         """The process that the operator started."""
         assert self._process is not None
         return self._process
@@ -96,12 +102,13 @@ class Service:
     def start(self) -> None:
         """Start it and wait until it is ready and every part runs."""
         with self.log.open("ab") as log:
-            command = [sys.executable, *self.program, "serve", "--dir", str(self.folder)]
-            self._process = subprocess.Popen(
-                [*command, "--host", HOST, "--port", str(self.port), "--workers", str(self.workers)],
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            words = ["serve", "--dir", str(self.folder)]
+            words += ["--host", HOST, "--port", str(self.port), "--workers", str(self.workers)]
+            if self.program:
+                command = [sys.executable, *self.program, *words]
+                self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
+            else:
+                self._process = start_service(["tsa", *words], os.environ, log)
         self.wait_ready()
 
     def wait_ready(self) -> None:

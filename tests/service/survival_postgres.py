@@ -35,6 +35,8 @@ class Cluster:
 
     root: Path
     workers: int = 2
+    program: tuple[str, ...] = ()
+    """See `Service`."""
     server: Postgres = field(default_factory=make_postgres)
     nodes: dict[str, Service] = field(default_factory=dict)
     shown: Shown = field(default_factory=Shown)
@@ -53,7 +55,7 @@ class Cluster:
             folder.parent.mkdir()
             join = None if folder == first else first
             initialise(InitRequest(folder, postgres=dsn, node=name, join=join))
-            self.nodes[name] = Service(folder, self.workers)
+            self.nodes[name] = Service(folder, self.workers, program=self.program)
         for node in self.nodes.values():
             node.start()
         return self

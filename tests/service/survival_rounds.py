@@ -45,11 +45,13 @@ class Round:
     violations: tuple[str, ...]
 
 
-def rounds(folder: Path, workers: int, count: int, chance: random.Random) -> Iterator[Round]:
+def rounds(
+    folder: Path, workers: int, count: int, chance: random.Random, program: tuple[str, ...] = ()
+) -> Iterator[Round]:
     """Kill parent, keeper and worker in turn under load, and check everything after each."""
     before: Counter[Outcome] = Counter()
     shown = Shown()
-    with Service(folder, workers) as service:
+    with Service(folder, workers, program=program) as service:
         service.start()
         with Clients(service.port, CLIENTS) as clients:
             for number in range(1, count + 1):

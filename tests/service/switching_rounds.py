@@ -45,9 +45,11 @@ class Switched:
     violations: tuple[str, ...]
 
 
-def switching(folder: Path, workers: int, count: int, chance: random.Random) -> Iterator[Switched]:
+def switching(
+    folder: Path, workers: int, count: int, chance: random.Random, program: tuple[str, ...] = ()
+) -> Iterator[Switched]:
     """Switch profiles under load in any order; `classical` stays on, for those who name it."""
-    with Service(folder, workers) as service:
+    with Service(folder, workers, program=program) as service:
         service.start()
         before = 0
         with MixedClients(service.port, CLIENTS) as clients:

@@ -20,7 +20,7 @@ from pqc.profiles import load_shipped
 from pqc.signing import Provider
 from tests.peers import need
 from tests.service.asking import granted, query, refusal
-from tests.service.running import PATIENCE_S, TSA, serving
+from tests.service.running import PATIENCE_S, serving, unserved
 from tests.softhsm import PIN, TOKEN, SoftHsm, library
 from tests.trust.forge import AUTHORITY, DAY, UNIT, issue
 
@@ -102,6 +102,14 @@ def in_device(softhsm: SoftHsm, templates: dict[str, Prepared], tmp_path: Path) 
     return fresh
 
 
+def unexpected(event: dict[str, Any]) -> bool:
+    """Say whether an event tells of something that went wrong, other than in SoftHSM itself.
+
+    It writes its token at each login. Who opens it in that moment is told that there is none, and asks again.
+    """
+    return event["level"] != "info" and "SIGNER_TOKEN_MISSING" not in event.get("reason", "")
+
+
 def await_workers(service: Service, workers: int) -> None:
     """Wait until every worker has its key: a device that is not there at the start is another matter."""
     deadline = time.monotonic() + PATIENCE_S
@@ -143,7 +151,7 @@ def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
             verdict = subprocess.run([*openssl, *judge], check=False, capture_output=True, timeout=60)
             assert b"Verification: OK" in verdict.stdout, verdict.stderr
         assert service.stop() == 0
-        assert {event["level"] for event in service.events()} == {"info"}
+        assert not [event for event in service.events() if unexpected(event)]
     assert not list(held.prepared.folder.root.rglob("*unit-*.pem")), "there is no key outside the device"
 
 
@@ -231,11 +239,8 @@ def test_a_service_that_cannot_reach_its_key_does_not_start(
 ) -> None:
     held = in_device("classical")
     break_it(held)
-    words = [str(TSA), "serve", "--dir", str(held.prepared.folder.root), "--port", "0"]
-    done = subprocess.run(
-        words, check=False, capture_output=True, text=True, timeout=PATIENCE_S, env=held.settings
-    )
-    assert done.returncode == 3
-    (line,) = done.stderr.splitlines()
+    exit_code, complaint = unserved(held.prepared.folder, held.settings)
+    assert exit_code == 3
+    (line,) = complaint.splitlines()
     assert f"unit key of profile classical: {code}" in line
     assert PIN not in line

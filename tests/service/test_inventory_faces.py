@@ -10,14 +10,13 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from kokuin.cli.main import main
 from kokuin.service.config import load_config
 from kokuin.service.migration import desk
 from kokuin.service.migration.desk import InventoryDesk
 from tests.service.asking import query
+from tests.service.inventories import schema_errors
 from tests.service.running import TSA, Service, serving
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def test_a_policy_and_years_can_be_asked_for(single: Service) -> None:
 def test_the_cbom_over_http_is_valid(single: Service) -> None:
     answer = _get(single, "/api/v1/inventory?format=cbom")
     assert answer.headers["content-type"] == "application/vnd.cyclonedx+json"
-    assert JsonStrictValidator(SchemaVersion.V1_7).validate_str(answer.text) is None
+    assert schema_errors(answer.text) is None
 
 
 def test_nobody_without_the_operator_key_is_told(single: Service) -> None:
@@ -159,7 +158,7 @@ def test_the_command_writes_table_cbom_and_roadmap(
     assert word in out
     assert "ecdsa-p256-sha256" in out
     assert str(cbom) in out
-    assert JsonStrictValidator(SchemaVersion.V1_7).validate_str(cbom.read_text(encoding="utf-8")) is None
+    assert schema_errors(cbom.read_text(encoding="utf-8")) is None
     assert plan.read_text(encoding="utf-8").startswith("# ")
 
 

@@ -32,7 +32,7 @@ def refused_start(folder: DataFolder, port: int, workers: int = 1) -> list[str]:
 def test_stop_and_start(folder_of: Callable[[str], Prepared], workers: int, changes: dict[str, str]) -> None:
     prepared = folder_of("classical")
     folder = prepared.folder
-    with serving(prepared, workers=workers) as first:
+    with serving(prepared, workers=workers, afresh=True) as first:
         token = first.post(query()).content
         for _ in range(3):
             first.post(query(version=2))
@@ -55,7 +55,7 @@ def test_stop_and_start(folder_of: Callable[[str], Prepared], workers: int, chan
     assert len(kinds) == size + 3
     assert not [event for event in read_log(log) if event["level"] not in {"info", "warning"}]
 
-    with serving(prepared, changes, workers=workers) as second:
+    with serving(prepared, changes, workers=workers, afresh=True) as second:
         assert second.stored(serial_of(token)) is not None
         again = second.post(query()).content
         old, new = (tst_info(granted(body))["gen_time"].native for body in (token, again))

@@ -11,9 +11,6 @@ import pytest
 from asn1crypto import pem  # type: ignore[import-untyped]
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from pyhanko.sign.timestamps import HTTPTimeStamper
-from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
-from pyhanko_certvalidator import ValidationContext
 from rfc3161_client import (
     HashAlgorithm,
     TimestampRequestBuilder,
@@ -50,6 +47,11 @@ def test_rfc3161_client_accepts_the_token(service: Service, digest: HashAlgorith
 
 @KNOWN
 def test_pyhanko_accepts_the_token(service: Service) -> None:
+    # Seconds to load, which each process of a test run would pay.
+    from pyhanko.sign.timestamps import HTTPTimeStamper  # noqa: PLC0415
+    from pyhanko.sign.validation.generic_cms import validate_tst_signed_data  # noqa: PLC0415
+    from pyhanko_certvalidator import ValidationContext  # noqa: PLC0415
+
     stamper = HTTPTimeStamper(service.url)
     token = asyncio.run(stamper.async_timestamp(hashlib.sha256(DATA).digest(), "sha256"))
     (root,) = pem.unarmor(service.folder.anchors.read_bytes(), multiple=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ from tests.ledger import rfc6962
 from tests.ledger.samples import check_tree, issued
 from tests.service.epochs import Desked
 from tests.service.recoveries import Lost, record, token
-from tests.service.running import TSA
+from tests.service.running import unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,11 +65,10 @@ def test_a_store_that_is_behind_is_not_served_and_the_remedy_is_named(lost: Lost
     with pytest.raises(OpenRefusedError) as refused:
         Desked(lost.folder)
     assert refused.value.fault is OpenFault.BEHIND
-    words = [str(TSA), "serve", "--dir", str(lost.folder.root), "--port", "0"]
-    served = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
-    assert served.returncode == Exit.USAGE
-    assert "LEDGER_ROLLED_BACK" in served.stderr
-    assert "tsa ledger recover" in served.stderr
+    code, complaint = unserved(lost.folder)
+    assert code == Exit.USAGE
+    assert "LEDGER_ROLLED_BACK" in complaint
+    assert "tsa ledger recover" in complaint
 
 
 def test_a_check_of_the_folder_names_what_serve_refuses(

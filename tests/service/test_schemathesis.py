@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.fuzz_api import SETTINGS, run_api
 from tests.service.running import serving
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ EXAMPLES = 2
 def test_no_request_breaks_the_service_or_reaches_what_the_table_denies(
     folder_of: Callable[[str], Prepared], at_once: str
 ) -> None:
+    # Seconds to load, which each process of a test run would pay.
+    from tests.service.fuzz_api import SETTINGS, run_api  # noqa: PLC0415
+
     with serving(folder_of("classical"), {**SETTINGS, "PYTHONPATH": at_once}) as service:
         run = run_api(service, EXAMPLES, SEED)
         assert run.violations == []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service.survival import (
+    AFRESH,
     Part,
     Service,
     children,
@@ -89,13 +90,15 @@ def test_children_started_later_get_the_configuration_in_force_and_not_what_the_
     assert two.stamp().outcome is Outcome.GRANTED
 
 
-def test_children_that_still_load_their_libraries_do_not_outlive_their_parent(two: Service) -> None:
-    two.kill(Part.WORKER)
-    two.kill(Part.KEEPER)
-    wait_until("new children", lambda: len(children(two.process.pid)) == 3)
-    orphans = children(two.process.pid)
-    two.kill(Part.PARENT)
-    two.outlived(orphans)
+def test_children_that_still_load_their_libraries_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    with Service(make_folder(tmp_path), 2, program=AFRESH) as two:
+        two.start()
+        two.kill(Part.WORKER)
+        two.kill(Part.KEEPER)
+        wait_until("new children", lambda: len(children(two.process.pid)) == 3)
+        orphans = children(two.process.pid)
+        two.kill(Part.PARENT)
+        two.outlived(orphans)
 
 
 def test_a_child_that_dies_again_and_again_ends_the_service_and_frees_the_port(one_folder: Service) -> None:

@@ -120,6 +120,63 @@ def test_a_worker_that_is_gone_or_goes_has_nothing_to_prepare() -> None:
     asyncio.run(run())
 
 
+class Recording(Bare):
+    """A keeper with a ledger that takes everything."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    @property
+    def journal(self) -> Recording:
+        return self
+
+    def highest_gen(self) -> dict[str, int]:
+        return {}
+
+    def append(self, *records: Record) -> Future[AppendOutcome]:
+        self.records += records
+        future: Future[AppendOutcome] = Future()
+        future.set_result(tuple(Receipt(number, 1) for number in range(len(records))))
+        return future
+
+
+class Floored(Silent):
+    """A worker that hears of floors."""
+
+    def on_floors(self, floors: dict[str, int]) -> None:
+        pass
+
+
+async def append_to_a_keeper_that_stands_still(stands_s: float) -> tuple[AppendOutcome, list[Record]]:
+    """Send an append, let the keeper's end come after some time, and return what became of it."""
+    one, other = socket.socketpair()
+    worker = RemotePort(cast("WorkerPort", Floored()))
+    await worker.attach(one)
+    future = worker.append(Record("tst.issued", {}, token=b"t"))
+    await asyncio.sleep(stands_s)
+    keeper = Recording()
+    end = WorkerLink(cast("Keeper", keeper), "worker-1", lambda _: None)
+    await end.attach(other)
+    async with asyncio.timeout(5):
+        outcome = await asyncio.wrap_future(future)
+    end._link.close()
+    return outcome, keeper.records
+
+
+def test_a_keeper_that_stood_still_records_no_token_for_which_nobody_waits_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The soak found genTime falling by 15 s: a stalled keeper took up what was refused long ago."""
+    monkeypatch.setattr(link, "PATIENCE_SECONDS", 0.2)
+    outcome, records = asyncio.run(append_to_a_keeper_that_stands_still(0.4))
+    assert isinstance(outcome, Refused)
+    assert (outcome.reason, records) == (AppendRefusal.UNAVAILABLE, [])
+    monkeypatch.setattr(link, "PATIENCE_SECONDS", 60.0)
+    outcome, records = asyncio.run(append_to_a_keeper_that_stands_still(0.4))
+    assert not isinstance(outcome, Refused)
+    assert len(records) == 1
+
+
 class OneEpoch:
     """A ledger in whose head an epoch stands: it refuses every append that holds a record of another."""
 

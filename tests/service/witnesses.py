@@ -18,7 +18,7 @@ from kokuin.service.http_protocol import TransportLimits, make_protocol
 from kokuin.service.http_server import make_server
 from kokuin.service.serving import bind
 from kokuin.service.witness_server import OpenedWitness, make_witness_app, open_witness
-from tests.service.running import PATIENCE_S, TSA, read_log
+from tests.service.running import PATIENCE_S, PLAIN, TSA, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,9 @@ class WitnessProcess:
 
     def ask(self, body: bytes) -> httpx.Response:
         """Ask for a cosignature."""
-        return httpx.post(f"{self.url}/add-checkpoint", content=body, timeout=PATIENCE_S, trust_env=False)
+        return httpx.post(
+            f"{self.url}/add-checkpoint", content=body, timeout=PATIENCE_S, trust_env=False, verify=PLAIN
+        )
 
     def events(self) -> list[dict[str, Any]]:
         """Return what was logged so far."""

@@ -17,7 +17,7 @@ from kokuin.service.link import RemotePort
 from kokuin.service.owner import ask_owner
 from kokuin.service.ports import WorkerReport
 from kokuin.service.worker import Worker
-from tests.service.running import serving
+from tests.service.running import PLAIN, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -168,7 +168,8 @@ def test_a_revoked_key_is_refused_by_every_worker(folder_of: Callable[[str], Pre
             found = set()
             for _ in range(12):  # each connection may be another worker's
                 headers = {"authorization": f"Bearer {key}"}
-                with httpx.Client(base_url=service.url.removesuffix("/tsa"), trust_env=False) as client:
+                base = service.url.removesuffix("/tsa")
+                with httpx.Client(base_url=base, trust_env=False, verify=PLAIN) as client:
                     answer = client.get("/api/v1/ledger/records?limit=1", headers=headers)
                 found.add(f"{answer.status_code} {_code(answer)}")
             return found

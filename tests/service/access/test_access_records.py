@@ -18,7 +18,7 @@ from kokuin.service.access.state_backup import copy_state, place_state
 from kokuin.service.owner import ask_owner
 from tests.service.access.desks import leaves_of, person
 from tests.service.keepers import keeping
-from tests.service.running import TSA, leaves, serving
+from tests.service.running import leaves, serving, unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,23 +255,22 @@ def newer(folder: DataFolder) -> None:
 @pytest.mark.parametrize(
     ("spoil", "code", "workers"),
     [
-        (lambda folder: folder.state.unlink(), "STATE_MISSING", "1"),
-        (damaged, "STATE_UNREADABLE", "1"),
-        (unfit, "STATE_UNREADABLE", "1"),
-        (newer, "STATE_REVISION", "1"),
-        (newer, "STATE_REVISION", "2"),
+        (lambda folder: folder.state.unlink(), "STATE_MISSING", 1),
+        (damaged, "STATE_UNREADABLE", 1),
+        (unfit, "STATE_UNREADABLE", 1),
+        (newer, "STATE_REVISION", 1),
+        (newer, "STATE_REVISION", 2),
     ],
     ids=["missing", "damaged", "unfit", "newer", "newer-2"],
 )
 def test_a_folder_whose_state_cannot_be_read_is_not_served_and_writes_no_leaf(
-    folder: DataFolder, spoil: Callable[[DataFolder], None], code: str, workers: str
+    folder: DataFolder, spoil: Callable[[DataFolder], None], code: str, workers: int
 ) -> None:
     spoil(folder)
-    words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", workers]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == Exit.USAGE
-    assert code in done.stderr
-    assert "Traceback" not in done.stderr
+    exit_code, complaint = unserved(folder, workers=workers)
+    assert exit_code == Exit.USAGE
+    assert code in complaint
+    assert "Traceback" not in complaint
     assert leaves(folder) == []
 
 

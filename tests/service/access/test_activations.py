@@ -21,7 +21,7 @@ from kokuin.service.owner import ask_owner
 from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed, until_us
 from tests.service.asking import query
 from tests.service.keepers import keeping
-from tests.service.running import PATIENCE_S, QUERY, serving
+from tests.service.running import PATIENCE_S, PLAIN, QUERY, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,9 +187,8 @@ def test_many_connections_to_two_workers_get_as_many_tokens_as_were_granted(
 
         def stamp(_: int) -> tuple[int, str]:
             # A connection for each, so that both workers are asked.
-            answer = httpx.post(
-                service.url, content=query(), headers=headers, timeout=PATIENCE_S, trust_env=False
-            )
+            with httpx.Client(timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client:
+                answer = client.post(service.url, content=query(), headers=headers)
             return answer.status_code, answer.json()["code"] if answer.status_code != 200 else ""
 
         while stamp(0)[1] != "ACTIVATION_WANTED":  # a worker that has not heard yet of the client

@@ -11,7 +11,7 @@ import pytest
 from kokuin.service.owner import ask_owner
 from tests.service.access.desks import proposed, until_us
 from tests.service.asking import granted, query
-from tests.service.running import PATIENCE_S, serving
+from tests.service.running import PATIENCE_S, PLAIN, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def ask(
     headers = {"authorization": f"Bearer {shown}"} if shown else {}
     url = f"http://127.0.0.1:{port}/api/v1/{path}"
     body = {"json": content} if content else {}
-    with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
+    with httpx.Client(timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client:
         return client.request(method, url, headers=headers, **body)  # type: ignore[arg-type]  # json, or nothing
 
 

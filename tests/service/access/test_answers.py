@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import re
-import subprocess
 import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from kokuin.service.owner import ask_owner
 from kokuin.service.ports import WorkerReport
 from tests.service.access.callers import ACME
 from tests.service.asking import query
-from tests.service.running import PATIENCE_S, TSA, leaves, serving
+from tests.service.running import PATIENCE_S, leaves, serving, unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,30 +185,19 @@ def test_denials_are_one_leaf_a_reason_and_tenant_whatever_their_number(
     }
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_service_whose_table_lacks_a_route_does_not_start(
-    folder_of: Callable[[str], Prepared], tmp_path: Path, workers: str
+    folder_of: Callable[[str], Prepared], tmp_path: Path, workers: int
 ) -> None:
     # As a release would be in which somebody added a route and forgot its rule.
     (tmp_path / "sitecustomize.py").write_text(
         "import kokuin.service.access.rules as rules\n"
         "rules.RULES = tuple(rule for rule in rules.RULES if rule.path != '/api/v1/inventory')\n"
     )
-    words = [
-        str(TSA),
-        "serve",
-        "--dir",
-        str(folder_of("classical").folder.root),
-        "--port",
-        "0",
-        "--workers",
-        workers,
-    ]
-    ended = subprocess.run(
-        words, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, timeout=PATIENCE_S, check=False
-    )
-    assert ended.returncode not in {0, -15}
-    assert b"GET /api/v1/inventory has no rule of access" in ended.stderr
+    settings = {"PYTHONPATH": str(tmp_path)}
+    code, complaint = unserved(folder_of("classical").folder, settings, workers=workers)
+    assert code not in {0, -15}
+    assert "GET /api/v1/inventory has no rule of access" in complaint
 
 
 def test_every_class_of_denial_has_one_leaf(folder_of: Callable[[str], Prepared]) -> None:

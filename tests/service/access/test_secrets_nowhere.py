@@ -21,7 +21,7 @@ from kokuin.wire.algorithms import DIGESTS
 from tests.requests import make_request
 from tests.service.access.hiding import ProcessWatch, Written, disguises, found
 from tests.service.access.issuers import AUDIENCE, ISSUER, claims, key_of, public, signed
-from tests.service.running import QUERY, TSA, prepare, serving
+from tests.service.running import PLAIN, QUERY, TSA, prepare, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +196,7 @@ def tell(story: Story, prepared: Prepared) -> None:
     first = story.secret("key", text, place)
     story.tsa("key", "bind", client, "--issuer", ISSUER, "--subject", SUBJECT, *folder)
     wrong_ones(story, first)
-    with serving(prepared, TWO_PEOPLE, workers=2) as service:
+    with serving(prepared, TWO_PEOPLE, workers=2, afresh=True) as service:
         keep_answers(story, service.client)
         stamp = {"content-type": QUERY, "authorization": f"Bearer {first}"}
         assert service.client.post("/tsa", content=REQUEST, headers=stamp).status_code == 200
@@ -278,7 +278,7 @@ def administer(story: Story, service: Service) -> Callable[..., httpx.Response]:
     def ask(method: str, path: str, **content: str) -> httpx.Response:
         url = f"http://127.0.0.1:{port}/api/v1/{path}"
         headers = {"authorization": f"Bearer {service.operator_key}"}
-        with httpx.Client(timeout=60, trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False, verify=PLAIN) as client:
             answer = client.request(method, url, headers=headers, json=content or None)
         story.written.add("answers/administration", answer.content)
         return answer
