@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +22,9 @@ from tests.docs.markdown import (
     tables,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ENGLISH, JAPANESE = READMES
+PAGES = (READMES, ("docs/integration.md", "docs/integration.ja.md"))
+"""Pages that speak both languages."""
 PRODUCT = ("kokuin", "pqc", "tsa", "eseal")
 MESSAGES = ROOT / "kokuin" / "cli" / "messages"
 
@@ -45,31 +44,38 @@ def _levels(text: str) -> list[int]:
     return [len(heading) - len(heading.lstrip("#")) for heading in headings(text)]
 
 
-def test_the_readmes_have_the_same_sections() -> None:
-    assert _levels(read(ENGLISH)) == _levels(read(JAPANESE))
+@pytest.mark.parametrize(("english", "japanese"), PAGES)
+def test_both_pages_have_the_same_sections(english: str, japanese: str) -> None:
+    assert _levels(read(english)) == _levels(read(japanese))
 
 
-def test_the_readmes_have_the_same_tables() -> None:
-    english, japanese = tables(read(ENGLISH)), tables(read(JAPANESE))
-    assert [(len(table.header), len(table.rows)) for table in english] == [
-        (len(table.header), len(table.rows)) for table in japanese
+@pytest.mark.parametrize(("english", "japanese"), PAGES)
+def test_both_pages_have_the_same_tables(english: str, japanese: str) -> None:
+    ones, others = tables(read(english)), tables(read(japanese))
+    assert [(len(table.header), len(table.rows)) for table in ones] == [
+        (len(table.header), len(table.rows)) for table in others
     ]
-    for ours, theirs in zip(english, japanese, strict=True):
+    for ours, theirs in zip(ones, others, strict=True):
         for row, other in zip(ours.rows, theirs.rows, strict=True):
             assert [set(literals(cell)) for cell in row] == [set(literals(cell)) for cell in other]
 
 
-def test_the_readmes_have_the_same_commands() -> None:
-    assert code_blocks(read(ENGLISH)) == code_blocks(read(JAPANESE))
+@pytest.mark.parametrize(("english", "japanese"), PAGES)
+def test_both_pages_have_the_same_commands(english: str, japanese: str) -> None:
+    assert code_blocks(read(english)) == code_blocks(read(japanese))
 
 
-def test_the_readmes_name_the_same_files_and_programs() -> None:
-    english, japanese = read(ENGLISH), read(JAPANESE)
-    assert set(literals(prose(english))) == set(literals(prose(japanese)))
-    assert set(links(english)) ^ set(links(japanese)) == {JAPANESE, ENGLISH}
+@pytest.mark.parametrize(("english", "japanese"), PAGES)
+def test_both_pages_name_the_same_files_and_programs(english: str, japanese: str) -> None:
+    assert set(literals(prose(read(english)))) == set(literals(prose(read(japanese))))
+    only_here = {link.replace(".ja.md", ".md") for link in links(read(japanese))}
+    here = Path(english).name
+    assert only_here - {here} == {link.replace(".ja.md", ".md") for link in links(read(english))} - {here}
 
 
-@pytest.mark.parametrize("path", [ROOT / JAPANESE, MESSAGES / "ja.toml"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*(ROOT / page for _, page in PAGES), MESSAGES / "ja.toml"], ids=lambda path: path.name
+)
 def test_a_thing_has_one_name_in_japanese(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for term, others in TERMS.items():
