@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 NOW_US = int(NOW.timestamp()) * 1_000_000
+"""The moment of the scene. A test may run many minutes later; it goes by this, never by the clock."""
 DAY = dt.timedelta(days=1)
 DAY_US = 86_400 * 1_000_000
 BEGAN = NOW - 1_000 * DAY
@@ -153,7 +154,7 @@ class Stamper:
         """DER of the token over an imprint by `digest`."""
         algorithm = DIGEST_BY_NAME[self.digest]
         assert len(imprint) == algorithm.size
-        moment = dt.datetime.now(dt.UTC) if self.at is None else self.at
+        moment = NOW if self.at is None else self.at
         request = TimeStampReq(1, algorithm.oid, algorithm.parameters, imprint, None, None, None, True, ())
         self.stamped.append(imprint)
         return self._unit.issue(request, int(moment.timestamp()) * 1_000_000).token

@@ -210,7 +210,7 @@ def test_consequences_and_bills(report: DryRunReport) -> None:
     assert {row.item: row.state for row in report.chain} == {
         "ca": "made-at-switch",
         "unit-certificate": "made-at-switch",
-        "revocation": "unknown",
+        "revocation": "made-at-switch",
         "key": "made-at-switch",
         "key-backup": "missing",
     }

@@ -201,8 +201,10 @@ def _authority(  # noqa: PLR0913, PLR0917  # as above
     ends = "" if at is None else iso_time(at.certificate.not_after)
     yield Readiness("unit-certificate", unit.name, absent if at is None else READY, ends)
     # Revocation lists and OCSP answers are signed with the authority's key, or with one that it vouches for.
-    lists = any(folder.anchors.parent.glob("*.crl"))
-    yield Readiness("revocation", unit.name, READY if lists and fit else UNKNOWN, signed_by)
+    listed = READY if any(folder.anchors.parent.glob("*.crl")) else UNKNOWN
+    if at is None and config.pki == "development":
+        listed = MADE  # with the authority; the lists that are there are of others
+    yield Readiness("revocation", unit.name, listed if fit else UNKNOWN, signed_by)
 
 
 def _key(config: Config, unit: Profile, number: int, backed_up: Collection[str]) -> Iterator[Readiness]:

@@ -51,7 +51,7 @@ def test_a_seal_that_is_on_record_is_what_the_same_request_gets_after_a_crash(
     folder_of: Callable[[str], Prepared], killing: str, at_once: str
 ) -> None:
     prepared = folder_of("classical")
-    with serving(prepared, {"PYTHONPATH": killing}) as service:
+    with serving(prepared, {"PYTHONPATH": killing}, afresh=True) as service:
         sealing = Sealing(service)
         with pytest.raises(httpx.HTTPError):
             sealing.post("/seals/cades?level=B-B", DATA, idempotency_key="one")
