@@ -73,13 +73,15 @@ def require_not_behind(folder: DataFolder, config: Config, reader: StoreReader) 
         OpenRefusedError: with `BEHIND`, or with `MEMORY` when what is remembered cannot be believed.
         UnitError: `trust/log.vkey` cannot be read.
     """
-    logs, head = published_keys(folder), reader.head()
-    for known in remembered(folder, config, logs):
-        require_within(reader, head.size, known)
-    _require_memory(folder, config)
+    known = list(remembered(folder, config, published_keys(folder)))
     newest = newest_checkpoint(reader)
     if newest is not None:
-        require_within(reader, head.size, Known("the store's own checkpoint", "", newest.size, newest.root))
+        known.append(Known("the store's own checkpoint", "", newest.size, newest.root))
+    # Asked last: other nodes append and sign meanwhile, and what they signed lies below what they appended.
+    size = reader.head().size
+    for each in known:
+        require_within(reader, size, each)
+    _require_memory(folder, config)
 
 
 def _require_memory(folder: DataFolder, config: Config) -> None:

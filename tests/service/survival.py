@@ -117,8 +117,10 @@ class Service:
 
     def _ready(self) -> bool:
         if self.process.poll() is not None:
-            last = self.log.read_text(encoding="utf-8").splitlines()[-8:]
-            raise SurvivalError(f"`tsa serve` ended with {self.process.returncode}: {last}")
+            # Answers of workers, which there are many of, say nothing of why it ended.
+            told = self.log.read_text(encoding="utf-8").splitlines()
+            last = [line for line in told if '"level":"info"' not in line and '"append.refused"' not in line]
+            raise SurvivalError(f"`tsa serve` ended with {self.process.returncode}: {last[-8:]}")
         alive = len(self.pids(Part.WORKER)) == self.workers and len(self.pids(Part.KEEPER)) == 1
         return alive and self.readiness()[0] == 200 and self.stamp().outcome is Outcome.GRANTED
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from kokuin.ledger.plan import Head
     from kokuin.service.datafolder import DataFolder
     from tests.service.running import Prepared
 
@@ -89,6 +90,28 @@ def log(folder_of: Callable[[str], Prepared]) -> Iterator[Log]:
 
 def check_standing(log: Log) -> None:
     with LedgerReader(log.folder.ledger) as reader:
+        require_not_behind(log.folder, log.config, reader)
+
+
+class _BesideAnother(LedgerReader):
+    """A reader of a ledger that another node appends to and signs as soon as this one knows its head."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log.folder.ledger)
+        self._log = log
+
+    def head(self) -> Head:
+        head = super().head()
+        self._log.append(issued(head.size))
+        self._log.publish()
+        return head
+
+
+def test_a_node_starts_while_another_appends_and_signs(log: Log) -> None:
+    """The soak found a node ending for good: what was signed meanwhile seemed to be known and missing."""
+    log.append(issued(0))
+    log.publish()
+    with _BesideAnother(log) as reader:
         require_not_behind(log.folder, log.config, reader)
 
 
