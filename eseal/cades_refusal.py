@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from eseal.refusal import RefusedError
+
 
 class CadesRefusal(StrEnum):
     """Reasons of a `CadesRefusedError`."""
@@ -28,15 +30,5 @@ class CadesRefusal(StrEnum):
     """Nothing is at hand of what the level adds: certificates and revocation data."""
 
 
-class CadesRefusedError(Exception):
-    """A seal that is not made or extended.
-
-    Attributes:
-        code: the reason.
-        detail: what a developer would like to know, in English; never octets of the data.
-    """
-
-    def __init__(self, code: CadesRefusal, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
+class CadesRefusedError(RefusedError[CadesRefusal]):
+    """A CMS seal that is not made or extended."""

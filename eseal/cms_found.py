@@ -20,9 +20,8 @@ from kokuin.trust.rules import DIGEST_ALGORITHM, SIGNED_CONTENT_TYPE, SIGNING_TI
 from kokuin.trust.signer import all_named, is_pinned, naming_attributes, read_ids
 from kokuin.trust.token_checks import judge_algorithm_protection
 from kokuin.trust.token_subject import read_signing_time
-from kokuin.wire import asn1, encode, oids
+from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_OID
-from kokuin.wire.der import read_whole
 from kokuin.wire.errors import WireError
 from pqc.policies import Role
 
@@ -117,7 +116,7 @@ def _judge_content_type(info: SignerInfo, content_type: str) -> Check:
 
 def _judge_content(info: SignerInfo, content: Callable[[str], bytes] | None) -> Check:
     """RFC 5652 §11.2: the signed message-digest is the digest of the sealed data."""
-    claimed = _message_digest(info)
+    claimed = info.message_digest()
     if claimed is None:
         return SEAL_CONTENT.failed(Reason.ATTRIBUTE_ABSENT, SubIndication.FORMAT_FAILURE)
     if content is None:
@@ -137,16 +136,6 @@ def _judge_content(info: SignerInfo, content: Callable[[str], bytes] | None) -> 
     if found != claimed:
         return SEAL_CONTENT.failed(SealReason.SEALED_DATA_CHANGED, SubIndication.HASH_FAILURE)
     return SEAL_CONTENT.ok(algorithm=digest.name)
-
-
-def _message_digest(info: SignerInfo) -> bytes | None:
-    values = info.signed_values(oids.ID_MESSAGE_DIGEST)
-    if values is None or len(values) != 1:
-        return None
-    try:
-        return read_whole(values[0], asn1.OCTET_STRING).value
-    except WireError:
-        return None
 
 
 def _judge_digest_length(info: SignerInfo) -> tuple[Check, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from eseal.refusal import RefusedError
+
 
 class JadesRefusal(StrEnum):
     """Reasons of a `JadesRefusedError`."""
@@ -36,15 +38,5 @@ class JadesRefusal(StrEnum):
     """Nothing is at hand of what the level adds: certificates and revocation data."""
 
 
-class JadesRefusedError(Exception):
-    """A seal that is not made or extended.
-
-    Attributes:
-        code: the reason.
-        detail: what a developer would like to know, in English; never octets of the data.
-    """
-
-    def __init__(self, code: JadesRefusal, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
+class JadesRefusedError(RefusedError[JadesRefusal]):
+    """A JSON seal that is not made or extended."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from eseal.refusal import RefusedError
+
 
 class PdfRefusal(StrEnum):
     """Reasons of a `PdfRefusedError`."""
@@ -42,15 +44,5 @@ class PdfRefusal(StrEnum):
     """Nothing is at hand of what the level adds: certificates and revocation data."""
 
 
-class PdfRefusedError(Exception):
-    """A PDF that is not sealed or extended; it is as it was.
-
-    Attributes:
-        code: the reason.
-        detail: what a developer would like to know, in English; never octets of the document.
-    """
-
-    def __init__(self, code: PdfRefusal, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
+class PdfRefusedError(RefusedError[PdfRefusal]):
+    """A PDF that is not sealed or extended; it is as it was."""

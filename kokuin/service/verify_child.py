@@ -8,12 +8,12 @@ program and hold no more than `MEMORY_OCTETS`: whatever a token makes of its rea
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.service.lifeline import watch
+from kokuin.service.shut_doors import allow_seconds, place_of, resident_octets, shut_doors
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
 from kokuin.service.verify_question import Answer, Question, read
 
@@ -27,8 +27,6 @@ RETIRED_OCTETS = 160 << 20
 CPU_SECONDS = 5
 """For one question."""
 NICENESS = 10
-_MEMORY = 3
-"""The descriptor, behind the three standard streams, where the kernel tells the size of this process."""
 
 
 def main() -> None:
@@ -38,8 +36,7 @@ def main() -> None:
     bench = _prepare()
     if bench is None:
         return
-    os.dup2(os.open("/proc/self/statm", os.O_RDONLY), _MEMORY)
-    shut_doors()
+    shut_doors(MEMORY_OCTETS)
     answer = Answer()
     _say(answer)
     while not answer.last and (frame := read(sys.stdin.buffer)) is not None:
@@ -63,26 +60,9 @@ def _prepare() -> Bench | None:
     return None
 
 
-def shut_doors() -> None:
-    """Give up what judging does not need, for good: these limits are lowered and cannot be raised again."""
-    os.closerange(_MEMORY + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    for limit, most in (
-        (resource.RLIMIT_AS, MEMORY_OCTETS),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        # All numbers below are taken, and none is left for another file or a socket.
-        (resource.RLIMIT_NOFILE, _MEMORY + 1),
-        (resource.RLIMIT_NPROC, 0),
-    ):
-        resource.setrlimit(limit, (most, most))
-
-
 def _judge(bench: Bench, question: Question) -> Answer:
     """Answer one question; the last one when this process had better not see another."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime) + 1
-    # The kernel ends a process that reaches it: nothing that reads hostile octets needs to look at a clock.
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
+    allow_seconds(CPU_SECONDS)
     try:
         return Answer(bench.judge(question), last=_remembers_much())
     except VerifyRefusedError as refused:
@@ -90,21 +70,11 @@ def _judge(bench: Bench, question: Question) -> Answer:
     except MemoryError:
         return Answer(code=VerifyCode.TOO_COSTLY, last=True)
     except Exception as error:  # noqa: BLE001  # whatever it is, the worker is told, and the log tells a person
-        return Answer(code=VerifyCode.FAILED, detail=_place(error), last=True)
+        return Answer(code=VerifyCode.FAILED, detail=place_of(error), last=True)
 
 
 def _remembers_much() -> bool:
-    pages = int(os.pread(_MEMORY, 64, 0).split()[1])
-    return pages * resource.getpagesize() >= RETIRED_OCTETS
-
-
-def _place(error: Exception) -> str:
-    """Say what was raised and where, and nothing of what the question held."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-    return type(error).__name__ + where
+    return resident_octets() >= RETIRED_OCTETS
 
 
 def _say(answer: Answer) -> None:

@@ -22,10 +22,9 @@ from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, ext
 from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
 from kokuin.trust.signer import identify_signer
 from kokuin.verify.content import of_octets
-from kokuin.wire import asn1, oids
+from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.cms import read_signed_data
-from kokuin.wire.der import read_whole
 from kokuin.wire.errors import WireError
 from pqc.verifying import SignatureOutcome
 
@@ -229,7 +228,7 @@ def _judge_signer_content(
         return ENCLOSED_CONTENT.indeterminate(
             Reason.DIGEST_UNKNOWN, SubIndication.CRYPTO_CONSTRAINTS_FAILURE, algorithm=algorithm
         )
-    claimed = _message_digest(signer)
+    claimed = signer.message_digest()
     if claimed is None:
         return ENCLOSED_CONTENT.indeterminate(Reason.ATTRIBUTE_ABSENT, SubIndication.SIGNED_DATA_NOT_FOUND)
     found = content(digest.name)
@@ -240,13 +239,3 @@ def _judge_signer_content(
     if found != claimed or (enclosed is not None and found != enclosed(digest.name)):
         return ENCLOSED_CONTENT.failed(Reason.CONTENT_DIFFERS, SubIndication.HASH_FAILURE)
     return ENCLOSED_CONTENT.ok(algorithm=digest.name)
-
-
-def _message_digest(signer: SignerInfo) -> bytes | None:
-    values = signer.signed_values(oids.ID_MESSAGE_DIGEST)
-    if values is None or len(values) != 1:
-        return None
-    try:
-        return read_whole(values[0], asn1.OCTET_STRING).value
-    except WireError:
-        return None

@@ -68,6 +68,16 @@ class SignerInfo:
         found = [attribute for attribute in self.signed_attributes or () if attribute.oid == oid]
         return found[0].values if len(found) == 1 else None
 
+    def message_digest(self) -> bytes | None:
+        """The signed digest over the content (§11.2); None when it is absent, not one, or no OCTET STRING."""
+        values = self.signed_values(oids.ID_MESSAGE_DIGEST)
+        if values is None or len(values) != 1:
+            return None
+        try:
+            return read_whole(values[0], asn1.OCTET_STRING).value
+        except WireError:
+            return None
+
     def signed_octets(self) -> tuple[bytes, ...]:
         """What the signature may cover: the attributes as found, and in the order of DER when that differs.
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import resource
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eseal.profile import Format, parse_seal_profile
@@ -20,6 +18,7 @@ from kokuin.service.eseals import frames, work
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.tasks import Act
 from kokuin.service.lifeline import watch
+from kokuin.service.shut_doors import allow_seconds, place_of, resident_octets, shut_doors
 from kokuin.trust.context import RevocationData
 from pqc.scheme import Provider
 from pqc.suites import suite
@@ -37,8 +36,6 @@ RETIRED_OCTETS = 256 << 20
 CPU_SECONDS = 30
 """For one document."""
 NICENESS = 10
-_MEMORY = 3
-"""The descriptor, behind the three standard streams, where the kernel tells the size of this process."""
 
 
 class GoneError(Exception):
@@ -79,8 +76,7 @@ def main() -> None:
     # Loaded by cryptography itself when it first reads a key, which would be too late.
     importlib.import_module("cryptography.hazmat.backends.openssl.backend")
     works = {form: found for form in work.WORKS if (found := _load(form)) is not None}
-    os.dup2(os.open("/proc/self/statm", os.O_RDONLY), _MEMORY)
-    shut_doors()
+    shut_doors(MEMORY_OCTETS)
     _say({"op": "ready"})
     last = False
     while not last and (frame := frames.read(sys.stdin.buffer)) is not None:
@@ -95,25 +91,9 @@ def _load(form: Format) -> work.SealWork | None:
         return None
 
 
-def shut_doors() -> None:
-    """Give up what sealing does not need, for good: these limits are lowered and cannot be raised again."""
-    os.closerange(_MEMORY + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    for limit, most in (
-        (resource.RLIMIT_AS, MEMORY_OCTETS),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, _MEMORY + 1),
-        (resource.RLIMIT_NPROC, 0),
-    ):
-        resource.setrlimit(limit, (most, most))
-
-
 def _serve(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
     """Work on one document; True when this process had better not see another."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime) + 1
-    # The kernel ends a process that reaches it: nothing that reads hostile octets needs to look at a clock.
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, resource.RLIM_INFINITY))
+    allow_seconds(CPU_SECONDS)
     try:
         sealed, level = _make(frame, works)
     except GoneError:
@@ -134,7 +114,7 @@ def _refuse(error: Exception) -> bool:
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return _fail(code)
-    return _fail(SealCode.FAILED, reason=_place(error), last=True)
+    return _fail(SealCode.FAILED, reason=place_of(error), last=True)
 
 
 def _make(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> tuple[bytes, Level]:
@@ -198,17 +178,7 @@ def _fail(code: SealCode, field: str = "", reason: str = "", *, last: bool = Fal
 
 
 def _remembers_much() -> bool:
-    pages = int(os.pread(_MEMORY, 64, 0).split()[1])
-    return pages * resource.getpagesize() >= RETIRED_OCTETS
-
-
-def _place(error: Exception) -> str:
-    """Say what was raised and where, and nothing of what the document held."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-    return type(error).__name__ + where
+    return resident_octets() >= RETIRED_OCTETS
 
 
 def _say(header: Mapping[str, Any], octets: bytes = b"") -> None:
