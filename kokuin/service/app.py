@@ -29,6 +29,7 @@ from kokuin.service.access.principal import PUBLIC_TENANT
 from kokuin.service.access.rules import check_routes
 from kokuin.service.body_limit import BodyLimitMiddleware
 from kokuin.service.eseals import api as seal_api
+from kokuin.service.eseals import offers
 from kokuin.service.eseals import openapi as seal_openapi
 from kokuin.service.eseals.face import make_face
 from kokuin.service.ledger_search import SearchDesk, tenant_of
@@ -120,6 +121,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     ledger_api.add(app, SearchDesk(folder, config))
     verify_api.add(app, app.verify)
     seal_api.add(app, app.seals)
+    offers.add(app, folder, config)
     _add_docs(app)
     check_routes(app)
     return app
@@ -150,6 +152,8 @@ def _add_health(app: FastAPI, readiness: Callable[[], Readiness], keeper: Keeper
 def _add_trust(app: FastAPI, folder: DataFolder) -> None:
     def download(name: str, path: Path, help_text: str) -> None:
         async def send_file() -> Response:
+            if not await asyncio.to_thread(path.exists):
+                return problem_response(404, "NOT_FOUND")
             return FileResponse(path, media_type=_PEM, filename=path.name)
 
         send_file.__doc__ = help_text
@@ -157,6 +161,9 @@ def _add_trust(app: FastAPI, folder: DataFolder) -> None:
 
     download("ca.pem", folder.anchors, "Roots that vouch for this authority's tokens.")
     download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
+    download(
+        "seals.pem", folder.seal_anchors, "Roots that vouch for tenants' seals; 404 while there are none."
+    )
 
 
 def _add_tokens(app: FastAPI, folder: DataFolder, config: Config) -> None:

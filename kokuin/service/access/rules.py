@@ -111,6 +111,8 @@ RULES = (
     Rule("POST", "/api/v1/seals/json", SEAL),
     Rule("POST", "/api/v1/seals/cades", SEAL),
     Rule("POST", "/api/v1/extend", SEAL),
+    # The caller's own tenant's; adding and withdrawing are the owner's commands.
+    Rule("GET", "/api/v1/seal-profiles", SEAL),
     # A job is its tenant's: the routes look whose it is.
     Rule("GET", "/api/v1/jobs/{job}", SEAL),
     Rule("GET", "/api/v1/jobs/{job}/result", SEAL),
@@ -122,6 +124,7 @@ RULES = (
     Rule("GET", "/openapi.json", PUBLIC),
     Rule("GET", "/trust/ca.pem", PUBLIC),
     Rule("GET", "/trust/units.pem", PUBLIC),
+    Rule("GET", "/trust/seals.pem", PUBLIC),
     Rule("GET", "/trust/log.vkey", PUBLIC),
     # Hashes and checkpoints tell no record; entries are the records of all tenants.
     Rule("GET", "/log/checkpoint", PUBLIC),

@@ -56,7 +56,9 @@ def show_profile(workshop: Workshop, arguments: Mapping[str, Any]) -> dict[str, 
         "problem": problem,
         "detail": detail,
         "certificates": [
-            _facts(suite, each) for suite in stored.profile.suites for each in _certificates(stored, suite)
+            certificate_facts(suite, each)
+            for suite in stored.profile.suites
+            for each in own_certificates(stored, suite)
         ],
     }
 
@@ -74,7 +76,7 @@ def _row(workshop: Workshop, tenant: str, name: str) -> dict[str, Any]:
     except SealUnfitError as error:
         return {**row, "formats": [], "level": "", "suites": [], "ends_us": None, "problem": error.problem}
     ends = [
-        max((each.not_after for each in _certificates(stored, suite)), default=None)
+        max((each.not_after for each in own_certificates(stored, suite)), default=None)
         for suite in stored.profile.suites
     ]
     return {
@@ -87,7 +89,7 @@ def _row(workshop: Workshop, tenant: str, name: str) -> dict[str, Any]:
     }
 
 
-def _certificates(stored: StoredSeal, suite: Suite) -> list[Certificate]:
+def own_certificates(stored: StoredSeal, suite: Suite) -> list[Certificate]:
     """Return the seals' own certificates of a suite, the newest first; no two suites share a kind of key."""
     own = []
     for each in stored.certificates:
@@ -97,7 +99,8 @@ def _certificates(stored: StoredSeal, suite: Suite) -> list[Certificate]:
     return sorted(own, key=lambda each: each.not_before, reverse=True)
 
 
-def _facts(suite: Suite, certificate: Certificate) -> dict[str, Any]:
+def certificate_facts(suite: Suite, certificate: Certificate) -> dict[str, Any]:
+    """Return what is shown of a certificate of a seal key."""
     return {
         "suite": suite.id,
         "certificate": hashlib.sha256(certificate.der).hexdigest(),
