@@ -16,23 +16,21 @@ from eseal.cades_refusal import CadesRefusal, CadesRefusedError
 from eseal.cades_stamps import OLDER
 from eseal.cms_parts import other_revocation, read_parts
 from eseal.cms_template import signature_time_stamp
+from eseal.extending import what_is_wrong
 from eseal.values import MAX_CMS, Level, Material, StampUnavailableError
-from kokuin.trust.report import Check, Status
+from kokuin.trust.report import Check
 from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.ber import definite
 from kokuin.wire.cms import encode_attribute
 from kokuin.wire.errors import WireError
 from kokuin.wire.prescan import TOKEN_LIMITS
-from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eseal.cms_parts import SignedDataParts, SignerParts
-    from eseal.values import Content, Found, TimeStamper
-
-_WRONG = frozenset({SignatureOutcome.INVALID, SignatureOutcome.MALFORMED})
+    from eseal.values import Content, TimeStamper
 
 
 def extend(
@@ -65,7 +63,9 @@ def extend(
         raise CadesRefusedError(CadesRefusal.BROKEN, str(found.params.get("code", "")))
     if not found.seals:
         raise CadesRefusedError(CadesRefusal.NOT_SEALED)
-    _refuse_wrong(found)
+    wrong = what_is_wrong(found)
+    if wrong is not None:
+        raise CadesRefusedError(CadesRefusal.SEAL_NOT_RIGHT, wrong)
     octets = definite(data, CMS_LIMITS)
     extended = raise_level(octets, level, content=content, stamper=stamper, material=material or Material())
     if extended == octets:
@@ -111,17 +111,6 @@ def raise_level(
     if len(extended) > MAX_CMS:
         raise CadesRefusedError(CadesRefusal.TOO_LARGE)
     return extended
-
-
-def _refuse_wrong(found: Found) -> None:
-    """Refuse what is wrong whoever looks at it; what is open (an unknown algorithm) is not for us to say."""
-    for seal in found.seals:
-        checks = (*found.before, *seal.before)
-        failed = next((check.id for check in checks if check.status is Status.FAILED), None)
-        if failed is None and seal.signature is not None and seal.signature.outcome in _WRONG:
-            failed = "signature"
-        if failed is not None:
-            raise CadesRefusedError(CadesRefusal.SEAL_NOT_RIGHT, failed)
 
 
 def _refuse_older(parts: SignedDataParts) -> None:

@@ -10,6 +10,7 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from eseal.extending import what_is_wrong
 from eseal.jades_content import cover
 from eseal.jades_find import find
 from eseal.jades_form import Serialization, encode_base64, encode_base64url, read_jws, write_json, write_jws
@@ -24,19 +25,17 @@ from eseal.jades_unsigned import (
     signature_covered,
 )
 from eseal.values import MAX_JWS, Level, Material, StampUnavailableError
-from kokuin.trust.report import Check, Status
+from kokuin.trust.report import Check
 from kokuin.wire.algorithms import DIGEST_BY_NAME
-from pqc.verifying import SignatureOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eseal.jades_form import Jws, JwsSignature
-    from eseal.values import Content, Found, TimeStamper
+    from eseal.values import Content, TimeStamper
     from kokuin.wire.strictjson import JsonValue
 
 _VALUES = frozenset({"xVals", "rVals", "tstVD", "anyValData"})
-_WRONG = frozenset({SignatureOutcome.INVALID, SignatureOutcome.MALFORMED})
 
 
 def extend(
@@ -65,7 +64,9 @@ def extend(
     found = find(data, content)
     if isinstance(found, Check):
         raise JadesRefusedError(JadesRefusal.BROKEN, str(found.reason))
-    _refuse_wrong(found)
+    wrong = what_is_wrong(found)
+    if wrong is not None:
+        raise JadesRefusedError(JadesRefusal.SEAL_NOT_RIGHT, wrong)
     jws = read_jws(data)
     archived = functools.partial(_archived, jws, content)
     extended = raise_level(jws, level, archived, stamper, material or Material())
@@ -84,17 +85,6 @@ def written(jws: Jws) -> bytes:
     if len(octets) > MAX_JWS:
         raise JadesRefusedError(JadesRefusal.TOO_LARGE, str(len(octets)))
     return octets
-
-
-def _refuse_wrong(found: Found) -> None:
-    """Refuse what is wrong whoever looks at it; what is open (an unknown algorithm) is not for us to say."""
-    for seal in found.seals:
-        checks = (*found.before, *seal.before)
-        failed = next((check.id for check in checks if check.status is Status.FAILED), None)
-        if failed is None and seal.signature is not None and seal.signature.outcome in _WRONG:
-            failed = "signature"
-        if failed is not None:
-            raise JadesRefusedError(JadesRefusal.SEAL_NOT_RIGHT, failed)
 
 
 def _archived(jws: Jws, content: Content | None) -> bytes:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.generic import ByteStringObject, IndirectObject, TextStringObject
 
+from eseal.extending import what_is_wrong
+from eseal.pdf.find import find
 from eseal.pdf.guard import refusing
 from eseal.pdf.opening import entry, open_pdf
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
@@ -18,7 +20,8 @@ from eseal.pdf.revision import append_update, begin_update, whole_or_nothing
 from eseal.pdf.seal_field import signature_fields
 from eseal.pdf.security_store import add_material, needed
 from eseal.pdf.stamping import stamp_document
-from eseal.values import Level, StampUnavailableError
+from eseal.values import MAX_PDF, Level, StampUnavailableError
+from kokuin.trust.report import Check
 from kokuin.wire import oids
 from kokuin.wire.ber import definite
 from kokuin.wire.cms import read_signed_data
@@ -53,7 +56,8 @@ def extend_pdf(
         material: that B-LT adds, and B-LTA before its time-stamp.
 
     Raises:
-        PdfRefusedError: NOT_SEALED; LEVEL_REACHED; NO_MATERIAL; or the document cannot be updated.
+        PdfRefusedError: NOT_SEALED; LEVEL_REACHED; SEAL_NOT_RIGHT; NO_MATERIAL; or the document cannot be
+            updated.
         StampUnavailableError: a time-stamp is needed, and there is none.
         OSError: from the stream.
     """
@@ -61,6 +65,7 @@ def extend_pdf(
         present = level_of(document)
         if level is not Level.B_LTA and level.rank <= present.rank:
             raise PdfRefusedError(PdfRefusal.LEVEL_REACHED, present)
+        _refuse_wrong(document)
         added = needed(level, material)
         if present is Level.B_B:
             stamp_document(document, _asked(stamping))
@@ -69,6 +74,16 @@ def extend_pdf(
         if level is Level.B_LTA:
             stamp_document(document, _asked(stamping), added)
     return present
+
+
+def _refuse_wrong(document: BinaryIO) -> None:
+    document.seek(0)
+    found = find(document.read(MAX_PDF), None)
+    if isinstance(found, Check):
+        raise PdfRefusedError(PdfRefusal.BROKEN, str(found.reason))
+    wrong = what_is_wrong(found)
+    if wrong is not None:
+        raise PdfRefusedError(PdfRefusal.SEAL_NOT_RIGHT, wrong)
 
 
 def _asked(stamping: Stamping | None) -> Stamping:

@@ -36,6 +36,8 @@ class PdfRefusal(StrEnum):
     """The appearance cannot be drawn: an image or a font that cannot be read, or no room for it."""
     GLYPH_MISSING = "PDF_GLYPH_MISSING"
     """The text has characters that the font has no picture of."""
+    SEAL_NOT_RIGHT = "PDF_SEAL_NOT_RIGHT"
+    """A seal in it is wrong, or what came after it is: a time-stamp would only make it look better."""
     NOT_SEALED = "PDF_NOT_SEALED"
     """There is no seal to extend."""
     LEVEL_REACHED = "PDF_LEVEL_REACHED"

@@ -8,6 +8,7 @@ import pytest
 
 from eseal.pdf.extending import extend_pdf
 from eseal.pdf.orders import PdfSealOrder, VisibleSeal
+from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.sealing import PdfSealer
 from eseal.values import Level
 from kokuin.trust.context import Context
@@ -53,6 +54,17 @@ def test_extended_seals_pass_at_their_new_level(low: Level, high: Level) -> None
     report = judged(stream.getvalue())
     assert report.indication is Indication.PASSED
     assert levels(report) == [high]
+
+
+@pytest.mark.parametrize("level", [Level.B_T, Level.B_LTA])
+def test_a_seal_over_other_octets_is_not_extended(level: Level) -> None:
+    """Attack: a time-stamp and validation data make a forgery look as if somebody had looked at it."""
+    forged = sealed(pages(), Level.B_B).replace(b"/Count 1", b"/Count 2", 1)
+    stream = io.BytesIO(forged)
+    with pytest.raises(PdfRefusedError) as refused:
+        extend_pdf(stream, level, stamping(), material())
+    assert refused.value.code is PdfRefusal.SEAL_NOT_RIGHT
+    assert stream.getvalue() == forged
 
 
 def test_a_visible_seal_passes() -> None:
