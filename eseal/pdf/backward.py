@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from eseal.pdf.syntax import Budget
 
 _WS = b"\x00\t\n\x0c\r "
-_QUICK = re.compile(rb"(?<!\d)(\d{1,10})[\x00\t\n\x0c\r ]+(\d{1,5})[\x00\t\n\x0c\r ]+\Z")
+_QUICK = re.compile(rb"(?<![\d+.-])(\d{1,10})[\x00\t\n\x0c\r ]+(\d{1,5})[\x00\t\n\x0c\r ]+\Z")
 _WINDOW = 32
-_MAY_PRECEDE = b"0123456789" + _WS
+_DIGITS = b"0123456789"
+_NUMERIC = _DIGITS + b"+-."
+_MOST_DIGITS = 10
+_MAY_PRECEDE = _NUMERIC + _WS
 _REGULAR = frozenset(range(256)) - frozenset(b"\x00\t\n\x0c\r ()<>[]{}/%")
 
 
@@ -30,28 +33,27 @@ def headers(data: bytes, begin: int, end: int, budget: Budget) -> Iterator[tuple
     at = data.find(b"obj", begin, end)
     while at >= 0:
         budget.spend()
-        found = _numbers_before(data, begin, at)
-        if found is not None:
-            yield found
+        yield from _numbers_before(data, begin, at)
         at = data.find(b"obj", at + 3, end)
 
 
 def references(data: bytes, begin: int, end: int, budget: Budget) -> Iterator[tuple[int, int]]:
     """Yield where each `N G R` begins between two places, and its number, in no order.
 
+    Attack: a reference in a spelling that other readers take (`7 0R`, `7 000000 R`, `7.0 0 R`) is to an
+    object that nobody seems to use.
+
     Raises:
         PdfError: the budget is spent.
     """
-    for space in _WS:
-        keyword = bytes((space,)) + b"R"
+    for before in _WS + _DIGITS:
+        keyword = bytes((before,)) + b"R"
         at = data.find(keyword, begin, end)
         while at >= 0:
             budget.spend()
             after = data[at + 2 : at + 3]
             if not after or after[0] not in _REGULAR:
-                found = _numbers_before(data, begin, at + 1)
-                if found is not None:
-                    yield found
+                yield from _numbers_before(data, begin, at + 1)
             at = data.find(keyword, at + 2, end)
 
 
@@ -68,37 +70,44 @@ def words(data: bytes, word: bytes, begin: int, end: int, budget: Budget) -> Ite
         at = data.find(word, at + len(word), end)
 
 
-def _numbers_before(data: bytes, begin: int, position: int) -> tuple[int, int] | None:
-    """Return where the two numbers before a keyword begin, and the first of them."""
+def _numbers_before(data: bytes, begin: int, position: int) -> tuple[tuple[int, int], ...]:
+    """Return where the two numbers before a keyword begin, with each number that the first of them may be."""
     before = data[max(begin, position - 2) : position]
     if len(before) < 2 or (before[1] in b"\t \x00\x0c" and before[0] not in _MAY_PRECEDE):
-        return None  # most of what looks like a keyword: no number and no comment ends before it
+        return ()  # most of what looks like a keyword: no number and no comment ends before it
     low = max(begin, position - _WINDOW)
     quick = _QUICK.search(data[low:position])
     if quick is not None:
-        return low + quick.start(), int(quick[1])
-    generation = _token_before(data, begin, position, 5)
-    if generation is None:
-        return None
-    number = _token_before(data, begin, generation[0], 10)
-    return None if number is None else (number[0], int(data[number[0] : number[1]]))
+        return ((low + quick.start(), int(quick[1])),)
+    generation = _token_before(data, begin, position)
+    if generation is None or _skip_gap(data, begin, generation[0]) == generation[0]:
+        return ()
+    number = _token_before(data, begin, generation[0])
+    if number is None:
+        return ()
+    return tuple((number[0], each) for each in _readings(data[number[0] : number[1]]))
 
 
-def _token_before(data: bytes, begin: int, position: int, digits: int) -> tuple[int, int] | None:
-    """Return where the number begins and ends that stands before a place, with a gap between."""
+def _readings(token: bytes) -> set[int]:
+    """Return the object numbers that readers find in a token: a sign within it ends it, or is passed over."""
+    whole = token.lstrip(b"+-").partition(b".")[0]
+    digits = {whole.replace(b"+", b"").replace(b"-", b""), re.split(rb"[+-]", whole)[0]}
+    return {
+        int(each or b"0") for each in (found.lstrip(b"0") for found in digits) if len(each) <= _MOST_DIGITS
+    }
+
+
+def _token_before(data: bytes, begin: int, position: int) -> tuple[int, int] | None:
+    """Return where the number begins and ends that stands before a place, whatever gap is between."""
     end = _skip_gap(data, begin, position)
-    if end == position:
-        return None
-    start = end
-    while start > begin and end - start < digits and data[start - 1 : start].isdigit():
-        start -= 1
+    start = _skip(data, begin, end, _NUMERIC)
     return (start, end) if start < end else None
 
 
 def _skip_gap(data: bytes, begin: int, position: int) -> int:
     """Return where white space and comments before a place begin."""
     while True:
-        at = _skip_white(data, begin, position)
+        at = _skip(data, begin, position, _WS)
         if data.find(b"\n", at, position) < 0 and data.find(b"\r", at, position) < 0:
             return at
         line = _line_start(data, begin, at)
@@ -108,12 +117,12 @@ def _skip_gap(data: bytes, begin: int, position: int) -> int:
         position = comment
 
 
-def _skip_white(data: bytes, begin: int, position: int) -> int:
-    """Return where white space before a place begins."""
+def _skip(data: bytes, begin: int, position: int, octets: bytes) -> int:
+    """Return where the run of some octets before a place begins."""
     size = 16
     while position > begin:
         low = max(begin, position - size)
-        kept = len(data[low:position].rstrip(_WS))
+        kept = len(data[low:position].rstrip(octets))
         position = low + kept
         if kept:
             break

@@ -10,7 +10,9 @@ VISIBLE = "visible"
 COVERING = "covers the page"
 """one that lies over text, a picture or an annotation of the sealed page,"""
 UNSHOWN = "value not shown"
-"""and a field whose value is another under the look that it had."""
+"""and a field whose value is another under the look that it had,"""
+FONTS = "fonts of fields"
+"""and a font that fields of the sealed form asked for, and that it did not have."""
 
 
 class Kind(IntEnum):

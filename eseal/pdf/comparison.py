@@ -10,6 +10,7 @@ put what was hidden into view.
 from __future__ import annotations
 
 import bisect
+import re
 from typing import TYPE_CHECKING
 
 from eseal.pdf.change import Change, Kind
@@ -17,13 +18,14 @@ from eseal.pdf.document import TRAILER
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
 from eseal.pdf.same import differing, same, same_object
-from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference, Stream
+from eseal.pdf.syntax import GAP, Array, Dictionary, PdfError, Reference, Stream
 from eseal.pdf.usage import Usage
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
     from eseal.pdf.syntax import Value
 
+_TRAILER = re.compile(rb"trailer" + GAP + rb"*+<<")
 _DSS = frozenset({"Type", "VRI", "Certs", "CRLs", "OCSPs"})
 _VRI = frozenset({"Type", "Cert", "CRL", "OCSP", "TU", "TS"})
 
@@ -127,6 +129,17 @@ class Comparison:
             if offset is not None and not 0 <= place - offset <= 8:
                 self.note(Kind.HIDDEN, "object-order")
         self._judge_shadows()
+        self._judge_trailers()
+
+    def _judge_trailers(self) -> None:
+        """Attack: a trailer that no section has names another catalog to readers that mend the file."""
+        data = self.after.source.data
+        own = self.after.chain[: len(self.after.chain) - len(self.before.chain)]
+        borders = self.after.source.borders()
+        for place, number in borders[bisect.bisect_left(borders, (self.before.end, 0)) :]:
+            listed = any(each.start <= place < each.end for each in own)
+            if number == TRAILER and not listed and _TRAILER.match(data, place):
+                self.note(Kind.HIDDEN, "trailer")
 
     def _judge_readable(self, number: int) -> None:
         """An entry that leads to no such object takes away what was there."""

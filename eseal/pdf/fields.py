@@ -132,7 +132,7 @@ def all_signatures(document: Document, fields: tuple[Field, ...]) -> tuple[Signa
         dictionary = document.dictionary(field.value)
         if dictionary is None:
             continue
-        if _is_blank(dictionary):
+        if is_blank(dictionary):
             continue
         number = field.value.number if isinstance(field.value, Reference) else field.number
         if number is not None:
@@ -140,7 +140,7 @@ def all_signatures(document: Document, fields: tuple[Field, ...]) -> tuple[Signa
     return tuple(found.values())
 
 
-def _is_blank(dictionary: Dictionary) -> bool:
+def is_blank(dictionary: Dictionary) -> bool:
     """Whether nobody has signed: a place was prepared, and its string is still of zeros."""
     contents = dictionary.get("Contents")
     return contents is None or (isinstance(contents, Chars) and not contents.octets.strip(b"\x00"))

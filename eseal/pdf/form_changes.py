@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eseal.pdf.change import COVERING, UNSHOWN, VISIBLE, Kind
+from eseal.pdf.change import COVERING, FONTS, UNSHOWN, VISIBLE, Kind
 from eseal.pdf.drawn import box_of, drawn_boxes, overlaps
+from eseal.pdf.fields import is_blank
 from eseal.pdf.same import differing, same
-from eseal.pdf.syntax import Array, Dictionary, PdfError, Reference
+from eseal.pdf.syntax import Array, Chars, Dictionary, PdfError, Reference
 from eseal.pdf.usage import references_in
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ _NEW_FIELD_HAS = frozenset(
     }
 )
 """Keys of a signature field that do nothing but show its signature: no action, no optional content."""
-_HIDDEN = 2 | 32
-"""Annotation flags Hidden and NoView (§12.5.3)."""
+_HIDDEN, _PRINT, _NO_VIEW, _TOGGLE_NO_VIEW = 2, 4, 32, 256
+"""Annotation flags (§12.5.3)."""
 
 
 class FormChanges:
@@ -81,6 +82,7 @@ class FormChanges:
         """
         base = self._comparison
         one, other = base.before.dictionary(old), base.after.dictionary(new)
+        self._judge_fonts(one, other)
         if one is None:
             return
         opened = other is not None and base.open(old, users)
@@ -93,6 +95,19 @@ class FormChanges:
                 opened = opened and now is not None and same(each, now.get(name))
         if not opened:
             self._content("AcroForm/DR")
+
+    def _judge_fonts(self, one: Dictionary | None, other: Dictionary | None) -> None:
+        """Attack: a field asks for a font that nobody has, until it comes with the digits exchanged."""
+        base = self._comparison
+        known = base.before.dictionary((one or Dictionary()).get("Font")) or Dictionary()
+        now = base.after.dictionary((other or Dictionary()).get("Font")) or Dictionary()
+        added = now.keys() - known.keys()
+        form = base.before.dictionary(base.before.catalog.get("AcroForm")) or Dictionary()
+        for owner in (form, *(field.dictionary for field in self._old.values())) if added else ():
+            asked = base.before.resolve(owner.get("DA"))
+            words = asked.octets.decode("latin-1").split() if isinstance(asked, Chars) else []
+            if any(word[1:] in added for word in words if word.startswith("/")):
+                base.note(Kind.SIGNING, FONTS)
 
     def _compare_fields(self, old: Value, new: Value, users: set[int]) -> None:
         base = self._comparison
@@ -146,7 +161,7 @@ class FormChanges:
             if field.value is not None or now.value is None or not keys <= _SIGNING_FILLS:
                 self._content(f"field {field.name}")  # also one that shows more, and nobody signed it
             else:
-                self._sign(now, visible=False)
+                self._sign(now, added=False)
                 if _is_visible(base.after, now.dictionary) and not _is_visible(base.before, field.dictionary):
                     base.note(Kind.SIGNING, COVERING)
         elif not keys <= _FILLING_FILLS:
@@ -174,20 +189,27 @@ class FormChanges:
         numbers = references_in(look) | references_in(base.before.dictionary(look))
         return bool(numbers & base.changed)
 
-    def _sign(self, field: Field, *, visible: bool) -> None:
+    def _sign(self, field: Field, *, added: bool) -> None:
+        """Judge a signature field that was made (`added`) or filled."""
         after = self._comparison.after
         value = after.dictionary(field.value)
+        visible = _is_visible(after, field.dictionary)
+        shows = visible and "AP" in field.dictionary
         if value is not None and isinstance(field.value, Reference):
             if not self._comparison.is_new(field.value):
                 self._comparison.note(Kind.HIDDEN, f"field {field.name}")
                 return
-            if value.get("SubFilter") == "ETSI.RFC3161" and not visible:
-                self._comparison.note(Kind.VALIDATION, f"time-stamp {field.name}")
+            if shows and is_blank(value):
+                self._content(f"field {field.name}")  # it shows something, and nobody signed it
+            elif value.get("SubFilter") == "ETSI.RFC3161":
+                # Attack: authorities stamp what anybody gives them, so nobody answers for what it shows.
+                kind = Kind.ANNOTATING if shows else Kind.VALIDATION
+                self._comparison.note(kind, f"time-stamp {field.name}")
                 return
-        elif field.value is not None or (visible and "AP" in field.dictionary):
-            self._content(f"field {field.name}")  # it shows something, and nobody signed it
+        elif field.value is not None or shows:
+            self._content(f"field {field.name}")
         self._comparison.note(Kind.SIGNING, f"field {field.name}", field.name)
-        if visible:
+        if added and visible:
             self._comparison.note(Kind.SIGNING, VISIBLE)
 
     def _judge_new(self, field: Field) -> None:
@@ -201,7 +223,7 @@ class FormChanges:
             self._content(f"field {field.name}")
             return
         self._added.add(number)
-        self._sign(field, visible=_is_visible(base.after, field.dictionary))
+        self._sign(field, added=True)
 
     def _compare_appearances(self) -> None:
         """Appearances that are overwritten where they stand, as some writers fill forms."""
@@ -220,7 +242,7 @@ class FormChanges:
                 base.explain(value.number)
                 now = self._new.get(number)
                 if field.kind == "Sig" and field.value is None and now is not None and now.value is not None:
-                    base.note(Kind.SIGNING, f"field {field.name}", field.name)
+                    self._sign(now, added=False)
                 elif field.kind == "Sig":
                     self._content(f"field {field.name}")
                 else:
@@ -268,9 +290,15 @@ class FormChanges:
             found = base.after.dictionary(value) or Dictionary()
             if number in self._added or (field is not None and field.kind == "Sig" and field.value is None):
                 self._judge_cover(page, found)
+                if number not in self._added and "AP" in found and not self._is_signed(number):
+                    self._content("Annots")  # what was prepared, and shown nowhere, comes into view
                 continue
             subtype = base.after.resolve(found.get("Subtype"))
             base.note(Kind.ANNOTATING, str(subtype)[:32])
+
+    def _is_signed(self, number: int | None) -> bool:
+        now = self._new.get(number) if number is not None else None
+        return now is not None and now.value is not None
 
     def _judge_cover(self, page: Dictionary, widget: Dictionary) -> None:
         """Hold a visible widget that the update made against what its page showed before."""
@@ -294,9 +322,14 @@ class FormChanges:
 def _is_visible(document: Document, dictionary: Dictionary) -> bool:
     box = box_of(document, dictionary.get("Rect"))
     flags = document.resolve(dictionary.get("F"))
-    if box is None or (isinstance(flags, int) and flags & _HIDDEN):
+    if box is None or (isinstance(flags, int) and _is_unseen(flags)):
         return False
     return box[0] < box[2] and box[1] < box[3]
+
+
+def _is_unseen(flags: int) -> bool:
+    """Whether it is shown nowhere. Attack: one that the screen never shows, and every print does."""
+    return bool(flags & _HIDDEN or (flags & _NO_VIEW and not flags & (_PRINT | _TOGGLE_NO_VIEW)))
 
 
 def _key(value: Value) -> str:

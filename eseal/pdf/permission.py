@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eseal.pdf.change import COVERING, UNSHOWN, VISIBLE, Kind
+from eseal.pdf.change import COVERING, FONTS, UNSHOWN, VISIBLE, Kind
 from eseal.pdf.fields import names_in, reference_of
 from eseal.pdf.syntax import Reference
 from eseal.rules import PDF_CHANGES, SealReason
@@ -129,7 +129,7 @@ def _forbidden(changes: list[Change], worst: Kind, permission: Permission) -> bo
 
 def _open(changes: list[Change], worst: Kind, permission: Permission) -> bool:
     """Attacks on certified documents: annotations, or a further signature's appearance, hide content."""
-    seen = {change.what for change in changes} & {VISIBLE, COVERING, UNSHOWN}
+    seen = {change.what for change in changes} & {VISIBLE, COVERING, UNSHOWN, FONTS}
     if worst is Kind.ANNOTATING or seen - {VISIBLE} or (seen and permission.level is not None):
         return True
     return worst is Kind.FILLING and not permission.certified

@@ -1,0 +1,170 @@
+"""Updates of a sealed PDF that show something nobody sealed, or that other readers read in another way."""
+
+from __future__ import annotations
+
+import pytest
+
+from kokuin.trust.report import Indication
+from kokuin.wire.algorithms import DIGEST_BY_NAME
+from tests.eseal.pdf.handmade import (
+    EMPTY_PLACE,
+    FIELDS,
+    FONT_OF,
+    FORM,
+    FORM_OF,
+    PAGE,
+    PAGE_OF,
+    PAY_900,
+    SHADOW_ROOT,
+    TEXT_FIELD,
+    certified,
+    contract,
+    last_xref,
+    seal,
+    sealed,
+    signature_dictionary,
+    update,
+)
+from tests.eseal.pdf.plain import stream
+from tests.eseal.pdf.test_attacks import judged
+from tests.eseal.pki import seal_pki
+
+NEW, VALUE, LOOK_OF_NEW = 20, 21, 22
+WIDGET = (
+    b"<</FT/Sig/T(extra)/Type/Annot/Subtype/Widget/Rect[300 300 450 340]/F %d/P 4 0 R"
+    b"/V 21 0 R/AP<</N 22 0 R>>>>"
+)
+SHOWN = stream(b"BT /F1 12 Tf (and 1,000,000 more) Tj ET", b"/Type/XObject/Subtype/Form/BBox[0 0 150 40]")
+BLANKS = {
+    "nothing": b"<</Type/Sig>>",
+    "zeros": b"<</Type/Sig/Contents<0000>/ByteRange[0 1 2 3]>>",
+    "zeros for a time-stamp": b"<</Type/Sig/SubFilter/ETSI.RFC3161/Contents<0000>/ByteRange[0 1 2 3]>>",
+}
+AREA = b"[100 100 200 140]"
+
+
+def shown(value: bytes, widget: bytes = WIDGET % 4) -> dict[int, bytes]:
+    """Objects of an update with a field of signature type beside the text, and its look."""
+    return {
+        FIELDS: b"[6 0 R 7 0 R 20 0 R]",
+        PAGE: PAGE_OF % (b"6 0 R 7 0 R 20 0 R", b""),
+        NEW: widget,
+        VALUE: value,
+        LOOK_OF_NEW: SHOWN,
+    }
+
+
+def stamped(document: bytes, objects: dict[int, bytes]) -> bytes:
+    """Append an update with a document time-stamp of a trusted authority."""
+    stamper = seal_pki().stamper()
+    room = 16_384
+    blank = b"0 AAAAAAAAAA BBBBBBBBBB CCCCCCCCCC"
+    string = b"<" + b"00" * room + b">"
+    dictionary = signature_dictionary(blank, string).replace(b"ETSI.CAdES.detached", b"ETSI.RFC3161")
+    octets = update(document, {**objects, VALUE: dictionary})
+    gap = octets.index(string, len(document))
+    end = gap + len(string)
+    octets = octets.replace(blank, b"0 %010d %010d %010d" % (gap, end, len(octets) - end))
+    token = stamper.stamp(DIGEST_BY_NAME[stamper.digest].of(octets[:gap] + octets[end:]))
+    return octets[: gap + 1] + (token + bytes(room - len(token))).hex().encode() + octets[end - 1 :]
+
+
+def fails(document: bytes) -> None:
+    assert judged(document).indication is Indication.FAILED
+
+
+@pytest.mark.parametrize("value", BLANKS.values(), ids=BLANKS)
+def test_a_look_whose_signature_nobody_made(value: bytes) -> None:
+    fails(update(sealed(), shown(value)))
+
+
+@pytest.mark.parametrize("value", BLANKS.values(), ids=BLANKS)
+def test_a_prepared_place_filled_with_a_look_and_no_signature(value: bytes) -> None:
+    second = EMPTY_PLACE.replace(b"(seal)", b"(second)").replace(AREA, b"[0 0 595 842]")
+    page = PAGE_OF % (b"6 0 R 7 0 R 17 0 R", b"")
+    document = seal(contract(o4=page, o14=b"[6 0 R 7 0 R 17 0 R]", o17=second % b""))
+    filled = second % b"/V 21 0 R/AP<</N 22 0 R>>"
+    fails(update(document, {SHADOW_ROOT: filled, VALUE: value, LOOK_OF_NEW: SHOWN}))
+
+
+def test_a_prepared_look_that_is_put_on_a_page() -> None:
+    second = EMPTY_PLACE.replace(b"(seal)", b"(second)").replace(AREA, b"[300 300 450 340]")
+    document = seal(contract(o14=b"[6 0 R 7 0 R 17 0 R]", o17=second % b"/AP<</N 10 0 R>>"))
+    assert judged(document).indication is Indication.PASSED
+    fails(update(document, {PAGE: PAGE_OF % (b"6 0 R 7 0 R 17 0 R", b"")}))
+
+
+@pytest.mark.parametrize("level", [None, 1, 2])
+def test_words_put_on_a_page_by_a_trusted_authority_s_time_stamp(level: int | None) -> None:
+    document = sealed() if level is None else certified(level)
+    assert judged(stamped(document, shown(b""))).indication is not Indication.PASSED
+
+
+def test_words_put_into_a_prepared_place_by_a_trusted_authority_s_time_stamp() -> None:
+    second = EMPTY_PLACE.replace(b"(seal)", b"(second)").replace(AREA, b"[0 0 595 842]")
+    page = PAGE_OF % (b"6 0 R 7 0 R 17 0 R", b"")
+    document = seal(contract(o4=page, o14=b"[6 0 R 7 0 R 17 0 R]", o17=second % b""))
+    filled = second % b"/V 21 0 R/AP<</N 22 0 R>>"
+    report = judged(stamped(document, {SHADOW_ROOT: filled, LOOK_OF_NEW: SHOWN}))
+    assert report.indication is not Indication.PASSED
+
+
+def test_a_time_stamp_that_shows_nothing_passes() -> None:
+    unseen = (WIDGET % 132).replace(b"[300 300 450 340]", b"[0 0 0 0]")
+    assert judged(stamped(sealed(), shown(b"", unseen))).indication is Indication.PASSED
+
+
+@pytest.mark.parametrize("flags", [4 | 32, 32 | 256])
+def test_a_seal_over_the_text_that_prints_and_is_not_on_the_screen(flags: int) -> None:
+    widget = (WIDGET % flags).replace(b"[300 300 450 340]", b"[90 690 300 720]")
+    objects = shown(b"", widget)
+    del objects[VALUE]
+    assert judged(seal(sealed(), objects, number=VALUE)).indication is Indication.INDETERMINATE
+
+
+REFERENCES = (
+    b"19 000000 R",
+    b"00000000000019 0 R",
+    b"+19 0 R",
+    b"19 +0 R",
+    b"19 0R",
+    b"19.0 0 R",
+    b"1-9 0 R",
+)
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_reference_in_a_spelling_that_only_other_readers_take(reference: bytes) -> None:
+    """Readers show object 19 where the sealed page had nothing."""
+    page = PAGE_OF % (b"6 0 R 7 0 R", b"")
+    document = seal(contract(o4=page.replace(b"/Contents 3 0 R", b"/Contents " + reference)))
+    fails(update(document, {19: stream(PAY_900)}))
+
+
+@pytest.mark.parametrize("place", ["before its section", "behind it"])
+def test_a_trailer_of_no_section_that_names_another_catalog(place: str) -> None:
+    document = update(
+        sealed(), {NEW: b"<</Type/Catalog/Pages 21 0 R>>", 21: b"<</Type/Pages/Count 0/Kids[]>>"}
+    )
+    assert judged(document).indication is Indication.PASSED
+    decoy = b"trailer\n<</Size 30/Root 20 0 R>>\n"
+    start, behind = last_xref(document), place == "behind it"
+    at = document.rindex(b"startxref") if behind else start
+    end = b"startxref\n%d\n%%%%EOF\n" % (start if behind else start + len(decoy))
+    fails(document[:at] + decoy + document[at : document.rindex(b"startxref")] + end)
+
+
+@pytest.mark.parametrize("resources", [b"/DR<</Font<</Helv 8 0 R>>>>", b""])
+def test_a_font_that_a_sealed_field_waits_for(resources: bytes) -> None:
+    """A field without a look is drawn by the viewer, in a font with other digits."""
+    form = FORM_OF.replace(b"/DR<</Font<</Helv 8 0 R>>>>", b"%s") % (resources, b"")
+    field = (TEXT_FIELD % b"").replace(b"/Helv 12", b"/F9 12").replace(b"/AP<</N 10 0 R>>", b"")
+    document = seal(contract(o5=form, o6=field))
+    more = FORM_OF.replace(b"/Helv 8 0 R", b"/Helv 8 0 R/F9 20 0 R") % b""
+    report = judged(update(document, {FORM: more, NEW: FONT_OF % b"Exchanged"}))
+    assert report.indication is Indication.INDETERMINATE
+
+
+def test_a_font_that_no_field_waits_for_passes() -> None:
+    more = FORM_OF.replace(b"/Helv 8 0 R", b"/Helv 8 0 R/F9 20 0 R") % b""
+    assert judged(update(sealed(), {FORM: more, NEW: FONT_OF % b"More"})).indication is Indication.PASSED
