@@ -18,7 +18,7 @@ from conformance.interop.checks import AbsentError, execute
 
 _HERE = Path(__file__).parent
 _POM = _HERE / "pom.xml"
-_DIGEST = "7b9e1d92d487964e949aaa81631aaaf50657a5e7f16d3a56d844dd98eecb5abc"
+_DIGEST = "98a46a11b0b5d48727043459b242ecf4a44f19fef6d58a7a1ee0a66037e7b5a6"
 """SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
 
 

@@ -1,4 +1,4 @@
-"""EU DSS validates our seals at the level that they claim: those of JSON, and by `cms_seals` those of CMS."""
+"""EU DSS validates our seals at the level that they claim: of JSON, CMS and PDF."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.interop.checks import Check
-from conformance.interop.dss import cms_seals
+from conformance.interop.dss import cms_seals, pdf_seals
 from conformance.interop.dss.library import dss
 from eseal.jades_create import create
 from eseal.jades_extend import extend
@@ -57,6 +57,7 @@ def checks(place: Place) -> Iterator[Check]:
         yield Check(f"data beside a JSON seal by {name} passes", partial(_beside, judge, folder, payload))
     yield Check("a changed JSON payload fails", partial(_changed, judge, folder))
     yield from cms_seals.checks(judge, folder)
+    yield from pdf_seals.checks(judge, folder)
 
 
 def _seal(
