@@ -24,6 +24,7 @@ from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_OID
 from kokuin.wire.errors import WireError
 from pqc.policies import Role
+from pqc.verifying import verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,6 +95,34 @@ def find_signer(
     )
 
 
+def find_bare_signer(info: SignerInfo, certificates: Sequence[Certificate], octets: bytes) -> FoundSigner:
+    """Collect the facts of a SignerInfo without signed attributes, which signs the content (RFC 5652 §5.4).
+
+    Args:
+        info: as it was read; it has none.
+        certificates: among which the signer is looked for.
+        octets: the content.
+    """
+    named = all_named(info.sid, certificates)
+    signer = named[0] if len(named) == 1 else None
+    digest = DIGEST_BY_OID.get(info.digest_algorithm.oid)
+    verdict = None
+    if signer is not None:
+        verdict = verify_signature(
+            public_key_der=signer.public_key,
+            algorithm=info.signature_algorithm,
+            digest=None if digest is None else digest.name,
+            message=octets,
+            signature=info.signature,
+        )
+    over = DigestUse(DIGEST_ALGORITHM, info.digest_algorithm.oid, Role.SIGNATURE_DIGEST)
+    return FoundSigner(signer, (_unbound(),), (over,), info.signature_algorithm, verdict, None)
+
+
+def _unbound() -> Check:
+    return SEAL_BINDING.indeterminate(SealReason.BINDING_ABSENT, SubIndication.SIG_CONSTRAINTS_FAILURE)
+
+
 def read_certificates(octets: Iterable[bytes]) -> tuple[tuple[Certificate, ...], bool]:
     """Return the first MAX_CERTIFICATES that can be read, each once, and whether any was left out."""
     found = list(dict.fromkeys(octets))
@@ -159,8 +188,7 @@ def _bind(
     named = all_named(info.sid, certificates)
     naming = naming_attributes(info)
     if not naming:
-        check = SEAL_BINDING.indeterminate(SealReason.BINDING_ABSENT, SubIndication.SIG_CONSTRAINTS_FAILURE)
-        return (named[0] if len(named) == 1 else None), check, ()
+        return (named[0] if len(named) == 1 else None), _unbound(), ()
     attributes = read_ids(naming)
     if isinstance(attributes, Check):
         return None, attributes, ()

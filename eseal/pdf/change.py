@@ -24,11 +24,13 @@ class Kind(IntEnum):
     """A signature field is made or filled."""
     FILLING = 2
     """A field of the form has another value."""
-    ANNOTATING = 3
+    DESCRIBING = 3
+    """What is drawn nowhere and yet says something: logical structure, private data, how to open the file."""
+    ANNOTATING = 4
     """An annotation is added or altered."""
-    CONTENT = 4
+    CONTENT = 5
     """Anything else: what the sealed document shows or does is another."""
-    HIDDEN = 5
+    HIDDEN = 6
     """What the sealed revision held without showing it comes to light: a shadow attack."""
 
 

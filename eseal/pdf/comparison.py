@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 _TRAILER = re.compile(rb"trailer" + GAP + rb"*+<<")
 _DSS = frozenset({"Type", "VRI", "Certs", "CRLs", "OCSPs"})
 _VRI = frozenset({"Type", "Cert", "CRL", "OCSP", "TU", "TS"})
+_TOLD = frozenset({"Version", "Extensions", "MarkInfo"})
+"""Entries of the catalog that signing and validating writers add, and that no page shows."""
+_DESCRIBING = frozenset(
+    {"StructTreeRoot", "PieceInfo", "Lang", "Legal", "PageLabels", "PageLayout", "PageMode", "Perms"}
+)
+_STRUCTURE = frozenset({"StructTreeRoot", "StructElem"})
+_MAX_TREE = 16
+"""Levels of a tree of numbers below the root of the structure."""
 
 
 class Comparison:
@@ -113,12 +121,15 @@ class Comparison:
                 entry = self.after.entry(entry.container)
             if entry.offset is not None and entry.offset < border:
                 self.note(Kind.HIDDEN, "xref")
+        later = self.after.chain[: len(self.after.chain) - len(self.before.chain)]
         listed = {
             entry.offset: number
-            for section in self.after.chain[: len(self.after.chain) - len(self.before.chain)]
+            for section in later
             for number, entry in section.entries.items()
             if entry.offset is not None
         }
+        # A cross-reference stream is found by `startxref`; some writers do not list it.
+        listed |= {each.start: each.own for each in later if each.own is not None}
         newest: dict[int, int] = {}
         for place, number in self._appended():
             newest[number] = place
@@ -185,13 +196,16 @@ class Comparison:
             return
         self.explain(number)
         for key in differing(one, other):
-            told = key in {"Version", "Extensions"} and not isinstance(other.get(key), Reference)
-            if told or (key == "Metadata" and self.is_new(other.get(key))):
+            value = other.get(key)
+            told = key in _TOLD and (self.is_new(value) or not isinstance(value, Reference))
+            if told or (key == "Metadata" and self.is_new(value)):
                 self.note(Kind.VALIDATION, key)
+            elif key in _DESCRIBING:
+                self.note(Kind.DESCRIBING, f"Root/{key}")
             elif key not in {"AcroForm", "DSS"}:
                 self.note(Kind.CONTENT, f"Root/{key}")
         self._compare_metadata(one.get("Metadata"), number)
-        for key in ("Extensions", "Version"):
+        for key in sorted(_TOLD):
             self.open(one.get(key), {number})
         if not same(one.get("DSS"), other.get("DSS")) or self.before.dictionary(one.get("DSS")) is not None:
             self._compare_store(one.get("DSS"), other.get("DSS"), number)
@@ -254,8 +268,26 @@ class Comparison:
             form.compare_list(number, next(iter(users)), one, other)
         elif isinstance(one, Dictionary) and "Subtype" in one and "Rect" in one:
             self.note(Kind.ANNOTATING, str(self.before.resolve(one["Subtype"])))
+        elif self._is_structure(one, users):
+            self.note(Kind.DESCRIBING, _named(one, number))
         else:
             self.note(Kind.CONTENT, _named(one, number))
+
+    def _is_structure(self, value: Value, users: frozenset[int]) -> bool:
+        """Whether an object is of the logical structure (§14.7) and of nothing else."""
+        for _ in range(_MAX_TREE):
+            if isinstance(value, Dictionary) and value.get("Type") in _STRUCTURE:
+                return True
+            in_tree = isinstance(value, Dictionary) and value.keys() <= {"Nums", "Kids", "Limits"}
+            if not (in_tree or isinstance(value, Array)) or len(users) != 1:
+                return False
+            number = next(iter(users))
+            value, users = self.before.get(number), self._usage_of(number)
+        return False
+
+    def _usage_of(self, number: int) -> frozenset[int]:
+        """Return who refers to an object, as far as it was asked for: none of one that did not change."""
+        return self._usage.users(number) if number in self.changed else frozenset()
 
 
 def _named(value: Value, number: int) -> str:

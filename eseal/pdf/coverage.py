@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Array, Chars
+from eseal.pdf.syntax import Chars, Reference
 from eseal.rules import PDF_COVERAGE, SealReason
 from kokuin.trust.report import SubIndication
 from kokuin.wire.algorithms import hasher
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check
 
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
+_NEITHER = re.compile(rb"[^0-9A-Fa-f\x00\t\n\x0c\r ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,23 @@ class Coverage:
 
     @property
     def contents(self) -> bytes:
-        """What the hex string says, padding included."""
-        return bytes.fromhex(self.data[self.gap_start + 1 : self.gap_end - 1].decode("ascii"))
+        """What the hex string says, padding included; behind a last digit that is alone stands a zero."""
+        digits = self.data[self.gap_start + 1 : self.gap_end - 1].decode("ascii")
+        return bytes.fromhex(digits + "0" * (len(digits) % 2))
 
 
 def read_coverage(document: Document, signature: Signature) -> Coverage | Check:
-    """Read /ByteRange and /Contents of a signature, and hold them against the place where they stand."""
+    """Read /ByteRange and /Contents of a signature, and hold them against the place where they stand.
+
+    Raises:
+        PdfError: one of them is an object that cannot be read.
+    """
     found = signature.dictionary
-    contents = found.get("Contents")
-    ranges = _ranges(found.get("ByteRange"))
+    # Both are to stand in the dictionary itself (table 255); some writers put them into objects of their own.
+    contents = document.resolve(found.get("Contents"))
+    ranges = _ranges(document, found.get("ByteRange"))
+    holder = found.get("Contents")
+    number = holder.number if isinstance(holder, Reference) else signature.number
     wrong = None
     if {"ByteRange", "Contents"} & set(found.twice):
         wrong = "twice"  # readers differ in which of the two they take
@@ -76,20 +85,23 @@ def read_coverage(document: Document, signature: Signature) -> Coverage | Check:
         wrong = "Contents"
     elif ranges is None:
         wrong = "ByteRange"
-    elif document.entry(signature.number).offset is None:
+    elif document.entry(number).offset is None:
         wrong = "object-stream"  # its place in the file cannot be left out of anything
     else:
         wrong = _misfit(ranges, contents, len(document.source.data))
         if wrong is None:
             return Coverage(document.source.data, ranges[1], ranges[2], ranges[2] + ranges[3])
+        if wrong == "white-space":
+            return PDF_COVERAGE.indeterminate(
+                SealReason.COVERAGE_WRONG, SubIndication.FORMAT_FAILURE, what=wrong
+            )
     return PDF_COVERAGE.failed(SealReason.COVERAGE_WRONG, SubIndication.FORMAT_FAILURE, what=wrong)
 
 
-def _ranges(value: Value) -> list[int] | None:
-    if not isinstance(value, Array) or len(value) != 4:
-        return None
-    numbers = [each for each in value if isinstance(each, int) and not isinstance(each, bool)]
-    return numbers if len(numbers) == 4 and min(numbers) >= 0 else None
+def _ranges(document: Document, value: Value) -> list[int] | None:
+    found = [document.resolve(each) for each in document.array(value)]
+    numbers = [each for each in found if isinstance(each, int) and not isinstance(each, bool)]
+    return numbers if len(found) == len(numbers) == 4 and min(numbers) >= 0 else None
 
 
 def _misfit(ranges: list[int], contents: Chars, size: int) -> str | None:
@@ -99,5 +111,8 @@ def _misfit(ranges: list[int], contents: Chars, size: int) -> str | None:
         return "gap"
     if rest == 0 or gap_end + rest > size:
         return "end"
-    digits = contents.raw[1:-1]
-    return "Contents" if len(digits) % 2 or _NOT_HEX.search(digits) is not None else None
+    found = _NOT_HEX.search(contents.raw, 1, len(contents.raw) - 1)
+    if found is None:
+        return None
+    # What a string may have in it by §7.3.4.3 nobody writes into this one, and nobody notices it.
+    return "Contents" if _NEITHER.search(contents.raw, 1, len(contents.raw) - 1) else "white-space"

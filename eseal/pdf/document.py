@@ -6,6 +6,8 @@ the octets that it covers and nothing else, so that nothing behind them has a sa
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 from typing import TYPE_CHECKING
 
 from eseal.pdf.backward import headers, references, words
@@ -20,11 +22,11 @@ from eseal.pdf.syntax import (
     read_indirect,
     read_value,
 )
-from eseal.pdf.xref import FREE, Sections, last_start
+from eseal.pdf.xref import FREE, Entry, Sections, last_start
 
 if TYPE_CHECKING:
     from eseal.pdf.syntax import Indirect, Value
-    from eseal.pdf.xref import Entry, Section
+    from eseal.pdf.xref import Section
 
 TRAILER = 0
 """Stands for a trailer where objects are told by their numbers: none has this one."""
@@ -76,6 +78,21 @@ class Source:
             trailers = ((place, TRAILER) for place in words(self.data, b"trailer", 0, size, self.budget))
             self._borders = tuple(sorted((*headers(self.data, 0, size, self.budget), *trailers)))
         return self._borders
+
+    def telling(self) -> tuple[tuple[int, int], ...]:
+        """Return those of `borders` that may say where others are: trailers, catalogs, streams of structure.
+
+        Raises:
+            PdfError: they are too many.
+        """
+        borders = self.borders()
+        found = {each for each in borders if each[1] == TRAILER}
+        for word in (b"Catalog", b"ObjStm", b"XRef"):
+            for place in words(self.data, word, 0, len(self.data), self.budget):
+                index = bisect.bisect_right(borders, (place, 1 << 62)) - 1
+                if index >= 0:
+                    found.add(borders[index])
+        return tuple(sorted(found))
 
     def references(self) -> dict[int, list[int]]:
         """Return where each number is referred to, anywhere in the octets outside of packed streams.
@@ -129,6 +146,7 @@ class Document:
         chain: its cross-reference sections, newest first.
         entries: where each object stands.
         trailer: the newest section's trailer dictionary.
+        mended: its sections are of no use, and `entries` is what was found without them (`mend`).
     """
 
     def __init__(self, source: Source, end: int) -> None:
@@ -139,6 +157,7 @@ class Document:
         """
         self.source = source
         self.end = end
+        self.mended = False
         start, self.eof = last_start(source.data, end)
         self.chain: tuple[Section, ...] = source.sections.chain(start)
         self.entries: dict[int, Entry] = {}
@@ -147,6 +166,48 @@ class Document:
                 raise PdfError("xref-beyond")  # what was sealed cannot rest on what came later
             self.entries.update(section.entries)
         self.trailer = self.chain[0].trailer
+
+    @classmethod
+    def mend(cls, source: Source) -> Document:
+        """Return the state of a file whose sections are of no use: the last definition of a number counts.
+
+        Other readers mend the same file in other ways. What it shows may be relied on only as far as that
+        makes no difference.
+
+        Raises:
+            PdfError: no object of it is a catalog.
+        """
+        self = cls.__new__(cls)
+        self.source, self.end, self.eof = source, len(source.data), len(source.data)
+        self.mended, self.chain, self.trailer = True, (), Dictionary()
+        places = {number: place for place, number in source.borders() if number != TRAILER}
+        self.entries = {number: Entry(place) for number, place in places.items()}
+        for place, number in source.telling():
+            with contextlib.suppress(PdfError):  # damage; another object may say the same
+                if number == TRAILER:
+                    self._mend_by(read_value(source.data, place + len(b"trailer"), source.budget)[0])
+                elif places[number] == place:
+                    self._mend_by(self.get(number), number)
+        if not isinstance(self.trailer.get("Root"), Reference):
+            raise PdfError("catalog")
+        return self
+
+    def _mend_by(self, value: Value, number: int = TRAILER) -> None:
+        """Take what one object says of the others: a trailer, a catalog where none is, an object stream."""
+        described = value.dictionary if isinstance(value, Stream) else value
+        if not isinstance(described, Dictionary):
+            return
+        kind = described.get("Type")
+        if number == TRAILER or kind == "XRef":
+            self.trailer.update({key: described[key] for key in ("Root", "Encrypt") if key in described})
+        elif kind == "Catalog":
+            self.trailer.setdefault("Root", Reference(number, 0))
+        elif kind == "ObjStm":
+            begins = self.entry(number).offset or 0
+            for index, each in enumerate(self._packed(number)):
+                other = self.entry(each).offset
+                if other is None or other < begins:
+                    self.entries[each] = Entry(None, number, index)
 
     def entry(self, number: int) -> Entry:
         """Return where an object stands; a number that is nowhere is free."""
@@ -196,7 +257,7 @@ class Document:
             if not isinstance(value, Reference):
                 return value
             entry = self.entry(value.number)
-            if not entry.free and entry.generation != value.generation:
+            if not entry.free and not self.mended and entry.generation != value.generation:
                 raise PdfError("generation")  # null to a careful reader, an object to a lenient one
             value = self.get(value.number)
         raise PdfError("reference-loop")
@@ -275,4 +336,4 @@ class Document:
     @property
     def encrypted(self) -> bool:
         """Whether any section of it says that it is encrypted."""
-        return any("Encrypt" in section.trailer for section in self.chain)
+        return "Encrypt" in self.trailer or any("Encrypt" in section.trailer for section in self.chain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eseal.pdf.syntax import Array, Chars, Dictionary, PdfError, Reference, as_text
@@ -15,6 +15,8 @@ MAX_FIELDS = 50_000
 """Fields and widgets of one form."""
 MAX_FIELD_DEPTH = 32
 
+_TEXTS = frozenset({"Reason", "Location", "Name", "ContactInfo", "M"})
+"""Entries of a signature dictionary that are strings, but for /Contents and /Cert."""
 INHERITED = ("FT", "V", "Ff")
 """What a field has from its parent when it has none of its own (§12.7.4.1)."""
 
@@ -144,6 +146,14 @@ def is_blank(dictionary: Dictionary) -> bool:
     """Whether nobody has signed: a place was prepared, and its string is still of zeros."""
     contents = dictionary.get("Contents")
     return contents is None or (isinstance(contents, Chars) and not contents.octets.strip(b"\x00"))
+
+
+def without_texts(signature: Signature) -> Signature:
+    """Return a signature without its text strings, which say nothing where they are encrypted."""
+    kept = Dictionary()
+    kept.update({key: value for key, value in signature.dictionary.items() if key not in _TEXTS})
+    kept.twice = signature.dictionary.twice
+    return replace(signature, field=replace(signature.field, name=""), dictionary=kept)
 
 
 def reference_of(document: Document, signature: Signature, method: str) -> Dictionary | None:

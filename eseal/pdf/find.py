@@ -6,16 +6,17 @@ signature covers, and what came after it, is a matter of octets, and every step 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.pdf.comparison import Comparison
 from eseal.pdf.coverage import Coverage, read_coverage
 from eseal.pdf.document import Document, Source
-from eseal.pdf.fields import all_fields, all_signatures
+from eseal.pdf.fields import all_fields, all_signatures, without_texts
 from eseal.pdf.permission import judge_changes, read_permission
 from eseal.pdf.seal_facts import SealReader, unread_seal
-from eseal.pdf.store import read_store
+from eseal.pdf.store import SecurityStore, read_store
 from eseal.pdf.syntax import PdfError
 from eseal.rules import PDF_CHANGES, PDF_COVERAGE, PDF_FIELD, SEAL_FORM, SealReason
 from eseal.values import MAX_CERTIFICATES, MAX_PDF, MAX_SEALS, MAX_STAMPS, Found, Stamp, StampRole
@@ -23,8 +24,7 @@ from kokuin.trust.report import Limit, SubIndication
 from kokuin.trust.rules import FORMAT
 
 if TYPE_CHECKING:
-    from eseal.pdf.fields import Signature
-    from eseal.pdf.store import SecurityStore
+    from eseal.pdf.fields import Field, Signature
     from eseal.values import Content, FoundSeal
     from kokuin.trust.report import Check, ReportValue
 
@@ -40,6 +40,8 @@ _UNEXPECTED = (
 )
 """What our own reader must not end in; if it does, nobody gets a stack trace and nothing passes."""
 _WHITE = b"\x00\t\n\x0c\r "
+_STRUCTURE = re.compile(rb"obj|xref|trailer|stream")
+"""Without one of these words, octets that no section belongs to are no object to any reader."""
 
 
 def find(data: bytes, content: Content | None) -> Found | Check:  # noqa: ARG001  # a PDF has its data inside
@@ -70,15 +72,46 @@ def _unreadable(error: PdfError) -> Check:
     return FORMAT.failed(SealReason.SYNTAX, SubIndication.FORMAT_FAILURE, what=error.what)
 
 
-def _find(data: bytes) -> Found:
-    document = Document(Source(data), len(data))
-    subject: dict[str, ReportValue] = {"revisions": len(document.chain)}
+def _find(data: bytes) -> Found | Check:
+    source = Source(data)
+    try:
+        return _find_in(Document(source, len(data)))
+    except PdfError as error:
+        if error.bounded:
+            raise
+        try:
+            return _find_in(Document.mend(source))
+        except PdfError as other:
+            raise (other if other.bounded else error) from None
+
+
+def _find_in(document: Document) -> Found | Check:
     if document.encrypted:
-        check = SEAL_FORM.indeterminate(SealReason.ENCRYPTED, SubIndication.FORMAT_FAILURE)
-        return Found("pdf", subject, (), (check,))
+        return _find_encrypted(document)
     fields = all_fields(document)
-    signatures = all_signatures(document, fields)
-    store = read_store(document)
+    return _gather(document, fields, all_signatures(document, fields), read_store(document))
+
+
+def _find_encrypted(document: Document) -> Found | Check:
+    """Find what is legible: of encrypted files /Contents is, dictionaries are, strings are not (§7.6.2)."""
+    encrypted = SEAL_FORM.indeterminate(SealReason.ENCRYPTED, SubIndication.FORMAT_FAILURE)
+    try:
+        fields = all_fields(document)
+        signatures = all_signatures(document, fields)
+    except PdfError as error:
+        if error.bounded:
+            raise
+        return encrypted
+    if not signatures:
+        return encrypted
+    legible = tuple(without_texts(each) for each in signatures)
+    return _gather(document, fields, legible, SecurityStore(ignored=True))
+
+
+def _gather(
+    document: Document, fields: tuple[Field, ...], signatures: tuple[Signature, ...], store: SecurityStore
+) -> Found:
+    subject: dict[str, ReportValue] = {"revisions": len(document.chain)}
     before: list[Check] = []
     if len(signatures) > _MAX_SIGNATURES:
         count, means = len(signatures), SubIndication.FORMAT_FAILURE
@@ -127,7 +160,8 @@ def _cover(document: Document, signature: Signature) -> _Covered:
         coverage = read_coverage(document, signature)
         if not isinstance(coverage, Coverage):
             return _Covered(signature, None, (coverage,))
-        return _Covered(signature, coverage, _judge_revision(document, signature, coverage))
+        judge = _judge_whole if document.mended or document.encrypted else _judge_revision
+        return _Covered(signature, coverage, judge(document, signature, coverage))
     except PdfError as error:
         return _Covered(signature, None, (_unknown(error),))
 
@@ -141,16 +175,28 @@ def _partial(what: str) -> Check:
     return PDF_COVERAGE.failed(SealReason.COVERAGE_PARTIAL, SubIndication.FORMAT_FAILURE, what=what)
 
 
+def _judge_whole(document: Document, _: Signature, coverage: Coverage) -> tuple[Check, ...]:
+    """Without a table or a key to go by, later changes cannot be told; where nothing follows are none."""
+    what = "xref" if document.mended else "Encrypt"
+    if document.source.data[coverage.end :].strip(_WHITE):
+        return (PDF_COVERAGE.ok(), _unknown(PdfError(what)))
+    return (PDF_COVERAGE.ok(), PDF_CHANGES.weak(SealReason.SYNTAX, what=what))
+
+
 def _judge_revision(document: Document, signature: Signature, coverage: Coverage) -> tuple[Check, ...]:
     """What is covered is a whole document that holds this signature, and what follows it is an update."""
     try:
         sealed = Document(document.source, coverage.end)
     except PdfError as error:
         return (_partial(error.what),)
-    if document.source.data[sealed.eof : coverage.end].strip(_WHITE):
+    if _STRUCTURE.search(document.source.data, sealed.eof, coverage.end):
         return (_partial("end-of-file"),)
     own = [each for each in all_signatures(sealed, all_fields(sealed)) if each.number == signature.number]
-    if not own or sealed.entry(signature.number) != document.entry(signature.number):
+    if (
+        not own
+        or sealed.entry(signature.number) != document.entry(signature.number)
+        or read_coverage(sealed, own[0]) != coverage
+    ):
         # The field was given this signature by somebody later.
         return (PDF_COVERAGE.failed(SealReason.COVERAGE_WRONG, SubIndication.FORMAT_FAILURE, what="field"),)
     broken = _judge_structure(document, sealed)
@@ -173,8 +219,10 @@ def _judge_structure(document: Document, sealed: Document) -> Check | None:
         return PDF_CHANGES.failed(SealReason.HIDDEN_CONTENT, means, changes=["xref"])
     # What no section belongs to is a try to get past readers that mend broken files.
     rest = document.eof if count else sealed.end
-    if document.source.data[rest:].strip(_WHITE):
+    if _STRUCTURE.search(document.source.data, rest):
         return PDF_CHANGES.failed(SealReason.CHANGED_AFTERWARDS, means, changes=["end-of-file"])
+    if document.source.data[rest:].strip(_WHITE):
+        return _unknown(PdfError("end-of-file"))
     if any(each.ambiguous for each in document.chain):
         return PDF_CHANGES.indeterminate(SealReason.CHANGES_UNKNOWN, means, what="xref")
     return None

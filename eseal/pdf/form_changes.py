@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FORM_MAY_CHANGE = frozenset({"Fields", "SigFlags", "DR", "DA", "NeedAppearances"})
 _PAGE_MAY_CHANGE = frozenset({"Annots", "Tabs", "LastModified"})
+_PAGE_DESCRIBES = frozenset({"PieceInfo", "StructParents", "Metadata", "ID"})
 _SIGNING_FILLS = frozenset({"V", "AP", "AS", "F", "MK", "DA", "Type", "Subtype", "M", "P", "Ff", "Q", "DV"})
 _FILLING_FILLS = frozenset({"V", "AP", "AS", "I", "TI", "RV", "M"})
 _NEW_FIELD_HAS = frozenset(
@@ -164,10 +165,17 @@ class FormChanges:
                 self._sign(now, added=False)
                 if _is_visible(base.after, now.dictionary) and not _is_visible(base.before, field.dictionary):
                     base.note(Kind.SIGNING, COVERING)
+        elif self._is_shut(field, now, keys):
+            base.note(Kind.SIGNING, f"field {field.name}")
         elif not keys <= _FILLING_FILLS:
             self._content(f"field {field.name}")
         else:
             self._fill(field, keys)
+
+    @staticmethod
+    def _is_shut(field: Field, now: Field, keys: set[str]) -> bool:
+        """Whether a field was made read-only and is else what it was, as a signature that locks it does."""
+        return keys == {"Ff"} and now.flags == field.flags | 1
 
     def _fill(self, field: Field, keys: set[str]) -> None:
         """A value that stays what it was under an appearance that does not is a shadow attack (replace)."""
@@ -255,9 +263,12 @@ class FormChanges:
         Raises:
             PdfError: an object cannot be read.
         """
-        if differing(one, other) - _PAGE_MAY_CHANGE:
+        keys = differing(one, other) - _PAGE_MAY_CHANGE
+        if keys - _PAGE_DESCRIBES:
             self._content(f"Page {number}")
             return
+        if keys:
+            self._comparison.note(Kind.DESCRIBING, f"Page {number}")
         base = self._comparison
         annotations = base.before.array(one.get("Annots")), base.after.array(other.get("Annots"))
         self._compare_annotations(one, *annotations)

@@ -3,7 +3,7 @@
 A certification (DocMDP) says what may follow. An approval signature says nothing, and then only what leaves
 the sealed content as it is may follow: further signatures, time-stamps, validation data. Filled-in values
 show something that the signer of an approval never saw, so they do not pass without its word; annotations
-can cover anything, so they do not pass with it either.
+can cover anything, so they do not pass with it either. What nobody forbade and nobody allowed is open.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def judge_changes(changes: list[Change], permission: Permission) -> Check:
 
 
 def _forbidden(changes: list[Change], worst: Kind, permission: Permission) -> bool:
-    if worst is Kind.CONTENT or (worst is Kind.ANNOTATING and permission.level != 3):
+    if worst is Kind.CONTENT or (worst is Kind.ANNOTATING and permission.level not in {None, 3}):
         return True
     if permission.level == 1 and worst is not Kind.VALIDATION:
         return True
@@ -130,6 +130,10 @@ def _forbidden(changes: list[Change], worst: Kind, permission: Permission) -> bo
 def _open(changes: list[Change], worst: Kind, permission: Permission) -> bool:
     """Attacks on certified documents: annotations, or a further signature's appearance, hide content."""
     seen = {change.what for change in changes} & {VISIBLE, COVERING, UNSHOWN, FONTS}
-    if worst is Kind.ANNOTATING or seen - {VISIBLE} or (seen and permission.level is not None):
+    if (
+        worst in {Kind.ANNOTATING, Kind.DESCRIBING}
+        or seen - {VISIBLE}
+        or (seen and permission.level is not None)
+    ):
         return True
     return worst is Kind.FILLING and not permission.certified

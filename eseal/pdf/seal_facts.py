@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from eseal.cades_archive import Digests
 from eseal.cades_stamps import find_stamps
-from eseal.cms_found import find_signer, read_certificates
+from eseal.cms_found import find_bare_signer, find_signer, read_certificates
 from eseal.cms_parts import read_parts
 from eseal.pdf.contents import read_contents
 from eseal.pdf.syntax import as_text
-from eseal.rules import PDF_DICTIONARY, SEAL_CONTENT, SEAL_FORM, SealReason
+from eseal.rules import PDF_DICTIONARY, SEAL_BINDING, SEAL_CONTENT, SEAL_FORM, SealReason
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION, MAX_STAMPS, FoundSeal
 from kokuin.trust.context import RevocationData
 from kokuin.trust.report import Limit, SubIndication
@@ -29,12 +29,14 @@ from kokuin.wire.errors import WireError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eseal.cms_found import FoundSigner
     from eseal.pdf.coverage import Coverage
     from eseal.pdf.fields import Signature
     from eseal.pdf.store import SecurityStore
     from eseal.values import Stamp
+    from kokuin.trust.certificate import Certificate
     from kokuin.trust.report import Check, ReportValue
-    from kokuin.wire.cms import SignedData
+    from kokuin.wire.cms import SignedData, SignerInfo
 
 KIND = "pades-seal"
 _PADES = "ETSI.CAdES.detached"
@@ -93,7 +95,7 @@ class SealReader:
         content, more = self._content(signed_data)
         held = (*held_certificates(signed_data, info), *self._store.certificates)
         certificates, ignored = read_certificates(held)
-        signer = find_signer(info, signed_data.content_type, certificates, content)
+        signer = self._find_signer(signed_data, info, certificates, content)
         stamps = find_stamps(parts, 0, info, content, Digests(parts))
         revocation = held_revocation(signed_data, info).with_more(self._store.revocation)
         return replace(
@@ -113,6 +115,29 @@ class SealReader:
     def with_stamps(self, found: FoundSeal, stamps: tuple[Stamp, ...]) -> FoundSeal:
         """Return the facts with the document time-stamps that cover the seal."""
         return replace(found, stamps=(*found.stamps, *stamps)[: MAX_STAMPS + 1])
+
+    def _find_signer(
+        self,
+        signed_data: SignedData,
+        info: SignerInfo,
+        certificates: tuple[Certificate, ...],
+        content: Callable[[str], bytes],
+    ) -> FoundSigner:
+        """Find who signed; the kinds before PAdES know no attribute that names a certificate (§12.8.3.3).
+
+        What they say of the signer rests on issuer and serial number alone, which is a weakness. PAdES wants
+        the attribute (EN 319 142-1 §6.3), and a signature without any attribute says nothing of itself.
+        """
+        kind = self._signature.dictionary.get("SubFilter")
+        if info.signed_attributes is None and kind != _PADES:
+            octets = self._coverage.octets if kind in _DETACHED else signed_data.content or b""
+            return find_bare_signer(info, certificates, octets)
+        found = find_signer(info, signed_data.content_type, certificates, content)
+        if kind == _PADES or found.signer is None:
+            return found
+        unbound = SEAL_BINDING.weak(SealReason.BINDING_ABSENT)
+        checks = (unbound if each.reason == SealReason.BINDING_ABSENT else each for each in found.checks)
+        return replace(found, checks=tuple(checks))
 
     def _content(self, signed_data: SignedData) -> tuple[Callable[[str], bytes], tuple[Check, ...]]:
         if self._signature.dictionary.get("SubFilter") != _OVER_SHA1:

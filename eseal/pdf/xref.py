@@ -23,9 +23,17 @@ MAX_ENTRIES = 700_000
 MAX_NUMBER = 8_388_607
 """The greatest object number (ISO 32000-1 annex C)."""
 
-_STARTXREF = re.compile(rb"startxref[\x00\t\n\x0c\r ]*+(\d{1,12})[\x00\t\n\x0c\r ]*+%%EOF")
+_STARTXREF = re.compile(
+    rb"startxref[\x00\t\n\x0c\r ]*+(\d{1,12})(?!\d)"
+    rb"(?:(?:[\x00\t\n\x0c\r ]*+%[^\r\n]*+[\r\n]){0,4}?[\x00\t\n\x0c\r ]*+%%EOF)?"
+)
+"""With its %%EOF, comments between them included; some writers leave it out."""
+_MAX_MARKS = 64
+"""Words `startxref` that are looked at from the end: behind the last good one there is damage."""
 _KEYWORD = re.compile(rb"[\x00\t\n\x0c\r ]*+xref(?=[\x00\t\n\x0c\r ])")
 _NEAR = re.compile(rb"(?<![a-z])xref(?=[\x00\t\n\x0c\r ])")
+_HEAD = 1024
+"""Octets in which the header begins."""
 _OFF_BY = 16
 """Octets by which `startxref` may miss its table."""
 _STREAM_HEAD = re.compile(rb"[\x00\t\n\x0c\r ]*+\d{1,10}[\x00\t\n\x0c\r ]++\d{1,5}[\x00\t\n\x0c\r ]++obj")
@@ -87,27 +95,58 @@ class Section:
 def last_start(data: bytes, end: int) -> tuple[int, int]:
     """Return where the last section before `end` is said to be, and where its %%EOF ends.
 
+    Offsets are as they are written: from the header on in a file with octets before it (`header_shift`).
+
     Raises:
-        PdfError: no `startxref` with %%EOF is in the last 2,048 octets before `end`.
+        PdfError: no `startxref` with a number is there.
     """
-    begin = max(0, end - 2_048)
-    found = list(_STARTXREF.finditer(data, begin, end))
-    if not found:
-        raise PdfError("startxref")
-    return int(found[-1][1]), found[-1].end()
+    at = end
+    for _ in range(_MAX_MARKS):
+        at = data.rfind(b"startxref", 0, at)
+        if at < 0:
+            break
+        found = _STARTXREF.match(data, at, end)
+        if found is not None:
+            return int(found[1]), found.end()
+    raise PdfError("startxref")
+
+
+def header_shift(data: bytes) -> int:
+    """Return what the offsets of a file are short of: the octets before its header, or 0.
+
+    ISO 32000-2 §7.5.4 counts from the beginning of the file, ISO 32000-1 annex H.3.4.1 has readers take files
+    with octets before the header; writers count either way.
+    """
+    header = data.find(b"%PDF-", 0, _HEAD)
+    if header <= 0:
+        return 0
+    try:
+        start, _ = last_start(data, len(data))
+    except PdfError:
+        return 0
+    return header if _begins(data, start + header) and not _begins(data, start) else 0
+
+
+def _begins(data: bytes, start: int) -> bool:
+    """Whether a section begins exactly here."""
+    return any(pattern.match(data, start) is not None for pattern in (_KEYWORD, _STREAM_HEAD))
 
 
 class Sections:
-    """Reads the sections of one file, each once."""
+    """Reads the sections of one file, each once.
+
+    What the file says of places is counted from `shift` on; what is returned is counted from its first octet.
+    """
 
     def __init__(self, data: bytes, budget: Budget) -> None:
         self._data = data
         self._budget = budget
+        self._shift = header_shift(data)
         self._known: dict[int, Section] = {}
         self._entries = 0
 
     def chain(self, start: int) -> tuple[Section, ...]:
-        """Return the section at `start` and all before it, newest first.
+        """Return the section that `startxref` says is at `start`, and all before it, newest first.
 
         Raises:
             PdfError: one cannot be read, they form a loop, or they are too many.
@@ -121,7 +160,7 @@ class Sections:
             if len(found) >= MAX_SECTIONS:
                 raise PdfError("revisions", bounded=True)
             seen.add(at)
-            section = self.section(at)
+            section = self.section(at + self._shift)
             found.append(section)
             previous = section.trailer.get("Prev")
             at = int(previous) if isinstance(previous, int | float) and previous > 0 else None
@@ -173,7 +212,7 @@ class Sections:
         place = value.get("XRefStm")
         if not isinstance(place, int):
             return Section(start, end, entries, value, ambiguous=ambiguous)
-        hidden = self._read_stream(place)
+        hidden = self._read_stream(place + self._shift)
         for number, entry in hidden.entries.items():
             shown = entries.get(number, FREE)
             ambiguous = ambiguous or not (shown.free or shown == entry)
@@ -194,7 +233,8 @@ class Sections:
             if row is None:
                 raise PdfError("xref")
             position = row.end()
-            found.append((number, Entry(int(row[1]), None, int(row[2])) if row[3] == b"n" else FREE))
+            place = int(row[1]) + self._shift
+            found.append((number, Entry(place, None, int(row[2])) if row[3] == b"n" else FREE))
         return found, position
 
     def _read_stream(self, start: int) -> Section:
@@ -232,9 +272,8 @@ class Sections:
                 row = rows[at : at + total]
                 at += total
                 kind = int.from_bytes(row[:one], "big") if one else 1
-                entry = _entry(
-                    kind, int.from_bytes(row[one:two], "big"), int.from_bytes(row[two:three], "big")
-                )
+                second, third = int.from_bytes(row[one:two], "big"), int.from_bytes(row[two:three], "big")
+                entry = _entry(kind, second + self._shift if kind == 1 else second, third)
                 if entry is not None:
                     ambiguous = ambiguous or entries.get(number, entry) != entry
                     entries[number] = entry

@@ -53,6 +53,9 @@ OPEN = {
     "shadow_replace_value_of_a_field",
     "shadow_replace_value_under_the_old_look",
     "certification_claimed_by_the_signature_alone",
+    "eaa_annotation_on_an_approved_document",
+    "form_fields_by_another_generation",
+    "swa_string_with_white_space",
 }
 """What a signer permits, or nobody forbids: a reader cannot know whether it was meant."""
 
