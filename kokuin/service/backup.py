@@ -23,6 +23,7 @@ from kokuin.service.backup_archive import (
     Manifest,
     write_archive,
 )
+from kokuin.service.eseals.backup import back_up_seals
 from kokuin.service.keys_view import KeyUse, numbers, owners, use_of
 from kokuin.service.keystore import in_device, key_file, key_name
 from kokuin.service.provisioning import Act
@@ -109,28 +110,33 @@ def make_backup(  # noqa: PLR0913  # what goes in, to whom, and who is told
         parts[f"active/{active}.json"] = snapshot.octets()
     keys: list[BackedUpKey] = []
     absent: list[AbsentKey] = []
-    for name, found in _keys(folder, config, snapshot):
+    passphrase = read_passphrase(config, dict(os.environ))
+    for name, found in _keys(folder, config, snapshot, passphrase):
         if isinstance(found, AbsentKey):
             absent.append(found)
         else:
             parts[f"keys/{name}.pem"], described = found
             keys.append(described)
+    sealing, seal_keys = back_up_seals(folder, config, passphrase)
+    parts |= sealing
     at = int(now.timestamp() * 1_000_000)
-    manifest = Manifest(__version__, at, active, tuple(keys), tuple(absent))
+    manifest = Manifest(__version__, at, active, (*keys, *seal_keys), tuple(absent))
     octets = seal_envelope(
         suite, recipient, write_archive(manifest, parts), content_type_oid=config.arc + CONTENT_ARC
     )
     made = SealedBackup(
         octets,
         suite.id,
-        tuple(item.key for item in keys),
+        tuple(item.key for item in manifest.keys),
         tuple((item.key, item.reason) for item in absent),
     )
     fields: dict[str, LeafValue] = {
         "backup": hashlib.sha256(octets).hexdigest(),
         "recipient": hashlib.sha256(recipient.public_octets).hexdigest(),
         "suites": [suite.id],
-        "keys": list(made.keys),
+        "keys": [item.key for item in keys],
+        # Their number: names of all tenants' would not fit a leaf.
+        "seals": len(seal_keys),
     }
     on_act(Act(BACKUP_MADE, fields))
     return made
@@ -168,9 +174,8 @@ def _read(path: Path) -> bytes:
 
 
 def _keys(
-    folder: DataFolder, config: Config, snapshot: Snapshot
+    folder: DataFolder, config: Config, snapshot: Snapshot, passphrase: bytes | None
 ) -> Iterator[tuple[str, AbsentKey | tuple[bytes, BackedUpKey]]]:
-    passphrase = read_passphrase(config, dict(os.environ))
     for profile in owners(folder, snapshot):
         for number in numbers(config, snapshot, profile.name):
             name = key_name(profile.name, number)

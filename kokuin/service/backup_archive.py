@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BACKUP = 8 * 1024 * 1024
 """Octets of all parts: keys, certificates and settings are some hundred thousand."""
-MAX_PARTS = 512
+MAX_PARTS = 4096
 
 _VERSION = 1
 _LATEST_US = 2**52
@@ -32,9 +32,10 @@ _MANIFEST = "manifest.json"
 _BLOCK = 512
 _SIZE = slice(124, 136)
 _NAME = "[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
+_SEAL = "seals/(operator|t-[a-z0-9]{16})/[a-z][a-z0-9-]{0,62}"
 _PLACES = re.compile(
     rf"({_NAME}\.toml|operator\.sha256|trust/{_NAME}|profiles/{_NAME}\.toml|active/[0-9a-f]{{64}}\.json"
-    rf"|keys/{_NAME}\.pem)"
+    rf"|keys/{_NAME}\.pem|{_SEAL}\.(toml|pem|image|font)|keys/{_SEAL}/{_NAME}\.pem)"
 )
 """Everything that a backup may hold: no path of the sender's choosing is ever opened."""
 
@@ -57,6 +58,8 @@ class BackupProblem(StrEnum):
     """Its `config.toml` cannot be used."""
     SNAPSHOT = "BACKUP_SNAPSHOT"
     """What was in force cannot be read."""
+    SEAL = "BACKUP_SEAL"
+    """A seal profile cannot be used, or its keys are others than its suites'."""
     RECIPIENT = "BACKUP_RECIPIENT"
     """The recipient's key is of another kind than the envelope suite's."""
     FOLDER_IN_USE = "BACKUP_FOLDER_IN_USE"

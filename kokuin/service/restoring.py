@@ -14,6 +14,7 @@ import secrets
 import time
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -29,6 +30,7 @@ from kokuin.service.backup import CONTENT_ARC
 from kokuin.service.backup_archive import BackupError, BackupProblem, Manifest, read_archive
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT
+from kokuin.service.eseals.backup import SEALS, judge_seals
 from kokuin.service.issuing import new_id
 from kokuin.service.keeper_process import end_now
 from kokuin.service.keystore import key_number
@@ -100,6 +102,7 @@ def open_backup(octets: bytes, key: RecipientKey) -> OpenedBackup:
     keys = {item.key: _key(item, parts) for item in manifest.keys}
     if {path for path in parts if path.startswith("keys/")} != {f"keys/{name}.pem" for name in keys}:
         raise BackupError(BackupProblem.KEY, "the manifest names other keys")
+    judge_seals(manifest.keys, parts)
     config = _settings(parts)
     if config.arc + CONTENT_ARC != kind:
         raise BackupError(BackupProblem.SETTINGS, "another arc than the envelope says")
@@ -126,11 +129,13 @@ def restore(backup: OpenedBackup, folder: DataFolder) -> None:
     if folder.root.exists() and any(folder.root.iterdir()):
         raise BackupError(BackupProblem.FOLDER_IN_USE, f"{folder.root} is not empty")
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    parents = {(folder.root / path).parent for path in backup.files} - {folder.root}
-    for parent in sorted({*parents, folder.root / _KEYS, folder.ledger.parent}):
-        parent.mkdir(mode=0o700)
-    for name, key in backup.keys.items():
-        write_key(folder.root / _KEYS / f"{name}.pem", key, passphrase)
+    keys = {f"{_KEYS}/{name}.pem": key for name, key in backup.keys.items()}
+    parents = {parent for path in (*backup.files, *keys) for parent in PurePosixPath(path).parents}
+    for parent in sorted({*parents, PurePosixPath(_KEYS)} - {PurePosixPath()}):
+        (folder.root / parent).mkdir(mode=0o700)
+    folder.ledger.parent.mkdir(mode=0o700)
+    for path, key in keys.items():
+        write_key(folder.root / path, key, passphrase)
     for path, octets in backup.files.items():
         write_durably(folder.root / path, octets)
     if backup.snapshot is not None:
@@ -144,7 +149,8 @@ def restore(backup: OpenedBackup, folder: DataFolder) -> None:
 
 def _key(item: BackedUpKey, parts: Mapping[str, bytes]) -> PrivateKey:
     problem = BackupError(BackupProblem.KEY, ascii(item.key[:64]))
-    if key_number(item.profile, item.key) is None:
+    # Names of seal keys are held against their profiles, once all are read.
+    if not item.key.startswith(SEALS) and key_number(item.profile, item.key) is None:
         raise problem
     try:
         key = read_clear_pem(parts[f"keys/{item.key}.pem"])
@@ -246,7 +252,8 @@ async def _record(backup: OpenedBackup, folder: DataFolder) -> None:
             "cfg": digest,
             "backup": backup.digest,
             "made": backup.manifest.at,
-            "keys": sorted(backup.keys),
+            "keys": sorted(name for name in backup.keys if not name.startswith(SEALS)),
+            "seals": sum(name.startswith(SEALS) for name in backup.keys),
         }
         outcome = await asyncio.wrap_future(journal.append(Record(BACKUP_RESTORED, record)))
         if isinstance(outcome, Refused):
