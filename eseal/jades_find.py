@@ -161,6 +161,7 @@ def _find_one(
         protected.claimed_us,
         stamps,
         unsigned.revocation,
+        expires_us=protected.expires_us,
         limits=_limits(unsigned),
     )
 

@@ -90,6 +90,7 @@ class Protected:
     Attributes:
         alg: as found.
         claimed_us: `iat` or `sigT`, microseconds since 1970 UTC; None: neither is there.
+        expires_us: `exp`, likewise: from when on nobody is to take it.
         outdated: the time is a `sigT` of a day on which only `iat` was left (§5.2.1).
         thumbprint: of the signer's certificate; None: only `x5c` names it.
         chain: `x5c`, DER, the signer's first.
@@ -104,6 +105,7 @@ class Protected:
 
     alg: str
     claimed_us: int | None
+    expires_us: int | None
     outdated: bool
     thumbprint: Thumbprint | None
     chain: tuple[bytes, ...]
@@ -141,6 +143,7 @@ def read_protected(text: str) -> Protected:
     return Protected(
         _text(header, "alg"),
         claimed,
+        _seconds(header, "exp") if "exp" in header else None,
         "sigT" in header and claimed is not None and claimed >= _ONLY_IAT,
         _thumbprint(header),
         _chain(header),
@@ -199,10 +202,7 @@ def _claimed(header: JsonObject) -> int | None:
     if "iat" in header and "sigT" in header:
         raise _wrong("sigT")
     if "iat" in header:
-        seconds = header["iat"]
-        if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
-            raise _wrong("iat")
-        return seconds * 1_000_000
+        return _seconds(header, "iat")
     if "sigT" not in header:
         return None
     text = _text(header, "sigT")
@@ -213,6 +213,14 @@ def _claimed(header: JsonObject) -> int | None:
     if moment is None or moment.year < 1970:
         raise _wrong("sigT")
     return int(moment.timestamp()) * 1_000_000
+
+
+def _seconds(header: JsonObject, name: str) -> int:
+    """Take whole seconds since 1970 UTC, as microseconds."""
+    seconds = header[name]
+    if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
+        raise _wrong(name)
+    return seconds * 1_000_000
 
 
 def _thumbprint(header: JsonObject) -> Thumbprint | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check
 
 REQUEST_TARGET = "(request-target)"
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_REQUEST = re.compile(rf"({_TOKEN.pattern}) ([!-~]+) HTTP/\d(?:\.\d)?")
+_RESPONSE = re.compile(r"HTTP/\d(?:\.\d)? \d{3}(?: [\t -~]*)?")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def read_message(octets: bytes) -> tuple[tuple[tuple[str, str], ...], bytes]:
     """Take a message apart: fields in order, that of the request's target first, and the body.
 
     Raises:
-        JadesError: SYNTAX: it is no HTTP message, or a field goes over several lines.
+        JadesError: SYNTAX: it is no HTTP message, or a field goes over several lines, or an empty line is
+            among them, where another reader would take the body to begin.
     """
     head, ended, body = octets.partition(b"\r\n\r\n")
     if not ended:
@@ -34,18 +40,24 @@ def read_message(octets: bytes) -> tuple[tuple[tuple[str, str], ...], bytes]:
         raise JadesError(SealReason.SYNTAX, "message") from None
     if len(lines) > MAX_DOCUMENTS:
         raise JadesError(SealReason.SYNTAX, "message")
-    fields = [_read_field(line) for line in lines if line]
-    parts = first.split(" ")
-    if len(parts) != 3:
+    return (*_read_start(first), *map(_read_field, lines)), body
+
+
+def _read_start(line: str) -> tuple[tuple[str, str], ...]:
+    """RFC 9112 §3, §4: a request's method and target as a field; of a response nothing."""
+    request, response = _REQUEST.fullmatch(line), _RESPONSE.fullmatch(line)
+    if request is None and response is None:
         raise JadesError(SealReason.SYNTAX, "message")
-    if not parts[0].startswith("HTTP/"):
-        fields.insert(0, (REQUEST_TARGET, f"{parts[0].lower()} {parts[1]}"))
-    return tuple(fields), body
+    return () if request is None else ((REQUEST_TARGET, f"{request[1].lower()} {request[2]}"),)
 
 
 def _read_field(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon or not name or name != name.strip():
+    """RFC 9110 §5.1, §5.5. Attack: a field, or its end, that only one of two readers sees.
+
+    One named `(request-target)` would make a request of a response.
+    """
+    name, _, value = line.partition(":")
+    if _TOKEN.fullmatch(name) is None or ":" not in line or _CONTROL.search(value):
         raise JadesError(SealReason.SYNTAX, "message")
     return name, value.strip(" \t")
 

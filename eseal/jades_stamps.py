@@ -109,15 +109,21 @@ def stamps_of(
     archive = None if octets is None else archives.setdefault(octets, Archive(octets))
     before = _before(unsigned.elements, tokens)
     stamps, checks = [], []
+    seen: set[int] = set()
     for index, each in enumerate(tokens):
         content: Callable[[str], bytes] | None = None
         if each.role is StampRole.SIGNATURE:
             content = _digest_of(signature_covered(signature))
         elif archive is not None and each.role is StampRole.CONTENT:
             content = archive.digest
+        elif each.place in seen:
+            # Attack: what stands beside a time-stamp in its container is not covered by it, and does not
+            # cover it. So it proves nothing: everything has its place in one order.
+            pass
         elif archive is not None and each.whole and before is not None and _is_canonical(each, unsigned):
             parts = archive_covered(signature, before[: each.place])
             content = functools.partial(archive.digest, parts=parts)
+        seen |= {each.place} if each.role is StampRole.ARCHIVE else set()
         if each.role is StampRole.ARCHIVE and not _is_canonical(each, unsigned):
             text = shown(each.canonical or "")
             checks.append(JWS_UNSIGNED.weak(SealReason.CANONICALISATION_UNKNOWN, what=text))

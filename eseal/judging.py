@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from eseal.hybrid import check_required, key_name, worlds
 from eseal.levels import Reached, find_level
 from eseal.rules import JWS_SIGNATURE, SEAL_BINDING, SEAL_COUNT, SealReason
-from eseal.signer_rules import SEALING, judge_claim, judge_use, judge_validity
+from eseal.signer_rules import SEALING, judge_claim, judge_expiry, judge_use, judge_validity
 from eseal.stamps import RENEWING, JudgedStamp, Proof, check_stamps, judge_stamps
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION, MAX_SEALS, StampRole
 from kokuin.trust.certificate import read_certificate
@@ -253,6 +253,7 @@ def _check(found: FoundSeal, carried: _Carried, context: Context) -> tuple[Check
         judge_use(signer),
         judge_validity(signer, proven, context.at, carried.not_before),
         *judge_claim(signer, found.claimed_us, proven, context.at),
+        *judge_expiry(found.expires_us, context.at),
         *stamps,
         *revocation,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eseal.rules import SEAL_KEY_USAGE, SEAL_TIME, SEAL_VALIDITY, SealReason
 from kokuin.trust.certificate import KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION
 from kokuin.trust.horizon import certificate_ends
-from kokuin.trust.report import Ending, SubIndication, iso_time
+from kokuin.trust.report import End, Ending, SubIndication, iso_time
 from kokuin.trust.rules import Reason
 from kokuin.trust.token_checks import CLOCK_SKEW
 from kokuin.wire import oids
@@ -107,3 +107,18 @@ def judge_claim(certificate: Certificate, claimed: int | None, proven: int, at: 
     if not certificate.valid_at(claimed):
         return (SEAL_TIME.weak(SealReason.CLAIMED_OUTSIDE_VALIDITY, **named),)
     return (SEAL_TIME.ok(**named),)
+
+
+def judge_expiry(expires: int | None, at: int) -> tuple[Check, ...]:
+    """Judge whether the signer still wants the seal to be taken.
+
+    Args:
+        expires: microseconds since 1970 UTC, from which on he does not; None: he sets no end.
+        at: validation time, likewise. When the seal was made does not matter.
+    """
+    if expires is None:
+        return ()
+    if at >= expires:
+        means = SubIndication.SIG_CONSTRAINTS_FAILURE
+        return (SEAL_TIME.indeterminate(SealReason.SEAL_ENDED, means, until=iso_time(expires)),)
+    return (SEAL_TIME.ok(until=iso_time(expires)).resting_on(End(expires - 1, Ending.SEAL_ENDS)),)

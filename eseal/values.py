@@ -200,6 +200,7 @@ class FoundSeal:
         revocation: carried, at most MAX_REVOCATION of each.
         required: key names of suites (`P-256`, `ML-DSA-65`; `pqc.suites.Suite.key`) that by a signed
             statement of this seal must all have signed the same content. Empty: it asks for none.
+        expires_us: time from which on its signer wants it to be taken no more, as `claimed_us`.
         limits: what was not looked at.
     """
 
@@ -215,6 +216,7 @@ class FoundSeal:
     stamps: tuple[Stamp, ...] = ()
     revocation: RevocationData = field(default_factory=RevocationData)
     required: tuple[str, ...] = ()
+    expires_us: int | None = None
     limits: tuple[Limit, ...] = ()
 
 

@@ -17,7 +17,7 @@ from eseal.jades_header import REQUIRED
 from eseal.jades_payload import Attached
 from eseal.values import MAX_JWS, Found, Level, SealKey
 from kokuin.cli.report_text import sentences
-from kokuin.trust.report import Check, Indication, Limit, SubIndication
+from kokuin.trust.report import Check, Ending, Indication, Limit, SubIndication
 from tests.eseal import pki
 from tests.eseal.jades import (
     DATA,
@@ -38,6 +38,12 @@ HYBRID = (pki.P256, "ml-dsa-65")
 
 def flattened(payload: Attached) -> dict[str, Any]:
     return dict(json.loads(seal(payload, serialization=Serialization.FLATTENED)))
+
+
+def find_all(sealed: bytes) -> Found:
+    found = find(sealed, None)
+    assert isinstance(found, Found)
+    return found
 
 
 def fails(sealed: bytes, reason: str) -> None:
@@ -316,6 +322,31 @@ def test_members_that_nobody_signed_are_named() -> None:
 # The time
 
 
+def test_a_seal_that_its_signer_wanted_nobody_to_take_any_more() -> None:
+    """Attack: it must be understood, so it is said to be, and nobody looks at it."""
+
+    def ends(seconds: object, *, critical: bool = True) -> bytes:
+        def change(header: dict[str, Any]) -> None:
+            header["exp"] = seconds
+            if critical:
+                header["crit"] = [*header.get("crit", []), "exp"]
+
+        return changed(change)
+
+    now = pki.NOW_US // 1_000_000
+    for critical in (True, False):
+        report = judge(ends(now - 5, critical=critical))
+        assert report.indication is Indication.INDETERMINATE
+        assert "SEAL_ENDED" in reasons(report)
+        later = judge(ends(now + 90_000, critical=critical))
+        assert later.indication is Indication.PASSED
+        assert later.verifiable_until is not None
+        assert later.verifiable_until.time == (now + 90_000) * 1_000_000 - 1
+        assert later.verifiable_until.cause is Ending.SEAL_ENDS
+    for value in ("x", 1.5, -1, None, True):
+        fails(ends(value), "HEADER_WRONG")
+
+
 def test_two_claimed_times() -> None:
     fails(changed(lambda header: header.update(sigT="2026-01-01T00:00:00Z")), "HEADER_WRONG")
 
@@ -385,6 +416,25 @@ def test_an_entry_put_below_an_archive_time_stamp() -> None:
         document["header"]["etsiU"].insert(1, pack(b'{"sigPSt":{"sigPolDoc":"AA=="}}'))
 
     fails(unsigned(put), "STAMP_FAILED")
+
+
+def test_an_older_time_stamp_beside_the_archive_time_stamp_that_would_carry_it() -> None:
+    """Two tokens of one container cover the same: neither shows that the other was there before it."""
+    sealed = seal(level=Level.B_LTA)
+    stamper = pki.seal_pki().stamper(at=pki.NOW - 900 * pki.DAY)
+    (found,) = find_all(sealed).seals
+    archive = found.stamps[-1]
+    assert archive.content is not None
+    dated_back = stamper.stamp(archive.content(stamper.digest))
+
+    for place in (0, 1):
+        document = json.loads(sealed)
+        entries = document["header"]["etsiU"]
+        element = json.loads(unpack(entries[-1]))
+        element["arcTst"]["tstTokens"].insert(place, {"val": base64.b64encode(dated_back).decode()})
+        entries[-1] = pack(json.dumps(element).encode())
+        stamps = find_all(json.dumps(document).encode()).seals[0].stamps
+        assert [each.content is None for each in stamps[-2:]] == [False, True]
 
 
 def test_a_payload_changed_under_every_level() -> None:
