@@ -180,7 +180,7 @@ def _judge_whole(document: Document, _: Signature, coverage: Coverage) -> tuple[
     what = "xref" if document.mended else "Encrypt"
     if document.source.data[coverage.end :].strip(_WHITE):
         return (PDF_COVERAGE.ok(), _unknown(PdfError(what)))
-    return (PDF_COVERAGE.ok(), PDF_CHANGES.weak(SealReason.SYNTAX, what=what))
+    return (PDF_COVERAGE.weak(SealReason.SYNTAX, what=what), PDF_CHANGES.ok())
 
 
 def _judge_revision(document: Document, signature: Signature, coverage: Coverage) -> tuple[Check, ...]:

@@ -64,7 +64,15 @@ _CODED = frozenset({"missing", "stamp_role"})
 
 
 def sentences(report: Report, lang: str) -> Iterator[str]:
-    """Say the verdict and its meaning first, then what the token says, then each check, then the limits."""
+    """Say the verdict and its meaning first, then what the token says, then each check, then the limits.
+
+    Attack: names out of a document that move the cursor would write over the verdict.
+    """
+    for line in _lines(report, lang):
+        yield "".join(each if each.isprintable() or each == "\u3000" else ascii(each)[1:-1] for each in line)
+
+
+def _lines(report: Report, lang: str) -> Iterator[str]:
     from kokuin.trust.report import iso_time
 
     meaning = text(lang, _meaning(report))
@@ -118,8 +126,8 @@ def _particulars(report: Report, lang: str) -> Iterator[str]:
         if value not in (None, False, []):
             shown = _coded(name, value, lang) if name in _CODED else _value(value)
             yield "  " + text(lang, f"report.{name}", value=shown)
-    for check in report.checks:
-        yield _check_sentence(check, lang)
+    # Two checks of one name that both hold (what binds a certificate, and by which digest) say it once.
+    yield from dict.fromkeys(_check_sentence(check, lang) for check in report.checks)
     for part in report.parts:
         yield "  " + text(lang, f"report.part_{part.kind}", verdict=_verdict(part))
         yield from _particulars(part, lang)
@@ -148,7 +156,15 @@ def _check_sentence(check: Check, lang: str) -> str:
     if check.reason is not None:
         lists = {name: ", ".join(each) for name, each in check.params.items() if isinstance(each, list)}
         line += ": " + text(lang, f"reason.{check.reason}", **{**check.params, **lists})
-    return f"{line} ({check.clause})"
+    return f"{_with_changes(line, check, lang)} ({check.clause})"
+
+
+def _with_changes(line: str, check: Check, lang: str) -> str:
+    """Add what a later revision of a document changed, or what of it cannot be told."""
+    found = check.params.get("changes") or check.params.get("what")
+    if check.id != "pdf-changes" or not found:
+        return line
+    return text(lang, "report.changes", line=line, changes=_value(found))
 
 
 def _label(check: Check, lang: str) -> str:
