@@ -47,6 +47,9 @@ CMS_LIMITS = Limits(size=MAX_CMS, depth=64, elements=400_000)
 _VERSIONS = frozenset({1, 3, 4, 5})
 """Of a SignedData, by what is in it (RFC 5652 §5.1)."""
 
+_PDF_HEAD = 1024
+"""Octets in which readers look for the beginning of a PDF."""
+
 _MUST_BE_SIGNED = frozenset({oids.ID_CONTENT_TYPE, oids.ID_MESSAGE_DIGEST, oids.ID_SIGNING_TIME})
 """RFC 5652 §11.1 to §11.3: outside the signature they are anybody's word."""
 _MUST_NOT_BE_SIGNED = frozenset({oids.ID_COUNTERSIGNATURE, oids.ID_AA_TIME_STAMP_TOKEN})
@@ -81,7 +84,7 @@ def find(data: bytes, content: Content | None) -> Found | Check:
     subject: dict[str, ReportValue] = {"content_type": signed_data.content_type, "detached": held is None}
     beside = () if held is None or content is None else _compare(_of_octets(held), content, signed_data)
     padding = () if _without_padding(data) is data else (SEAL_FORM.weak(SealReason.SYNTAX, what="padding"),)
-    return Found("cms", subject, seals, (*padding, *beside))
+    return Found("cms", subject, seals, (*padding, *_judge_tail(octets, held), *beside))
 
 
 def definite_cms(data: bytes) -> bytes:
@@ -174,6 +177,19 @@ def _compare(
     if given != held(digest.name):
         return (SEAL_CONTENT.failed(SealReason.SEALED_DATA_TWICE, SubIndication.HASH_FAILURE),)
     return (SEAL_CONTENT.ok(algorithm=digest.name),)
+
+
+def _judge_tail(octets: bytes, held: bytes | None) -> tuple[Check, ...]:
+    """Judge whether a PDF inside goes on behind what is sealed.
+
+    Attack: readers of PDF skip what is before and begin at the end, where unsigned attributes hold an update.
+    """
+    if held is None or b"%PDF-" not in held[:_PDF_HEAD]:
+        return ()
+    behind = octets[octets.find(held) + len(held) :]
+    if b"startxref" not in behind and b"%%EOF" not in behind:
+        return ()
+    return (SEAL_CONTENT.indeterminate(SealReason.SEALED_DATA_TWICE, SubIndication.FORMAT_FAILURE),)
 
 
 def _judge_form(signed_data: SignedData, info: SignerInfo) -> tuple[Check, ...]:

@@ -31,6 +31,8 @@ from tests.eseal.cms_forge import (
     signing_certificate,
     signing_time,
 )
+from tests.eseal.pdf.handmade import update
+from tests.eseal.pdf.plain import pages
 from tests.eseal.pki import NOW_US, P256, P384, RSA, seal_key, seal_pki
 from tests.eseal.sealed_data import Data
 from tests.mutators import parse
@@ -254,6 +256,19 @@ def test_a_key_identifier_names_the_signer() -> None:
     assert certificate.subject_key_id is not None
     forged = Forged(sid=encode.implicit(0, certificate.subject_key_id), version=3)
     assert judged(forged.make()).indication is Indication.PASSED
+
+
+def test_a_pdf_inside_that_goes_on_in_unsigned_attributes() -> None:
+    """Opened as a PDF, the file shows the update, which nobody sealed."""
+    document = pages()
+    more = update(document, {3: b"<</Type/Page/Parent 2 0 R>>"})[len(document) :]
+    signed = (content_type(), message_digest(document), named())
+    forged = Forged(held=inside(document), attributes=signed)
+    assert judged(forged.make(), None).indication is Indication.PASSED
+    attribute = encode_attribute("1.3.6.1.4.1.32473.9", encode.octet_string(more))
+    report = judged(replace(forged, unsigned=(attribute,)).make(), None)
+    assert report.indication is Indication.INDETERMINATE
+    assert reasons(report) >= {"seal-content SEALED_DATA_TWICE"}
 
 
 def test_a_time_stamp_token_is_no_seal() -> None:
