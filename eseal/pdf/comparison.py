@@ -17,13 +17,14 @@ from eseal.pdf.change import Change, Kind
 from eseal.pdf.document import TRAILER
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
+from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
 from eseal.pdf.same import differing, same, same_object
-from eseal.pdf.syntax import GAP, Array, Dictionary, PdfError, Reference, Stream
+from eseal.pdf.syntax import GAP
 from eseal.pdf.usage import Usage
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 _TRAILER = re.compile(rb"trailer" + GAP + rb"*+<<")
 _DSS = frozenset({"Type", "VRI", "Certs", "CRLs", "OCSPs"})

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Chars, Reference
+from eseal.pdf.objects import Chars, Reference
 from eseal.rules import PDF_COVERAGE, SealReason
 from kokuin.trust.report import SubIndication
 from kokuin.wire.algorithms import hasher
@@ -19,7 +19,7 @@ from kokuin.wire.algorithms import hasher
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
     from eseal.pdf.fields import Signature
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
     from kokuin.trust.report import Check
 
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")

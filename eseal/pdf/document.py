@@ -12,20 +12,13 @@ from typing import TYPE_CHECKING
 
 from eseal.pdf.backward import headers, references, words
 from eseal.pdf.filters import decode
-from eseal.pdf.syntax import (
-    Array,
-    Budget,
-    Dictionary,
-    PdfError,
-    Reference,
-    Stream,
-    read_indirect,
-    read_value,
-)
+from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
+from eseal.pdf.syntax import Budget, read_indirect, read_value
 from eseal.pdf.xref import FREE, Entry, Sections, last_start
 
 if TYPE_CHECKING:
-    from eseal.pdf.syntax import Indirect, Value
+    from eseal.pdf.objects import Value
+    from eseal.pdf.syntax import Indirect
     from eseal.pdf.xref import Section
 
 TRAILER = 0

@@ -12,13 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from eseal.pdf.syntax import Array, Chars, Dictionary, Name, PdfError, Stream, read_value
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, PdfError, Stream
+from eseal.pdf.syntax import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eseal.pdf.document import Document
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right, top."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Array, Chars, Dictionary, PdfError, Reference, as_text
+from eseal.pdf.objects import Array, Chars, Dictionary, PdfError, Reference, as_text
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 MAX_FIELDS = 50_000
 """Fields and widgets of one form."""

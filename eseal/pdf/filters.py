@@ -12,10 +12,11 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Array, Dictionary, Name, PdfError
+from eseal.pdf.objects import Array, Dictionary, Name, PdfError
 
 if TYPE_CHECKING:
-    from eseal.pdf.syntax import Budget, Value
+    from eseal.pdf.objects import Value
+    from eseal.pdf.syntax import Budget
 
 MAX_FILTERS = 4
 """Filters over one stream."""

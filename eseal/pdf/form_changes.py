@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from eseal.pdf.change import COVERING, FONTS, UNSHOWN, VISIBLE, Kind
 from eseal.pdf.drawn import box_of, drawn_boxes, overlaps
 from eseal.pdf.fields import is_blank
+from eseal.pdf.objects import Array, Chars, Dictionary, PdfError, Reference
 from eseal.pdf.same import differing, same
-from eseal.pdf.syntax import Array, Chars, Dictionary, PdfError, Reference
 from eseal.pdf.usage import references_in
 
 if TYPE_CHECKING:
     from eseal.pdf.comparison import Comparison
     from eseal.pdf.document import Document
     from eseal.pdf.fields import Field
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 _FORM_MAY_CHANGE = frozenset({"Fields", "SigFlags", "DR", "DA", "NeedAppearances"})
 _PAGE_MAY_CHANGE = frozenset({"Annots", "Tabs", "LastModified"})

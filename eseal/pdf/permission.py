@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from eseal.pdf.change import COVERING, FONTS, UNSHOWN, VISIBLE, Kind
 from eseal.pdf.fields import names_in, reference_of
-from eseal.pdf.syntax import Reference
+from eseal.pdf.objects import Reference
 from eseal.rules import PDF_CHANGES, SealReason
 from kokuin.trust.report import SubIndication
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eseal.pdf.change import Change
     from eseal.pdf.document import Document
     from eseal.pdf.fields import Signature
-    from eseal.pdf.syntax import Dictionary
+    from eseal.pdf.objects import Dictionary
     from kokuin.trust.report import Check
 
 _SHOWN = 8

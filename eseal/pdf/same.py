@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Array, Chars, Dictionary, Name, Reference, Stream
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, Reference, Stream
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 
 def same(one: Value, other: Value) -> bool:

@@ -14,7 +14,7 @@ from eseal.cades_stamps import find_stamps
 from eseal.cms_found import find_bare_signer, find_signer, read_certificates
 from eseal.cms_parts import read_parts
 from eseal.pdf.contents import read_contents
-from eseal.pdf.syntax import as_text
+from eseal.pdf.objects import as_text
 from eseal.rules import PDF_DICTIONARY, SEAL_BINDING, SEAL_CONTENT, SEAL_FORM, SealReason
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION, MAX_STAMPS, FoundSeal
 from kokuin.trust.context import RevocationData

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from eseal.pdf.syntax import Dictionary, PdfError, Stream
+from eseal.pdf.objects import Dictionary, PdfError, Stream
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION
 from kokuin.trust.context import RevocationData
 

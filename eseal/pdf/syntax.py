@@ -1,4 +1,4 @@
-"""Objects of PDF as they stand in a file (ISO 32000-2 §7.3): tolerant of sloppy writers, bounded always.
+"""Objects of PDF read where they stand (ISO 32000-2 §7.3): tolerant of sloppy writers, bounded always.
 
 The reader has no recursion and knows where each object began, which no library tells: what a signature
 covers is a matter of octets, not of objects. Every token costs one of a budget, so a hostile file ends in
@@ -8,11 +8,15 @@ an error and never in an hour.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, PdfError, Reference, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from eseal.pdf.objects import Value
 
 MAX_DEPTH = 128
 """Arrays and dictionaries within one another; real files have some ten."""
@@ -41,101 +45,6 @@ _REGULAR = re.compile(rb"[^" + _WS + _DELIMITER + rb"]++")
 _PARENTHESES = re.compile(rb"[()\\]")
 _ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
 _STREAM = re.compile(GAP + rb"*+stream(\r\n|\n|\r)?")
-_NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
-_BACKSLASH = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
-_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-
-
-class PdfError(ValueError):
-    """A file that cannot be read.
-
-    Attributes:
-        what: names the place or the rule that is broken; part of a report.
-        bounded: a limit was met, and the file may be a good one.
-    """
-
-    def __init__(self, what: str, *, bounded: bool = False) -> None:
-        super().__init__(what)
-        self.what = what
-        self.bounded = bounded
-
-
-class Name(str):
-    """A name without its solidus, escapes undone (§7.3.5)."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An indirect reference (§7.3.10)."""
-
-    number: int
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chars:
-    """A string as it is written (§7.3.4), with its delimiters.
-
-    Attributes:
-        raw: the octets from the first delimiter to the last.
-        start: where they begin in the buffer; two strings that say the same are equal wherever they are.
-    """
-
-    raw: bytes
-    start: int = field(compare=False, repr=False)
-
-    @property
-    def end(self) -> int:
-        """Where the next token may begin."""
-        return self.start + len(self.raw)
-
-    @property
-    def hexadecimal(self) -> bool:
-        """Whether it is written in digits."""
-        return self.raw[:1] == b"<"
-
-    @property
-    def octets(self) -> bytes:
-        """What the string says."""
-        inner = self.raw[1:-1]
-        if self.hexadecimal:
-            digits = _NOT_HEX.sub(b"", inner)
-            return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
-        return _BACKSLASH.sub(_unescape, inner)
-
-
-class Array(list["Value"]):
-    """An array (§7.3.6)."""
-
-    __slots__ = ()
-
-
-class Dictionary(dict[str, "Value"]):
-    """A dictionary (§7.3.7); of a key that stands twice the last one counts, and `twice` names it."""
-
-    __slots__ = ("twice",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.twice: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A stream (§7.3.8).
-
-    Attributes:
-        dictionary: what describes it.
-        start: where its data begins.
-    """
-
-    dictionary: Dictionary
-    start: int = field(compare=False)
-
-
-Value: TypeAlias = "bool | int | float | Name | Chars | Reference | Array | Dictionary | Stream | None"
 
 
 class Budget:
@@ -342,15 +251,6 @@ def _angled(data: bytes, position: int) -> tuple[object, int]:
     return Chars(data[position : end + 1], position), end + 1
 
 
-def _unescape(found: re.Match[bytes]) -> bytes:
-    what = found[1]
-    if what[:1].isdigit():
-        return bytes((int(what, 8) & 0xFF,)) if what[:1] in b"01234567" else what
-    if what in {b"\r\n", b"\n", b"\r"}:
-        return b""
-    return _ESCAPES.get(what, what)
-
-
 _READERS: dict[bytes, Callable[[bytes, int], tuple[object, int]]] = {
     b"/": _slashed,
     b"[": lambda _, position: (_Open(is_dictionary=False), position + 1),
@@ -361,19 +261,3 @@ _READERS: dict[bytes, Callable[[bytes, int], tuple[object, int]]] = {
     **{bytes((each,)): _number for each in b"0123456789+-."},
 }
 """By the first octet of a token."""
-
-
-def as_text(value: Value) -> str | None:
-    """Return what a text string says (§7.9.2.2), at most 256 characters; None for another type."""
-    if isinstance(value, Name):
-        return str(value)[:256]
-    if not isinstance(value, Chars):
-        return None
-    octets = value.octets[:1024]
-    if octets.startswith(b"\xfe\xff"):
-        text = octets[2:].decode("utf-16-be", "replace")
-    elif octets.startswith(b"\xef\xbb\xbf"):
-        text = octets[3:].decode("utf-8", "replace")
-    else:
-        text = octets.decode("latin-1")
-    return text[:256]

@@ -11,11 +11,11 @@ import bisect
 from typing import TYPE_CHECKING
 
 from eseal.pdf.document import TRAILER
-from eseal.pdf.syntax import Array, Dictionary, Reference, Stream
+from eseal.pdf.objects import Array, Dictionary, Reference, Stream
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
-    from eseal.pdf.syntax import Value
+    from eseal.pdf.objects import Value
 
 _SLACK = 8
 """Octets by which an entry may miss its object and still be read: white space before it."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.pdf.filters import decode
-from eseal.pdf.syntax import GAP, Array, Dictionary, PdfError, Stream, read_indirect, read_value
+from eseal.pdf.objects import Array, Dictionary, PdfError, Stream
+from eseal.pdf.syntax import GAP, read_indirect, read_value
 
 if TYPE_CHECKING:
-    from eseal.pdf.syntax import Budget, Value
+    from eseal.pdf.objects import Value
+    from eseal.pdf.syntax import Budget
 
 MAX_SECTIONS = 1_000
 """Sections of one file: one for each time that it was saved."""
