@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING
@@ -28,14 +29,21 @@ async def start_child(module: str, *, stderr: int = DEVNULL) -> Process:
     # It opens no key, so it gets none of the words that open them.
     environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment
+        sys.executable,
+        "-m",
+        module,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=stderr,
+        env=environment,
+        start_new_session=True,
     )
 
 
 async def end_child(child: Process) -> None:
-    """Kill a child unless it has ended, and wait until it has."""
+    """Kill a child unless it has ended, with all that it has forked, and wait until they have."""
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
     # Not `wait` alone: it waits for the end of the output, which is never reached while nobody reads.
     await child.communicate()

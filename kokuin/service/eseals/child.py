@@ -1,14 +1,18 @@
 """The child that reads a stranger's document and seals it: it has no key, and asks for each signature.
 
-Nothing imports it. Its standard input is its lifeline. Once its doors are shut it can open no file and no
-socket, start no program and hold no more than `MEMORY_OCTETS`. It serves one tenant: whatever a document
-makes of its reader, no other tenant's document comes near it.
+Nothing imports it. It loads the libraries once, which takes a second, and reads nothing: for each tenant it
+forks a reader, which inherits its pipes. A reader shuts its doors first: then it can open no file and no
+socket, start no program and hold no more than `MEMORY_OCTETS`. Whatever a document makes of its reader, no
+other tenant's document comes near it. A reader that breaks takes the child along, in the same way.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
+import resource
+import select
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,7 +29,7 @@ from pqc.suites import suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, NoReturn
 
     from pqc.suites import Suite
 
@@ -70,17 +74,52 @@ class RemoteSigner:
 
 
 def main() -> None:
-    """Serve one worker until it closes the pipe, or a document breaks this process."""
-    watch(sys.stdin.fileno())
+    """Serve one worker until it closes the pipe, or a document breaks a reader."""
     os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Loaded by cryptography itself when it first reads a key, which would be too late.
     importlib.import_module("cryptography.hazmat.backends.openssl.backend")
     works = {form: found for form in work.WORKS if (found := _load(form)) is not None}
-    shut_doors(MEMORY_OCTETS)
+    gc.freeze()
     _say({"op": "ready"})
-    last = False
-    while not last and (frame := frames.read(sys.stdin.buffer)) is not None:
-        last = _serve(frame, works)
+    while _is_asked():
+        reader = os.fork()
+        if reader == 0:
+            _read_for_one_tenant(works)
+        _end_like(reader)
+
+
+def _is_asked() -> bool:
+    """Wait for a frame, and leave it where it is; False when whoever asks has gone."""
+    poller = select.poll()
+    poller.register(sys.stdin.fileno(), select.POLLIN)
+    return any(event & select.POLLIN for _, event in poller.poll())
+
+
+def _read_for_one_tenant(works: Mapping[Format, work.SealWork]) -> NoReturn:
+    status = 1
+    try:
+        watch(sys.stdin.fileno())
+        shut_doors(MEMORY_OCTETS)
+        last = False
+        while not last and (frame := frames.read(sys.stdin.buffer)) is not None:
+            if frame.op == "leave":
+                _say({"op": "left"})
+                break
+            last = _serve(frame, works)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _end_like(reader: int) -> None:
+    """Wait for a reader; what is left in the pipes of one that broke is nobody's, so this ends too."""
+    code = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    if code:
+        # Also where the signal is one that Python ignores.
+        os._exit(1)
 
 
 def _load(form: Format) -> work.SealWork | None:
@@ -92,7 +131,7 @@ def _load(form: Format) -> work.SealWork | None:
 
 
 def _serve(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
-    """Work on one document; True when this process had better not see another."""
+    """Work on one document; True when this reader had better not see another."""
     allow_seconds(CPU_SECONDS)
     try:
         sealed, level = _make(frame, works)
@@ -108,7 +147,7 @@ def _serve(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
 
 
 def _refuse(error: Exception) -> bool:
-    """Say why nothing was made; True when this process ends with it."""
+    """Say why nothing was made; True when this reader ends with it."""
     if isinstance(error, SealRefusedError):
         return _fail(error.code, error.field, error.reason)
     for kind, code in _CODES.items():

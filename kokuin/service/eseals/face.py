@@ -32,7 +32,12 @@ CHILDREN = 2
 
 
 def make_jobs(
-    folder: DataFolder, config: Config, journal: Journal, responder: Callable[[], Responder | NoUnits]
+    folder: DataFolder,
+    config: Config,
+    journal: Journal,
+    responder: Callable[[], Responder | NoUnits],
+    *,
+    warm: bool = False,
 ) -> Jobs:
     """Return what seals with the keys of a folder.
 
@@ -41,6 +46,7 @@ def make_jobs(
         config: its settings.
         journal: where records become durable.
         responder: returns what stamps; asked when a time-stamp is wanted.
+        warm: there will be documents soon.
     """
 
     @functools.cache
@@ -49,7 +55,7 @@ def make_jobs(
 
     desk = SealDesk(
         keyring,
-        SealPool(CHILDREN),
+        SealPool(CHILDREN, warm=warm),
         journal,
         stamper(responder),
         lambda: responder().configuration,
@@ -66,5 +72,5 @@ def make_face(
     responder: Callable[[], Responder],
 ) -> SealFace:
     """Return what the routes of a worker ask."""
-    jobs = make_jobs(folder, config, keeper, responder)
+    jobs = make_jobs(folder, config, keeper, responder, warm=any(folder.seals.glob("*/*.toml")))
     return SealFace(jobs, doorkeeper, keeper, lambda: responder().stopped)

@@ -1,7 +1,7 @@
-"""The children of a worker that read documents and seal them: few, bounded, killed when late, never shared.
+"""The children of a worker that read documents and seal them: few, bounded, killed when late.
 
 A child asks for signatures and time-stamps of the document that it was given; how many it may have is bounded
-here, and the keys never come near it. One that has read a tenant's document reads no other tenant's.
+here, and the keys never come near it. What in a child has read a tenant's document reads no other tenant's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import signal
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -100,7 +101,7 @@ class Made:
 
 @dataclass(slots=True)
 class _Child:
-    """A child, and the tenant whose documents it reads; empty: it has read nothing."""
+    """A child, and the tenant whose documents its reader has seen; empty: it has none."""
 
     process: Process
     tenant: str = ""
@@ -109,14 +110,22 @@ class _Child:
 class SealPool:
     """Lets children work; made and used on one event loop."""
 
-    def __init__(self, children: int) -> None:
-        """Start nothing yet.
+    def __init__(self, children: int, *, warm: bool = False) -> None:
+        """Start nothing yet, or one child.
 
         Args:
             children: at most so many at a time.
+            warm: have one load its libraries now, so that the first document need not wait for it.
         """
         self._turns = asyncio.Semaphore(children)
         self._idle: list[_Child] = []
+        self._warming = asyncio.create_task(self._warm()) if warm else None
+
+    async def _warm(self) -> None:
+        # If it fails, the first document will tell.
+        with contextlib.suppress(SealRefusedError):
+            async with self._turns:
+                self._idle.append(_Child(await self._started()))
 
     async def run(
         self, tenant: str, header: Mapping[str, Any], parts: Mapping[str, bytes | Document], keys: Keys
@@ -145,16 +154,39 @@ class SealPool:
 
     async def close(self) -> None:
         """End the children that wait."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         while self._idle:
             await end_child(self._idle.pop().process)
 
     async def _take(self, tenant: str) -> _Child:
-        """Return a child that reads this tenant's documents."""
+        """Return a child whose reader has seen this tenant's documents alone, or none."""
+        fitting = next((each for each in self._idle if each.tenant == tenant), None)
         while self._idle:
-            child = self._idle.pop()
-            if child.tenant == tenant and child.process.returncode is None:
+            child = fitting or self._idle[0]
+            fitting = None
+            self._idle.remove(child)
+            if child.process.returncode is None and (child.tenant == tenant or await self._left(child)):
+                child.tenant = tenant
                 return child
             await end_child(child.process)
+        return _Child(await self._started(), tenant)
+
+    async def _left(self, child: _Child) -> bool:
+        """Have the reader of another tenant's documents end; True when it has said so."""
+        if not child.tenant:
+            return True
+        assert child.process.stdin is not None  # noqa: S101  # a pipe was asked for
+        try:
+            async with asyncio.timeout(_DYING_SECONDS):
+                child.process.stdin.write(frames.encode({"op": "leave"}))
+                await child.process.stdin.drain()
+                return (await _read(child.process)).op == "left"
+        except (TimeoutError, EOFError, ConnectionError, ValueError):
+            return False
+
+    async def _started(self) -> Process:
         try:
             process = await start_child(CHILD)
         except OSError:
@@ -171,16 +203,15 @@ class SealPool:
         if ready.op != "ready":
             await end_child(process)
             raise SealRefusedError(SealCode.FAILED)
-        return _Child(process, tenant)
+        return process
 
     async def _bounded(
         self, child: _Child, work: _Work, header: Mapping[str, Any], parts: Mapping[str, bytes | Document]
     ) -> Made:
         """Let it work; a late one is killed, for its answer would meet the next document."""
-        last = True
         try:
             async with asyncio.timeout(SEAL_SECONDS):
-                made, last = await work.run(header, parts)
+                return await work.run(header, parts)
         except TimeoutError:
             _log.warning("seal.late", seconds=SEAL_SECONDS)
             raise SealRefusedError(SealCode.TOO_LONG) from None
@@ -190,15 +221,20 @@ class SealPool:
         except (ValueError, TypeError, KeyError):
             _log.exception("seal.child.unreadable")
             raise SealRefusedError(SealCode.FAILED) from None
-        except SealRefusedError:
-            last = work.last
-            raise
         finally:
-            if last:
+            if work.reader is _Reader.LOST:
                 await end_child(child.process)
             else:
+                child.tenant = child.tenant if work.reader is _Reader.STAYS else ""
                 self._idle.append(child)
-        return made
+
+
+class _Reader(Enum):
+    """What became of whoever read the document."""
+
+    LOST = "it may still write: its child ends"
+    ENDED = "it has ended"
+    STAYS = "it takes the tenant's next document"
 
 
 class _Work:
@@ -207,13 +243,11 @@ class _Work:
     def __init__(self, process: Process, keys: Keys) -> None:
         self._process, self._keys = process, keys
         self._signed = self._stamped = self._asked = 0
-        self.last = True
-        """Whether the child ends with it."""
+        self.reader = _Reader.LOST
+        """What became of its reader."""
 
-    async def run(
-        self, header: Mapping[str, Any], parts: Mapping[str, bytes | Document]
-    ) -> tuple[Made, bool]:
-        """Return what it made, and whether it ends.
+    async def run(self, header: Mapping[str, Any], parts: Mapping[str, bytes | Document]) -> Made:
+        """Return what it made.
 
         Raises:
             SealRefusedError: it made nothing.
@@ -231,7 +265,9 @@ class _Work:
         while True:
             said = await _read(self._process)
             if said.op == "done":
-                return await self._taken(said), bool(said.header["last"])
+                made = await self._taken(said)
+                self._answered(said.header)
+                return made
             if said.op == "failed":
                 self._raise(said.header)
             answer = await self._answer(said)
@@ -282,9 +318,12 @@ class _Work:
             spool.close()
             raise
 
+    def _answered(self, said: Mapping[str, Any]) -> None:
+        self.reader = _Reader.ENDED if said["last"] else _Reader.STAYS
+
     def _raise(self, said: Mapping[str, Any]) -> None:
         code, field, reason = SealCode(said["code"]), str(said["field"])[:64], str(said["reason"])[:200]
-        self.last = bool(said["last"])
+        self._answered(said)
         if code is SealCode.FAILED:
             _log.error("seal.failed", detail=reason)
             reason = ""
