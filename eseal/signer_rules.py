@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 _SIGNING = frozenset({KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_NON_REPUDIATION})
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 _CODE_SIGNING = "1.3.6.1.5.5.7.3.3"
+_CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
 
 SEALING = frozenset(
     {
         "1.3.6.1.5.5.7.3.36",  # documentSigning, RFC 9336
         "1.3.6.1.5.5.7.3.4",  # emailProtection
-        "1.3.6.1.5.5.7.3.2",  # clientAuth
+        _CLIENT_AUTH,
         "1.3.6.1.4.1.311.10.3.12",  # Microsoft's document signing
         "1.2.840.113583.1.1.5",  # Adobe's
     }
@@ -48,7 +49,8 @@ def judge_use(certificate: Certificate) -> Check:
         return SEAL_KEY_USAGE.indeterminate(SealReason.SEAL_KEY_USAGE, _CHAIN)
     if purposes is not None:
         named = set(purposes.purposes)
-        if named & _NEVER or (named and named <= _OTHERS):
+        # Certificates of servers have clientAuth beside serverAuth: that alone makes no seal of them.
+        if named & _NEVER or (named & _OTHERS and named <= _OTHERS | {_CLIENT_AUTH}):
             return SEAL_KEY_USAGE.indeterminate(SealReason.NOT_FOR_SEALS, _CHAIN)
     if certificate.is_authority:
         if usage is None:

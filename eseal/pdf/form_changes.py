@@ -12,7 +12,7 @@ from eseal.pdf.same import differing, same
 from eseal.pdf.usage import references_in
 
 if TYPE_CHECKING:
-    from eseal.pdf.comparison import Comparison
+    from eseal.pdf.differences import Differences
     from eseal.pdf.document import Document
     from eseal.pdf.fields import Field
     from eseal.pdf.objects import Value
@@ -22,6 +22,8 @@ _PAGE_MAY_CHANGE = frozenset({"Annots", "Tabs", "LastModified"})
 _PAGE_DESCRIBES = frozenset({"PieceInfo", "StructParents", "Metadata", "ID"})
 _SIGNING_FILLS = frozenset({"V", "AP", "AS", "F", "MK", "DA", "Type", "Subtype", "M", "P", "Ff", "Q", "DV"})
 _FILLING_FILLS = frozenset({"V", "AP", "AS", "I", "TI", "RV", "M"})
+_SAYS_VALUE = {"Btn": {"V", "AS"}, "Ch": {"V", "I"}}
+"""Keys that tell of another value, by the kind of a field; of any other kind only V does."""
 _NEW_FIELD_HAS = frozenset(
     {
         *("Type", "Subtype", "FT", "T", "TU", "TM", "V", "Ff", "F", "P", "Rect", "AP", "AS", "MK", "Kids"),
@@ -36,8 +38,8 @@ _HIDDEN, _PRINT, _NO_VIEW, _TOGGLE_NO_VIEW = 2, 4, 32, 256
 class FormChanges:
     """The fields of the sealed revision against those of the file as it is."""
 
-    def __init__(self, comparison: Comparison, before: tuple[Field, ...], after: tuple[Field, ...]) -> None:
-        self._comparison = comparison
+    def __init__(self, differences: Differences, before: tuple[Field, ...], after: tuple[Field, ...]) -> None:
+        self._base = differences
         self._old = {field.number: field for field in before if field.number is not None}
         self._new = {field.number: field for field in after if field.number is not None}
         self._unnumbered = len(before) - len(self._old), len(after) - len(self._new)
@@ -50,7 +52,7 @@ class FormChanges:
         Raises:
             PdfError: an object cannot be read.
         """
-        base = self._comparison
+        base = self._base
         one, other = base.before.catalog.get("AcroForm"), base.after.catalog.get("AcroForm")
         old = base.before.dictionary(one)
         new = base.after.dictionary(other)
@@ -81,7 +83,7 @@ class FormChanges:
 
         Nothing but fonts is taken from them when a viewer draws a field.
         """
-        base = self._comparison
+        base = self._base
         one, other = base.before.dictionary(old), base.after.dictionary(new)
         self._judge_fonts(one, other)
         if one is None:
@@ -99,7 +101,7 @@ class FormChanges:
 
     def _judge_fonts(self, one: Dictionary | None, other: Dictionary | None) -> None:
         """Attack: a field asks for a font that nobody has, until it comes with the digits exchanged."""
-        base = self._comparison
+        base = self._base
         known = base.before.dictionary((one or Dictionary()).get("Font")) or Dictionary()
         now = base.after.dictionary((other or Dictionary()).get("Font")) or Dictionary()
         added = now.keys() - known.keys()
@@ -111,7 +113,7 @@ class FormChanges:
                 base.note(Kind.SIGNING, FONTS)
 
     def _compare_fields(self, old: Value, new: Value, users: set[int]) -> None:
-        base = self._comparison
+        base = self._base
         one, other = base.before.array(old), base.after.array(new)
         if not base.open(old, users):
             self._content("AcroForm/Fields")
@@ -143,7 +145,7 @@ class FormChanges:
         return added
 
     def _compare_field(self, field: Field, now: Field) -> None:
-        base = self._comparison
+        base = self._base
         number = field.number or 0
         base.explain(number)
         keys = differing(field.dictionary, now.dictionary)
@@ -179,50 +181,50 @@ class FormChanges:
 
     def _fill(self, field: Field, keys: set[str]) -> None:
         """A value that stays what it was under an appearance that does not is a shadow attack (replace)."""
-        values = keys & {"V", "AS", "I"}
+        values = keys & _SAYS_VALUE.get(field.kind, {"V"})
         for parent in field.parents:
             above, now = self._old.get(parent), self._new.get(parent)
             if above and now and not same(above.dictionary.get("V"), now.dictionary.get("V")):
                 values.add("V")
         look = field.dictionary.get("AP")
         if field.kind == "Tx" and look is not None and "AP" not in keys and not self._drawn_anew(look):
-            self._comparison.note(Kind.FILLING, UNSHOWN)
+            self._base.note(Kind.FILLING, UNSHOWN)
         if "AP" in keys and not values:
-            self._comparison.note(Kind.HIDDEN, f"appearance {field.name}")
-        self._comparison.note(Kind.FILLING, f"field {field.name}", field.name)
+            self._base.note(Kind.HIDDEN, f"appearance {field.name}")
+        self._base.note(Kind.FILLING, f"field {field.name}", field.name)
 
     def _drawn_anew(self, look: Value) -> bool:
         """Whether an appearance, or a stream that it names, was overwritten where it stands."""
-        base = self._comparison
+        base = self._base
         numbers = references_in(look) | references_in(base.before.dictionary(look))
         return bool(numbers & base.changed)
 
     def _sign(self, field: Field, *, added: bool) -> None:
         """Judge a signature field that was made (`added`) or filled."""
-        after = self._comparison.after
+        after = self._base.after
         value = after.dictionary(field.value)
         visible = _is_visible(after, field.dictionary)
         shows = visible and "AP" in field.dictionary
         if value is not None and isinstance(field.value, Reference):
-            if not self._comparison.is_new(field.value):
-                self._comparison.note(Kind.HIDDEN, f"field {field.name}")
+            if not self._base.is_new(field.value):
+                self._base.note(Kind.HIDDEN, f"field {field.name}")
                 return
             if shows and is_blank(value):
                 self._content(f"field {field.name}")  # it shows something, and nobody signed it
             elif value.get("SubFilter") == "ETSI.RFC3161":
                 # Attack: authorities stamp what anybody gives them, so nobody answers for what it shows.
                 kind = Kind.ANNOTATING if shows else Kind.VALIDATION
-                self._comparison.note(kind, f"time-stamp {field.name}")
+                self._base.note(kind, f"time-stamp {field.name}")
                 return
         elif field.value is not None or shows:
             self._content(f"field {field.name}")
-        self._comparison.note(Kind.SIGNING, f"field {field.name}", field.name)
+        self._base.note(Kind.SIGNING, f"field {field.name}", field.name)
         if added and visible:
-            self._comparison.note(Kind.SIGNING, VISIBLE)
+            self._base.note(Kind.SIGNING, VISIBLE)
 
     def _judge_new(self, field: Field) -> None:
         """A field that the update made: a signature's, and of new objects alone."""
-        base = self._comparison
+        base = self._base
         number = field.number or 0
         if not base.is_new(Reference(number, 0)):
             base.note(Kind.HIDDEN, f"field {field.name}")
@@ -235,7 +237,7 @@ class FormChanges:
 
     def _compare_appearances(self) -> None:
         """Appearances that are overwritten where they stand, as some writers fill forms."""
-        base = self._comparison
+        base = self._base
         for number, field in self._old.items():
             appearance = field.dictionary.get("AP")
             owners = {number}
@@ -268,8 +270,8 @@ class FormChanges:
             self._content(f"Page {number}")
             return
         if keys:
-            self._comparison.note(Kind.DESCRIBING, f"Page {number}")
-        base = self._comparison
+            self._base.note(Kind.DESCRIBING, f"Page {number}")
+        base = self._base
         annotations = base.before.array(one.get("Annots")), base.after.array(other.get("Annots"))
         self._compare_annotations(one, *annotations)
 
@@ -279,7 +281,7 @@ class FormChanges:
         Raises:
             PdfError: an object cannot be read.
         """
-        page = self._comparison.before.get(user)
+        page = self._base.before.get(user)
         page = page if isinstance(page, Dictionary) and page.get("Type") == "Page" else Dictionary()
         listed = page.get("Annots")
         if isinstance(listed, Reference) and listed.number == number:
@@ -294,7 +296,7 @@ class FormChanges:
         return isinstance(kids, Reference) and kids.number == number
 
     def _compare_annotations(self, page: Dictionary, one: Array, other: Array) -> None:
-        base = self._comparison
+        base = self._base
         for value in self._compare_order(one, other, "Annots"):
             number = value.number if isinstance(value, Reference) else None
             field = self._old.get(number) if number is not None else None
@@ -313,7 +315,7 @@ class FormChanges:
 
     def _judge_cover(self, page: Dictionary, widget: Dictionary) -> None:
         """Hold a visible widget that the update made against what its page showed before."""
-        base = self._comparison
+        base = self._base
         if not _is_visible(base.after, widget):
             return
         box = box_of(base.after, widget.get("Rect"))
@@ -327,7 +329,7 @@ class FormChanges:
             base.note(Kind.SIGNING, COVERING)
 
     def _content(self, what: str) -> None:
-        self._comparison.note(Kind.CONTENT, what)
+        self._base.note(Kind.CONTENT, what)
 
 
 def _is_visible(document: Document, dictionary: Dictionary) -> bool:

@@ -16,6 +16,7 @@ from tests.eseal.pdf.handmade import (
     PAGE_OF,
     PAY_900,
     SHADOW_ROOT,
+    TEXT,
     TEXT_FIELD,
     certified,
     contract,
@@ -168,3 +169,11 @@ def test_a_font_that_a_sealed_field_waits_for(resources: bytes) -> None:
 def test_a_font_that_no_field_waits_for_passes() -> None:
     more = FORM_OF.replace(b"/Helv 8 0 R", b"/Helv 8 0 R/F9 20 0 R") % b""
     assert judged(update(sealed(), {FORM: more, NEW: FONT_OF % b"More"})).indication is Indication.PASSED
+
+
+@pytest.mark.parametrize("more", [b"/AS/Off", b"/I[0]"])
+def test_a_look_exchanged_beside_an_entry_that_says_nothing_of_a_value(more: bytes) -> None:
+    """The certified field still says 100, and shows another amount."""
+    look = stream(b"BT (9 000 000) Tj ET", b"/Type/XObject/Subtype/Form/BBox[0 0 100 20]")
+    field = (TEXT_FIELD % more).replace(b"10 0 R", b"20 0 R")
+    fails(update(certified(2), {TEXT: field, NEW: look}))
