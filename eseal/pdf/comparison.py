@@ -13,14 +13,14 @@ import bisect
 import re
 from typing import TYPE_CHECKING
 
-from eseal.pdf.change import Change, Kind
-from eseal.pdf.document import TRAILER
+from eseal.pdf.change import Kind
+from eseal.pdf.differences import Differences
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
 from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
 from eseal.pdf.same import differing, same, same_object
+from eseal.pdf.source import TRAILER
 from eseal.pdf.syntax import GAP
-from eseal.pdf.usage import Usage
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
@@ -39,15 +39,8 @@ _MAX_TREE = 16
 """Levels of a tree of numbers below the root of the structure."""
 
 
-class Comparison:
-    """The sealed revision against the file as it is.
-
-    Attributes:
-        before: the sealed revision.
-        after: the file.
-        changed: object numbers that stand elsewhere now.
-        found: the changes.
-    """
+class Comparison(Differences):
+    """The sealed revision against the file as it is."""
 
     def __init__(self, before: Document, after: Document) -> None:
         """Compare.
@@ -55,17 +48,7 @@ class Comparison:
         Raises:
             PdfError: an object of either cannot be read.
         """
-        self.before = before
-        self.after = after
-        self.found: list[Change] = []
-        self.changed = frozenset(
-            number
-            for section in after.chain[: len(after.chain) - len(before.chain)]
-            for number in section.entries
-            if number != 0 and after.entry(number) != before.entry(number)
-        )
-        self._explained: set[int] = set()
-        self._usage = Usage(before, self.changed)
+        super().__init__(before, after)
         self._judge_places()
         if self.found:
             return  # no update of an honest writer; what it shows is not worth a closer look
@@ -73,37 +56,8 @@ class Comparison:
         self._compare_catalog()
         form = FormChanges(self, all_fields(before), all_fields(after))
         form.compare()
-        for number in sorted(self.changed - self._explained):
+        for number in sorted(self.changed - self.explained):
             self._judge_number(number, form)
-
-    def note(self, kind: Kind, what: str, field: str | None = None) -> None:
-        """Add a change."""
-        change = Change(kind, what, field)
-        if change not in self.found:
-            self.found.append(change)
-
-    def explain(self, number: int) -> None:
-        """Say that a changed object was compared and needs no other reason."""
-        self._explained.add(number)
-
-    def is_new(self, value: Value) -> bool:
-        """Whether a reference names an object that the sealed revision neither had nor spoke of."""
-        if not isinstance(value, Reference) or value.number not in self.changed:
-            return False
-        return not self._usage.users(value.number)
-
-    def only_used_by(self, number: int, users: set[int]) -> bool:
-        """Whether in the sealed revision nothing else than these refers to an object that changed."""
-        return self._usage.users(number) <= users
-
-    def open(self, value: Value, users: set[int]) -> bool:
-        """Say that an object may be another, if it is referred to by these alone; whether it may."""
-        if not isinstance(value, Reference) or value.number not in self.changed:
-            return True
-        if isinstance(self.before.get(value.number), Stream) or not self.only_used_by(value.number, users):
-            return False
-        self.explain(value.number)
-        return True
 
     def _judge_places(self) -> None:
         """An update's objects stand in the update, and nothing else stands there.
@@ -160,7 +114,7 @@ class Comparison:
         except PdfError as error:
             if error.bounded:
                 raise
-            if self._usage.users(number):
+            if self.users(number):
                 self.note(Kind.CONTENT, f"object {number}")
 
     def _appended(self) -> list[tuple[int, int]]:
@@ -170,7 +124,7 @@ class Comparison:
 
     def _judge_shadows(self) -> None:
         """Of two definitions of a number the later one is live, or another one waits for a mended xref."""
-        for number, place in self._usage.last_definitions().items():
+        for number, place in self.usage.last_definitions().items():
             offset = self.before.entry(number).offset
             if offset is not None and place - offset > 8:
                 self.note(Kind.HIDDEN, "object-twice")
@@ -187,7 +141,7 @@ class Comparison:
                 self.explain(section.own)
 
     def _unknown_before(self, number: int) -> bool:
-        return number in self.changed and not self._usage.users(number)
+        return number in self.changed and not self.users(number)
 
     def _compare_catalog(self) -> None:
         one, other = self.before.catalog, self.after.catalog
@@ -253,7 +207,7 @@ class Comparison:
 
     def _judge_number(self, number: int, form: FormChanges) -> None:
         """Whatever no rule spoke of: new objects, copies of old ones, pages that got a signature's widget."""
-        users = self._usage.users(number)
+        users = self.users(number)
         known = not self.before.entry(number).free
         if not users:
             return  # nothing that was sealed leads to it, whatever it is
@@ -288,7 +242,7 @@ class Comparison:
 
     def _usage_of(self, number: int) -> frozenset[int]:
         """Return who refers to an object, as far as it was asked for: none of one that did not change."""
-        return self._usage.users(number) if number in self.changed else frozenset()
+        return self.users(number) if number in self.changed else frozenset()
 
 
 def _named(value: Value, number: int) -> str:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from eseal.pdf.comparison import Comparison
 from eseal.pdf.coverage import Coverage, read_coverage
-from eseal.pdf.document import Document, Source
+from eseal.pdf.document import Document
 from eseal.pdf.fields import all_fields, all_signatures, without_texts
 from eseal.pdf.objects import PdfError
 from eseal.pdf.permission import judge_changes, read_permission
 from eseal.pdf.seal_facts import SealReader, unread_seal
+from eseal.pdf.source import Source
 from eseal.pdf.store import SecurityStore, read_store
 from eseal.rules import PDF_CHANGES, PDF_COVERAGE, PDF_FIELD, SEAL_FORM, SealReason
 from eseal.values import MAX_CERTIFICATES, MAX_PDF, MAX_SEALS, MAX_STAMPS, Found, Stamp, StampRole

@@ -10,8 +10,8 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
-from eseal.pdf.document import TRAILER
 from eseal.pdf.objects import Array, Dictionary, Reference, Stream
+from eseal.pdf.source import TRAILER
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
