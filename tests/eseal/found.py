@@ -6,8 +6,9 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from eseal.judging import judge_document, judge_seal
+from eseal.judging import judge_document
 from eseal.rules import SEAL_CONTENT, SEAL_FORM
+from eseal.seal_judging import judge_seal
 from eseal.values import DigestUse, Found, FoundSeal, Stamp, StampRole
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import Context, RevocationData, RevocationMode
