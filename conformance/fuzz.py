@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.fuzzing.seals import fuzz_seal_bombs, fuzz_seals
+from conformance.fuzzing.seals import fuzz_judging, fuzz_seal_bombs, fuzz_seal_requests, fuzz_sealing
 from conformance.fuzzing.table import FLAT_KIB, Table, at
 from conformance.fuzzing.tokens import fuzz_token_bombs, fuzz_tokens
 from kokuin.ledger import schema
@@ -59,8 +59,11 @@ def main() -> int:
             fuzz_tokens(table, options.tokens, options.seed, options.keep)
             fuzz_token_bombs(table)
         if options.seals:
-            fuzz_seals(table, options.seals, options.seed, options.keep)
+            fuzz_judging(table, options.seals, options.seed, options.keep)
+            fuzz_sealing(table, options.seals, options.seed, options.keep)
             fuzz_seal_bombs(table)
+        if options.seal_requests:
+            fuzz_seal_requests(table, root / "seals", options.seal_requests, options.seed)
         if options.ledger:
             _ledger(table, root / "ledger", options)
         if options.bundles:
@@ -79,7 +82,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--tokens", type=int, default=500_000, help="mutated tokens to `tsa verify`")
-    parser.add_argument("--seals", type=int, default=20_000, help="damaged PDFs to `tsa verify`")
+    parser.add_argument("--seals", type=int, default=20_000, help="damaged documents of each kind")
+    parser.add_argument("--seal-requests", type=int, default=2_000, help="of them to `tsa serve`")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
     parser.add_argument("--api", type=int, default=40, help="requests of each operation, caller and port")
     parser.add_argument("--ledger", type=int, default=1_000, help="damaged copies of a ledger")

@@ -81,6 +81,8 @@ def _refuse_wrong(document: BinaryIO) -> None:
     found = find(document.read(MAX_PDF), None)
     if isinstance(found, Check):
         raise PdfRefusedError(PdfRefusal.BROKEN, str(found.reason))
+    if not found.seals:
+        raise PdfRefusedError(PdfRefusal.NOT_SEALED)
     wrong = what_is_wrong(found)
     if wrong is not None:
         raise PdfRefusedError(PdfRefusal.SEAL_NOT_RIGHT, wrong)

@@ -134,7 +134,7 @@ class JsonMutator:
 
 
 def _document(sealed: bytes) -> Any:
-    if sealed.startswith(b"{"):
+    if sealed.startswith((b"{", b"[")):
         return json.loads(sealed)
     protected, payload, signature = sealed.decode().split(".")
     return {"payload": payload, "protected": protected, "signature": signature}

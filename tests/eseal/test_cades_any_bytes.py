@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eseal.cades_create import create
 from eseal.cades_extend import extend
 from eseal.cades_find import find
 from eseal.cades_refusal import CadesRefusedError
 from eseal.judging import judge_document
-from eseal.values import MAX_CMS, MAX_SEALS, MAX_STAMPS, Found, Level, Material
+from eseal.values import MAX_CMS, MAX_SEALS, MAX_STAMPS, Found, Level
 from kokuin.trust.context import Context
 from kokuin.trust.report import Check, Indication
 from kokuin.wire import encode
 from kokuin.wire.cms import read_signed_data
 from tests.eseal.cms_forge import DATA, LATER_US, Forged, inside, with_unsigned
-from tests.eseal.pki import NOW_US, seal_key, seal_pki
+from tests.eseal.pki import seal_pki
 from tests.eseal.sealed_data import Data
+from tests.eseal.seeds import cades_seeds
 from tests.mutators import Mutator
 from tests.reportschema import valid
 
 MUTATIONS = 800
-
-
-@functools.cache
-def seeds() -> tuple[bytes, ...]:
-    pki = seal_pki()
-    given_material = Material(pki.chain, pki.revocation())
-    made = [
-        create(
-            Data(DATA),
-            keys,
-            NOW_US,
-            enveloping=enveloping,
-            level=level,
-            stamper=pki.stamper(),
-            material=given_material,
-        )
-        for keys in ((seal_key(),), (seal_key(), seal_key("ed25519")))
-        for enveloping in (False, True)
-        for level in (Level.B_B, Level.B_LTA)
-    ]
-    return (*made, pki.stamper().stamp(bytes(32)))
 
 
 def judge_any(octets: bytes, content: Data | None) -> Indication | None:
@@ -68,14 +45,14 @@ def test_any_octets_end_in_a_check(octets: bytes) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_damaged_seal_ends_in_a_report(seed: int) -> None:
-    mutator = Mutator(seeds(), seed)
+    mutator = Mutator(cades_seeds(), seed)
     verdicts = {judge_any(mutator.next(), Data(DATA)) for _ in range(MUTATIONS // 4)}
     assert {None, Indication.FAILED, Indication.PASSED} <= verdicts
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_damaged_seal_is_extended_or_refused(seed: int) -> None:
-    mutator, stamper = Mutator(seeds(), 100 + seed), seal_pki().stamper()
+    mutator, stamper = Mutator(cades_seeds(), 100 + seed), seal_pki().stamper()
     extended = 0
     for _ in range(150):
         try:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from eseal.jades_extend import extend
 from eseal.jades_find import find
-from eseal.jades_form import Serialization, read_jws
-from eseal.jades_payload import Attached, ByUri, ByUriHash, Document, HttpMessage
+from eseal.jades_form import read_jws
 from eseal.jades_refusal import JadesRefusedError
 from eseal.judging import judge_document
 from eseal.values import Found, Level
@@ -20,25 +19,16 @@ from kokuin.cli.messages import LANGUAGES
 from kokuin.cli.report_text import sentences
 from kokuin.trust.report import Indication
 from tests.eseal import pki
-from tests.eseal.jades import DATA, Beside, compact, context, header_of, material, pack, seal
+from tests.eseal.jades import DATA, compact, context, header_of, material, pack
 from tests.eseal.json_mutator import JsonMutator
+from tests.eseal.seeds import BESIDE, jades_seeds
 
 if TYPE_CHECKING:
     from kokuin.wire.strictjson import JsonValue
 
 ROUNDS = 400
 SEED = 20_261_121
-BESIDE = Beside(b"POST / HTTP/1.1\r\nHost: a\r\n\r\nbody")
-
-SEEDS = (
-    seal(),
-    seal(level=Level.B_LTA),
-    seal(None, pki.seal_key(), pki.seal_key("ml-dsa-44"), level=Level.B_LT),
-    seal(Attached(DATA, encoded=False), serialization=Serialization.FLATTENED),
-    seal(ByUriHash((Document("a", b"a"), Document("b", b"b"))), level=Level.B_T),
-    seal(ByUri(Document("a", b"a"))),
-    seal(HttpMessage((("Host", "a"),), b"body"), level=Level.B_LTA),
-)
+SEEDS = jades_seeds()
 
 
 def signed_parts(data: bytes) -> set[tuple[str | None, str, str]]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import array
 import gc
 import json
 import random
-import re
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.messages import LANGUAGES
@@ -22,6 +17,7 @@ from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import take_token, verify_bytes
 from kokuin.wire import encode, prescan
 from kokuin.wire.cms import read_signed_data
+from tests.measured import WARM_UP, Run, forget_peak, memory_kib
 from tests.mutators import Mutator
 from tests.trust import forge
 from tests.trust.forge import YEAR_US
@@ -38,33 +34,10 @@ SIGNED = 0.1
 """Part of the inputs whose mutated statement is signed: what a signature stops, they carry further."""
 SAMPLE = 50
 """One report in so many is also made anew, and told in every language."""
-WARM_UP = 0.1
-"""Part of the inputs after which memory is taken as the level that must hold."""
 PEAK_KIB = 64 * 1024
 """Memory that one judgement may take above what was taken before, KiB."""
 SUSPECT_S = 0.025
 """Processor time of a judgement above which its input is tried again, seconds."""
-
-
-@dataclass(slots=True)
-class TokenRun:
-    """What a run found.
-
-    Attributes:
-        verdicts: reports by indication and sub-indication.
-        cpu_s: processor time of each judgement, seconds: what a busy machine does not blur.
-        slowest: the most processor time of a judgement, and the input.
-        largest: the most memory that one took above what was taken before, KiB, and the input.
-        rss_kib: resident memory after the warm-up and at the end.
-        violations: what was wrong, and with which input.
-    """
-
-    verdicts: Counter[str] = field(default_factory=Counter)
-    cpu_s: array.array[float] = field(default_factory=lambda: array.array("d"))
-    slowest: tuple[float, bytes] = (0.0, b"")
-    largest: tuple[int, bytes] = (0, b"")
-    rss_kib: tuple[int, int] = (0, 0)
-    violations: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class Inputs:
@@ -91,9 +64,9 @@ def _statement(octets: bytes) -> bytes:
     return read_signed_data(getattr(take_token(octets), "octets", b"")).content or b""
 
 
-def run_tokens(seeds: Seeds, seed: int, count: int) -> TokenRun:
+def run_tokens(seeds: Seeds, seed: int, count: int) -> Run:
     """Judge `count` mutated tokens one after the other and examine every report."""
-    run, inputs, judges = TokenRun(), Inputs(seeds, seed), contexts(seeds)
+    run, inputs, judges = Run(), Inputs(seeds, seed), contexts(seeds)
     genuine = {_statements(verify_bytes(octets, judges[0])) for octets in seeds.octets}
     level = 0
     gc.collect()
@@ -111,10 +84,10 @@ def run_tokens(seeds: Seeds, seed: int, count: int) -> TokenRun:
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what fuzzing looks for
                 run.violations.append((f"input {number}: {type(error).__name__}: {error}", octets))
             if number == int(count * WARM_UP):
-                level = _memory_kib("VmRSS")
+                level = memory_kib("VmRSS")
     finally:
         gc.unfreeze()
-    run.rss_kib = (level, _memory_kib("VmRSS"))
+    run.rss_kib = (level, memory_kib("VmRSS"))
     return run
 
 
@@ -129,21 +102,18 @@ def contexts(seeds: Seeds) -> tuple[Context, ...]:
     )
 
 
-def _judge(octets: bytes, context: Context, run: TokenRun) -> Report:
+def _judge(octets: bytes, context: Context, run: Run) -> Report:
     report, cost, peak = judge_measured(octets, context)
-    run.cpu_s.append(cost)
-    run.verdicts[f"{report.indication} {report.sub_indication or ''}".rstrip()] += 1
-    run.slowest = max(run.slowest, (cost, octets))
-    run.largest = max(run.largest, (peak, octets))
+    run.add(f"{report.indication} {report.sub_indication or ''}".rstrip(), octets, cost, peak)
     return report
 
 
 def judge_measured(octets: bytes, context: Context) -> tuple[Report, float, int]:
     """Judge; return the report, processor time (seconds) and the memory taken above that before (KiB)."""
-    _forget_peak()
-    before = _memory_kib("VmRSS")
+    forget_peak()
+    before = memory_kib("VmRSS")
     report, cost = _timed(octets, context)
-    peak = _memory_kib("VmHWM") - before
+    peak = memory_kib("VmHWM") - before
     for _ in range(3 if cost > SUSPECT_S else 0):
         # A slow input is slow every time when nothing remembers it; a disturbance is not.
         _forget()
@@ -200,14 +170,3 @@ def _statements(report: Report) -> tuple[object, ...]:
     """Return what the report says was stamped and when."""
     own = tuple(report.subject.get(name) for name in STATEMENT)
     return (own, *(_statements(part) for part in report.parts))
-
-
-def _memory_kib(name: str) -> int:
-    """Return a line of what the system says of our memory, KiB: `VmRSS`, or its peak `VmHWM`."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1])  # type: ignore[index]  # Linux always has it
-
-
-def _forget_peak() -> None:
-    """Set the peak of our memory back to what we have now (proc(5), clear_refs)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from eseal.material import MaterialError
+from eseal.material import MaterialError, MaterialProblem
 from eseal.values import Level
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.pool import MaterialRefusedError, SealPool, StampRefusedError
@@ -189,6 +189,9 @@ class SealDesk:
         try:
             made = await self._pool.run(principal.tenant, header, parts, hands)
         except SealRefusedError as error:
+            if task.act is Act.EXTEND and hands.refused == MaterialProblem.NO_PATH:
+                # Whose certificate leads to nobody whom the operator trusts may ask as often as they like.
+                raise SealRefusedError(SealCode.DOCUMENT_UNFIT, reason=hands.refused) from None
             if error.code in {SealCode.STAMP_UNAVAILABLE, SealCode.MATERIAL_MISSING}:
                 raise SealRefusedError(error.code, reason=hands.refused or error.reason) from None
             raise

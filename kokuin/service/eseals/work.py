@@ -164,6 +164,7 @@ def make(  # noqa: PLR0913, PLR0917  # what to do, with what, and whom to ask
     """
     asked, least = levels
     level = asked
+    obstacle_met: StampUnavailableError | MaterialMissingError | None = None
     do = work.seal if act is Act.SEAL else work.extend
     while True:
         stamped = len(stamper.tokens)
@@ -179,11 +180,11 @@ def make(  # noqa: PLR0913, PLR0917  # what to do, with what, and whom to ask
             decision = decide_level(level, least, [obstacle])
             if decision.reached is None or decision.reached is level:
                 raise
-            level = decision.reached
+            level, obstacle_met = decision.reached, error
         except SealRefusedError as error:
-            if level is not asked and error.code is SealCode.LEVEL_NOT_ALLOWED:
+            if obstacle_met is not None and error.code is SealCode.LEVEL_NOT_ALLOWED:
                 # What is left to be had is there already.
-                raise StampUnavailableError from None
+                raise obstacle_met from None
             raise
 
 

@@ -15,6 +15,7 @@ from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.sealing import PdfSealer
 from eseal.pdf.stamping import Stamping
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
+from kokuin.trust.report import Check
 
 if TYPE_CHECKING:
     from eseal.values import Level, Material, TimeStamper
@@ -47,10 +48,30 @@ def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -
     )
     document = io.BytesIO(order.document)
     try:
-        PdfSealer(order.keys, Stamping(stamper)).seal(document, wanted)
+        fields = PdfSealer(order.keys, Stamping(stamper)).seal(document, wanted)
     except PdfRefusedError as error:
         raise _refusal(error) from None
-    return document.getvalue()
+    sealed = document.getvalue()
+    _see(sealed, fields)
+    return sealed
+
+
+def _see(sealed: bytes, fields: tuple[str, ...]) -> None:
+    """Refuse a document in which a verifier does not see what was sealed.
+
+    Attack: a file that one reader understands, and another one not or otherwise, gets a seal that is good for
+    whoever prepared it, and for nobody to whom it is shown.
+
+    Raises:
+        SealRefusedError: our own finder does not read it, or something about one of these seals is wrong.
+    """
+    found = find(sealed, None)
+    seals = () if isinstance(found, Check) else found.seals
+    right = {
+        each.subject["field"] for each in seals if all(check.sub_indication is None for check in each.before)
+    }
+    if not right.issuperset(fields):
+        raise SealRefusedError(SealCode.DOCUMENT_UNFIT, reason=PdfRefusal.BROKEN)
 
 
 def extend(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:

@@ -15,7 +15,7 @@ from eseal.pdf.find import find
 from eseal.pdf.stamping import Stamping, stamp_document
 from eseal.values import Found, StampRole
 from kokuin.trust.report import Indication
-from tests.eseal.pdf.fuzz_seals import judge
+from tests.eseal.fuzz_judging import judge_pdf as judge
 from tests.eseal.pdf.handmade import (
     certified,
     contract,

@@ -47,11 +47,12 @@ class FakeKeyring:
     seals: dict[str, TenantSeal] = field(default_factory=dict)
 
     material_at_hand: Material | None = None
+    problem: MaterialProblem = MaterialProblem.NO_REVOCATION
 
     def material(self, certificates: Iterable[bytes]) -> Material:
         self.asked = tuple(certificates)
         if self.material_at_hand is None:
-            raise MaterialError(MaterialProblem.NO_REVOCATION, "CN=unit")
+            raise MaterialError(self.problem, "CN=unit")
         return self.material_at_hand
 
     def names(self, tenant: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from eseal.material import MaterialProblem
 from eseal.profile import Format
 from eseal.values import Level
 from kokuin.service.eseals import pool
@@ -124,5 +125,31 @@ def test_a_level_that_lacks_revocation_data_is_lowered_only_where_that_was_allow
             assert refused(error) == (SealCode.MATERIAL_MISSING, "MATERIAL_NO_REVOCATION")
             sealed, _ = await bench.make(cades(Level.B_LTA, Level.B_B), DATA)
             assert (sealed.level, sealed.lowered) == (Level.B_T, "MATERIAL_NO_REVOCATION")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (MaterialProblem.NO_REVOCATION, SealCode.MATERIAL_MISSING),
+        (MaterialProblem.NO_PATH, SealCode.DOCUMENT_UNFIT),
+    ],
+)
+def test_a_seal_that_cannot_be_raised_says_whether_its_own_certificate_or_we_are_why(
+    problem: MaterialProblem, code: SealCode
+) -> None:
+    """Attack: a stranger's seal must not look like a failure of ours, nor one of the time-stamps."""
+
+    async def run() -> None:
+        async with benched() as bench:
+            _, octets = await bench.make(cades(Level.B_T), DATA)
+            bench.keyring.material_at_hand, bench.keyring.problem = None, problem
+            for least in (Level.B_B, Level.B_LT):
+                with pytest.raises(SealRefusedError) as error:
+                    await bench.make(
+                        Task(Act.EXTEND, Format.CADES, level=Level.B_LT, min_level=least), octets
+                    )
+                assert refused(error) == (code, problem)
 
     asyncio.run(run())
