@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.jades_algorithms import jose_name, to_jose
+from eseal.jades_critical import REQUIRED
 from eseal.jades_extend import raise_level, written
 from eseal.jades_form import (
     Jws,
@@ -25,7 +26,6 @@ from eseal.jades_form import (
     encode_base64url,
     write_json,
 )
-from eseal.jades_header import REQUIRED
 from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from eseal.values import MAX_SEALS, Level, Material
 from kokuin.trust.certificate import read_certificate

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eseal.jades_critical import REQUIRED, check_critical
+from eseal.jades_fields import take_seconds, take_text, take_texts, text_of, wrong
 from eseal.jades_form import JadesError, decode_base64, decode_base64url, read_object
 from eseal.jades_payload import DIGEST_NAMES, MAX_DOCUMENTS, Mechanism
 from eseal.jades_unsigned import CarriedToken, read_tokens
@@ -22,28 +24,11 @@ if TYPE_CHECKING:
     from eseal.jades_form import JsonObject
     from kokuin.wire.strictjson import JsonValue
 
-REQUIRED = "kokuin-required"
-"""Protected header parameter: `alg` and thumbprint of every signature that must be there, this one too."""
-
-_LAST_SECOND = 253_402_300_799
-"""The end of the year 9999."""
 _ONLY_IAT = 1_752_537_600 * 1_000_000
 """2025-07-15, from which day on `sigT` is no longer to be written."""
 _SIG_T = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _FOREIGN_KEYS = frozenset({"jwk", "jku", "x5t"})
 """Keys from elsewhere, and the thumbprint of SHA-1 (§5.1.6)."""
-# fmt: off
-_NEVER_CRITICAL = frozenset({
-    "alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit",
-    "epk", "apu", "apv", "iv", "tag", "p2s", "p2c", "enc", "zip",
-})
-"""RFC 7515 §4.1.11: names of RFC 7515 and RFC 7518."""
-_UNDERSTOOD = frozenset({
-    "sigT", "iat", "exp", "x5t#o", "sigX5ts", "srCms", "sigPl", "srAts", "adoTst", "sigPId", "sigD", "b64",
-    "etsiU", REQUIRED,
-})
-# fmt: on
-_MUST_BE_CRITICAL = ("sigD", "b64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +114,26 @@ def read_protected(text: str) -> Protected:
             of the parameter.
     """
     header = read_object(decode_base64url(text, "protected"), "protected")
-    _check_critical(header)
+    check_critical(header)
     for name in _FOREIGN_KEYS & header.keys():
         # Attack: the key comes with the message, and the certificate is for show.
         raise JadesError(SealReason.HEADER_WRONG, name)
     encoded = header.get("b64", True)
     if not isinstance(encoded, bool):
-        raise _wrong("b64")
+        raise wrong("b64")
     references = _references(header)
     if references is not None and references.mechanism is Mechanism.HTTP_HEADERS and encoded:
-        raise _wrong("b64")  # §5.1.10
+        raise wrong("b64")  # §5.1.10
     claimed = _claimed(header)
     return Protected(
-        _text(header, "alg"),
+        take_text(header, "alg"),
         claimed,
-        _seconds(header, "exp") if "exp" in header else None,
+        take_seconds(header, "exp") if "exp" in header else None,
         "sigT" in header and claimed is not None and claimed >= _ONLY_IAT,
         _thumbprint(header),
         _chain(header),
         encoded,
-        _text(header, "cty") if "cty" in header else None,
+        take_text(header, "cty") if "cty" in header else None,
         references,
         _commitments(header),
         _policy(header),
@@ -157,70 +142,22 @@ def read_protected(text: str) -> Protected:
     )
 
 
-def _wrong(name: str) -> JadesError:
-    return JadesError(SealReason.HEADER_WRONG, name)
-
-
-def _text(header: JsonObject, name: str) -> str:
-    value = header.get(name)
-    if not isinstance(value, str):
-        raise _wrong(name)
-    return value
-
-
-def _texts(header: JsonObject, name: str, most: int) -> tuple[str, ...]:
-    """Take a list of different texts that is not empty."""
-    value = header.get(name)
-    if not isinstance(value, list) or not 0 < len(value) <= most:
-        raise _wrong(name)
-    found = tuple(each for each in value if isinstance(each, str))
-    if len(set(found)) != len(value):
-        raise _wrong(name)
-    return found
-
-
-def _check_critical(header: JsonObject) -> None:
-    """RFC 7515 §4.1.11, RFC 7797 §6, ETSI TS 119 182-1 §5.1.9."""
-    critical: tuple[str, ...] = ()
-    if "crit" in header:
-        try:
-            critical = _texts(header, "crit", MAX_DOCUMENTS)
-        except JadesError:
-            raise JadesError(SealReason.CRITICAL_WRONG, "crit") from None
-    for name in critical:
-        if name in _NEVER_CRITICAL or (name not in header and name != "etsiU"):
-            raise JadesError(SealReason.CRITICAL_WRONG, name)
-        if name not in _UNDERSTOOD:
-            raise JadesError(SealReason.CRITICAL_UNKNOWN, name)
-    for name in _MUST_BE_CRITICAL:
-        if name in header and name not in critical:
-            raise JadesError(SealReason.CRITICAL_WRONG, name)
-
-
 def _claimed(header: JsonObject) -> int | None:
     """§5.1.11 `iat`, §5.2.1 `sigT`: one of them."""
     if "iat" in header and "sigT" in header:
-        raise _wrong("sigT")
+        raise wrong("sigT")
     if "iat" in header:
-        return _seconds(header, "iat")
+        return take_seconds(header, "iat")
     if "sigT" not in header:
         return None
-    text = _text(header, "sigT")
+    text = take_text(header, "sigT")
     try:
         moment = dt.datetime.fromisoformat(text) if _SIG_T.fullmatch(text) else None
     except ValueError:
         moment = None
     if moment is None or moment.year < 1970:
-        raise _wrong("sigT")
+        raise wrong("sigT")
     return int(moment.timestamp()) * 1_000_000
-
-
-def _seconds(header: JsonObject, name: str) -> int:
-    """Take whole seconds since 1970 UTC, as microseconds."""
-    seconds = header[name]
-    if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
-        raise _wrong(name)
-    return seconds * 1_000_000
 
 
 def _thumbprint(header: JsonObject) -> Thumbprint | None:
@@ -229,20 +166,20 @@ def _thumbprint(header: JsonObject) -> Thumbprint | None:
     if not named:
         return None
     if len(named) > 1:
-        raise _wrong(named[1])
+        raise wrong(named[1])
     (name,) = named
     value = header[name]
     if name == "x5t#S256":
-        return Thumbprint("sha256", decode_base64url(_text(header, name), name))
+        return Thumbprint("sha256", decode_base64url(take_text(header, name), name))
     if name == "sigX5ts":
         # The first is the signer's; the others are of its chain, which is judged by itself.
         if not isinstance(value, list) or not 0 < len(value) <= MAX_CERTIFICATES:
-            raise _wrong(name)
+            raise wrong(name)
         value = value[0]
     if not isinstance(value, dict):
-        raise _wrong(name)
-    digest = DIGEST_NAMES.get(_text(value, "digAlg"))
-    return Thumbprint(digest, decode_base64url(_text(value, "digVal"), name))
+        raise wrong(name)
+    digest = DIGEST_NAMES.get(take_text(value, "digAlg"))
+    return Thumbprint(digest, decode_base64url(take_text(value, "digVal"), name))
 
 
 def _chain(header: JsonObject) -> tuple[bytes, ...]:
@@ -251,7 +188,7 @@ def _chain(header: JsonObject) -> tuple[bytes, ...]:
         return ()
     value = header["x5c"]
     if not isinstance(value, list) or not 0 < len(value) <= MAX_CERTIFICATES:
-        raise _wrong("x5c")
+        raise wrong("x5c")
     return tuple(decode_base64(each, "x5c") for each in value)
 
 
@@ -260,30 +197,24 @@ def _references(header: JsonObject) -> References | None:
         return None
     value = header["sigD"]
     if not isinstance(value, dict):
-        raise _wrong("sigD")
+        raise wrong("sigD")
     try:
-        mechanism = Mechanism(_text(value, "mId"))
+        mechanism = Mechanism(take_text(value, "mId"))
     except ValueError:
-        raise _wrong("mId") from None
-    names = _texts(value, "pars", MAX_DOCUMENTS)
+        raise wrong("mId") from None
+    names = take_texts(value, "pars", MAX_DOCUMENTS)
     if "ctys" in value:
         types = value["ctys"]
         if not isinstance(types, list) or len(types) != len(names):
-            raise _wrong("ctys")
+            raise wrong("ctys")
     if mechanism is not Mechanism.BY_URI_HASH:
         return References(mechanism, names)
     digests = value.get("hashV")
     if not isinstance(digests, list) or len(digests) != len(names):
         # Attack: names beyond the digests are covered by nothing.
-        raise _wrong("hashV")
-    values = tuple(decode_base64url(_item(each, "hashV"), "hashV") for each in digests)
-    return References(mechanism, names, DIGEST_NAMES.get(_text(value, "hashM")), values)
-
-
-def _item(value: JsonValue, name: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong(name)
-    return value
+        raise wrong("hashV")
+    values = tuple(decode_base64url(text_of(each, "hashV"), "hashV") for each in digests)
+    return References(mechanism, names, DIGEST_NAMES.get(take_text(value, "hashM")), values)
 
 
 def _commitments(header: JsonObject) -> tuple[str, ...]:
@@ -292,7 +223,7 @@ def _commitments(header: JsonObject) -> tuple[str, ...]:
         return ()
     value = header["srCms"]
     if not isinstance(value, list) or not 0 < len(value) <= MAX_DOCUMENTS:
-        raise _wrong("srCms")
+        raise wrong("srCms")
     found = [each.get("commId") if isinstance(each, dict) else None for each in value]
     return tuple(_identifier(each, "srCms") for each in found)
 
@@ -308,8 +239,8 @@ def _policy(header: JsonObject) -> str | None:
 def _identifier(value: JsonValue, name: str) -> str:
     """§5.4.1 `oId`."""
     if not isinstance(value, dict):
-        raise _wrong(name)
-    return _item(value.get("id"), name)
+        raise wrong(name)
+    return text_of(value.get("id"), name)
 
 
 def _required(header: JsonObject) -> tuple[Member, ...]:
@@ -317,11 +248,11 @@ def _required(header: JsonObject) -> tuple[Member, ...]:
         return ()
     value = header[REQUIRED]
     if not isinstance(value, list) or not 0 < len(value) <= MAX_SEALS:
-        raise _wrong(REQUIRED)
+        raise wrong(REQUIRED)
     objects = [each if isinstance(each, dict) else {} for each in value]
-    found = tuple(Member(_text(each, "alg"), _text(each, "x5t#S256")) for each in objects)
+    found = tuple(Member(take_text(each, "alg"), take_text(each, "x5t#S256")) for each in objects)
     if len(set(found)) != len(found):
-        raise _wrong(REQUIRED)
+        raise wrong(REQUIRED)
     return found
 
 

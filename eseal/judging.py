@@ -1,4 +1,4 @@
-"""Sealed documents judged: each of their seals, and what they are together; time-stamps where there is no seal."""
+"""Sealed documents judged: each of their seals and what they are together, or time-stamps without a seal."""
 
 from __future__ import annotations
 

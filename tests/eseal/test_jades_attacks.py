@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eseal.jades_critical import REQUIRED
 from eseal.jades_find import find
 from eseal.jades_form import Serialization
-from eseal.jades_header import REQUIRED
 from eseal.jades_payload import Attached
 from eseal.values import MAX_JWS, Found, Level, SealKey
 from kokuin.cli.report_text import sentences

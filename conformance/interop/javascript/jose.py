@@ -10,8 +10,8 @@ from conformance.interop.checks import Check
 from conformance.interop.javascript.npm import ask, version
 from eseal.jades_algorithms import verify
 from eseal.jades_create import create
+from eseal.jades_critical import REQUIRED
 from eseal.jades_form import Serialization, decode_base64url, read_jws
-from eseal.jades_header import REQUIRED
 from eseal.jades_payload import Attached, ByUri, Document
 from eseal.values import Level, Material
 from pqc.verifying import SignatureOutcome
