@@ -73,7 +73,7 @@ def lines(made: Inventory, lang: str) -> Iterator[str]:
     if counts.unreadable:
         yield text(lang, "inventory.unreadable", count=counts.unreadable)
     for name in made.unreadable:
-        yield text(lang, "inventory.unreadable_file", name=name)
+        yield text(lang, "inventory.unreadable_file", path=name if "/" in name else f"trust/{name}")
 
 
 def _asset_lines(asset: Asset, lang: str) -> Iterator[str]:

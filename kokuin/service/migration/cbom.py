@@ -17,7 +17,7 @@ from kokuin.service.migration.limits import to_moment
 from kokuin.service.migration.mechanisms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kokuin.service.migration.assets import Asset
     from kokuin.service.migration.inventory import Inventory
@@ -72,14 +72,18 @@ _STATES = {State.IN_USE: "active", State.POSSIBLE: "pre-activation", State.KEPT:
 
 def cbom(made: Inventory) -> dict[str, Any]:
     """Return the CBOM of an inventory."""
-    keys = {asset.facts.id for asset in made.assets if asset.facts.kind is AssetKind.KEY}
+    keys = {
+        asset.facts.id: asset.facts.details.get("certificate_sha256")
+        for asset in made.assets
+        if asset.facts.kind is AssetKind.KEY
+    }
     components = [_algorithm(mechanism) for mechanism in made.mechanisms]
     for asset in made.assets:
         match asset.facts.kind:
             case AssetKind.KEY:
                 components.append(_key(asset))
             case AssetKind.CERTIFICATE:
-                components.append(_certificate(asset, keys, made))
+                components.append(_certificate(asset, keys))
     components.append(_protocol(made))
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPECIFICATION}.schema.json",
@@ -176,12 +180,11 @@ def _key(asset: Asset) -> dict[str, Any]:
     return found
 
 
-def _certificate(asset: Asset, keys: set[str], made: Inventory) -> dict[str, Any]:
+def _certificate(asset: Asset, keys: Mapping[str, str | None]) -> dict[str, Any]:
     facts = asset.facts
     related = [{"type": "algorithm", "ref": algorithm_ref(each.id)} for each in facts.mechanisms]
-    units = made.source.snapshot.units.values()
-    signing = (f"key:{each.key}" for each in units if each.certificate == facts.details["sha256"])
-    related += [{"type": "private-key", "ref": ref} for ref in signing if ref in keys]
+    signing = (ref for ref, digest in keys.items() if digest == facts.details["sha256"])
+    related += [{"type": "private-key", "ref": ref} for ref in signing]
     state = _STATES.get(facts.state)
     certificate = {
         "serialNumber": facts.details["serial"],

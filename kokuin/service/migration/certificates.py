@@ -31,7 +31,7 @@ class Found:
     Attributes:
         certificate: as read.
         digest: SHA-256, hex.
-        use: `unit`, `intermediate`, `anchor`.
+        use: `unit`, `seal`, `intermediate`, `anchor`.
         signature: the signature over it; of a certificate whose issuer is not at hand, without its key.
         issuer: the digest of its issuer's certificate, its own for a self-signed one; empty: not at hand.
     """
@@ -68,6 +68,16 @@ def certificates_of(folder: DataFolder) -> tuple[tuple[Found, ...], tuple[str, .
     known = list({each.der: each for each in (*anchors, *others)}.values())
     roots = {each.der for each in anchors}
     return tuple(_found(each, known, anchor=each.der in roots) for each in known), unreadable
+
+
+def find_certificates(certificates: Sequence[Certificate], above: Sequence[Certificate]) -> list[Found]:
+    """Look for the issuers of certificates that are no anchors.
+
+    Args:
+        certificates: of which.
+        above: where else issuers may be, besides among these.
+    """
+    return [_found(each, [*above, *certificates], anchor=False) for each in certificates]
 
 
 def _read(folder: DataFolder) -> tuple[list[Certificate], list[Certificate], tuple[str, ...]]:
@@ -111,7 +121,7 @@ def certificate_facts(
 
     Args:
         found: those of the folder.
-        in_force: profiles by the digest of their unit's certificate.
+        in_force: what signs with them, as among uses, by the digest of an end entity's certificate.
         tokens: how many tokens the ledger holds by the digest of their unit's certificate.
     """
     by_digest = {each.digest: each for each in found}
@@ -137,7 +147,7 @@ def _facts(found: Found, in_force: Mapping[str, str], working: set[str], tokens:
     self_signed = found.issuer == found.digest
     # Nobody relies on a root's signature over itself, only on its key.
     subjects = signature.subjects[:1] if self_signed else (*key.subjects, *signature.subjects)
-    profile = in_force.get(found.digest)
+    signing = in_force.get(found.digest)
     state = State.IN_USE
     if found.digest not in working and found.use != "anchor":
         state = State.KEPT if in_force else State.UNKNOWN
@@ -148,7 +158,7 @@ def _facts(found: Found, in_force: Mapping[str, str], working: set[str], tokens:
         state=state,
         mechanisms=(signature,) if self_signed else (key, signature),
         subjects=subjects,
-        uses=(found.use, *((f"profile:{profile}",) if profile else ())),
+        uses=(found.use, *((signing,) if signing else ())),
         since_us=certificate.not_before,
         until_us=certificate.not_after,
         ends_use=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kokuin.service.migration.assets import AssetKind, Facts, Note, State
 from kokuin.service.migration.certificates import certificate_facts
 from kokuin.service.migration.mechanisms import of_envelope, of_hash, of_part, of_recorded
+from kokuin.service.migration.seals import seal_certificates, seal_keys
 from kokuin.service.migration.sources import devices_of, keys_of
 from pqc.envelope_suites import ENVELOPE_SUITES
 from pqc.policies import Role
@@ -33,6 +34,7 @@ def collect(source: Source) -> list[Facts]:
     """Return everything found, each thing once."""
     return [
         *keys_of(source),
+        *seal_keys(source.seals),
         *_certificates(source),
         *_suites(source),
         *_hashes(source),
@@ -46,7 +48,11 @@ def _certificates(source: Source) -> list[Facts]:
     tokens: Counter[str] = Counter()
     for group in source.counts.groups:
         tokens[group.signer] += group.count
-    return certificate_facts(source.certificates, source.in_force(), tokens)
+    in_force = {digest: f"profile:{unit}" for digest, unit in source.in_force().items()}
+    return [
+        *certificate_facts(source.certificates, in_force, tokens),
+        *seal_certificates(source.seals, source.certificates),
+    ]
 
 
 def _suites(source: Source) -> list[Facts]:
@@ -57,6 +63,9 @@ def _suites(source: Source) -> list[Facts]:
         for name, profile in profiles.items():
             for suite in _suites_of(source, profile):
                 into.setdefault(suite, []).append(f"profile:{name}")
+    for seal in source.seals:
+        for each, _ in seal.signing:
+            issuing.setdefault(each.id, []).append(seal.use)
     kept: Counter[str] = Counter()
     for group in source.counts.groups:
         for suite in group.suites:
@@ -124,6 +133,9 @@ def _hashes(source: Source) -> list[Facts]:
     for profile in on.values():
         for suite in _suites_of(source, profile):
             digests.setdefault(SUITES[suite].digest, []).append(f"profile:{profile.name}")
+    for seal in source.seals:
+        for each, _ in seal.signing:
+            digests.setdefault(each.digest, []).append(seal.use)
     for name, uses in sorted(digests.items()):
         profiles = tuple(dict.fromkeys(uses))
         facts.append(_hash(name, Role.SIGNATURE_DIGEST, State.IN_USE, ("signer-info-digest", *profiles), 0))

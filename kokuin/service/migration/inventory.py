@@ -13,6 +13,7 @@ from kokuin.service.migration.collecting import collect
 from kokuin.service.migration.counting import count_tokens
 from kokuin.service.migration.limits import DAYS_A_YEAR, to_moment
 from kokuin.service.migration.mechanisms import closure, of_part
+from kokuin.service.migration.seals import seals_of
 from kokuin.service.migration.sources import Source
 from kokuin.service.migration.tls import tls_facts
 from kokuin.service.units import issuing_policy
@@ -43,7 +44,7 @@ class Inventory:
         years_needed: how long a token must stay verifiable.
         policies: by what it is judged.
         source: what was found.
-        unreadable: files of `trust/` that could not be read.
+        unreadable: files that could not be read: names in `trust/`, and `seals/TENANT/PROFILE.toml`.
         assets: the most urgent first.
         mechanisms: every algorithm that an asset or a token rests on, and what it is made of, by id.
     """
@@ -91,12 +92,19 @@ def inventory(  # noqa: PLR0913, PLR0917  # all that an inventory depends on, na
     certificates, unreadable = certificates_of(folder)
     issuing = issuing_policy(config)
     counts = count_tokens(reader)
-    source = Source(folder, config, snapshot, certificates, counts, tls_facts(), issuing, now)
+    seals, unfit = seals_of(folder, config, certificates, now)
+    source = Source(folder, config, snapshot, certificates, seals, counts, tls_facts(), issuing, now)
     assets = rank([judge(facts, policies, now, years_needed) for facts in collect(source)], years_needed)
     found = [mechanism for asset in assets for mechanism in asset.facts.mechanisms]
     mechanisms = closure((*found, *map(of_part, source.tls.groups)))
     return Inventory(
-        now.astimezone(dt.UTC), years_needed, tuple(policies), source, unreadable, assets, mechanisms
+        now.astimezone(dt.UTC),
+        years_needed,
+        tuple(policies),
+        source,
+        (*unreadable, *unfit),
+        assets,
+        mechanisms,
     )
 
 

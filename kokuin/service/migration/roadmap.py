@@ -15,6 +15,7 @@ from kokuin.service.migration.assets import AssetKind, State
 from kokuin.service.migration.leaf_fields import UNKNOWN
 from kokuin.service.migration.limits import changes_of, governing, limits_of, to_moment
 from kokuin.service.migration.mechanisms import of_hash, of_recorded
+from kokuin.service.migration.seals import PREFIX, SEAL
 from pqc.policies import NEVER, Role, Suitability, Usage
 from pqc.profiles import ProfileError
 
@@ -42,6 +43,8 @@ class Act(StrEnum):
     """Nothing must be done by then; the policy begins to lead away from it."""
     KEY_ENDS = "KEY_ENDS"
     """Generate a key and have its certificate issued by then."""
+    SEAL_ENDS = "SEAL_ENDS"
+    """Add the seal profile that follows by then, and have it certified."""
     CERTIFICATE_ENDS = "CERTIFICATE_ENDS"
     """Give tokens verified through it a newer proof by then."""
 
@@ -210,6 +213,10 @@ def _periods(made: Inventory) -> Iterator[Milestone]:
         act, until = acts.get(asset.facts.kind), asset.facts.until_us
         if act is None or until is None or asset.facts.state not in {State.IN_USE, State.KEPT}:
             continue
+        if act is Act.CERTIFICATE_ENDS and SEAL in asset.facts.uses:
+            continue  # its key's end says it
+        if any(use.startswith(PREFIX) for use in asset.facts.uses):
+            act = Act.SEAL_ENDS
         last = to_moment(until).date()
         needed = act is Act.CERTIFICATE_ENDS and last < made.needed_until
         yield Milestone(last, act, (asset.facts.name,), tokens=asset.facts.tokens if needed else 0)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kokuin.service.migration.certificates import Found
     from kokuin.service.migration.counting import TokenCounts
     from kokuin.service.migration.mechanisms import Mechanism
+    from kokuin.service.migration.seals import SealUse
     from kokuin.service.migration.tls import TlsFacts
     from kokuin.service.snapshot import Snapshot
     from pqc.policies import Policy
@@ -46,7 +47,8 @@ class Source:
         folder: where keys and certificates lie.
         config: which backend holds a key.
         snapshot: the profiles in force.
-        certificates: those of the folder.
+        certificates: those of `trust/`.
+        seals: the seal profiles in force.
         counts: the ledger's tokens.
         tls: what this process's library offers.
         issuing: the policy that decides what is issued.
@@ -57,6 +59,7 @@ class Source:
     config: Config
     snapshot: Snapshot
     certificates: tuple[Found, ...]
+    seals: tuple[SealUse, ...]
     counts: TokenCounts
     tls: TlsFacts
     issuing: Policy
