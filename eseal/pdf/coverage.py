@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Check
 
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
+_WHITE = b"\x00\t\n\x0c\r "
+_AROUND = 16
+"""White space before and behind the string that a writer may have left out with it."""
 _NEITHER = re.compile(rb"[^0-9A-Fa-f\x00\t\n\x0c\r ]")
 
 
@@ -32,8 +35,8 @@ class Coverage:
 
     Attributes:
         data: the file.
-        gap_start: where the hex string begins.
-        gap_end: where it ends.
+        gap_start: where the hex string begins, or its digits do.
+        gap_end: where it ends, or they do.
         end: where the covered octets end, which is the end of the file as it was sealed.
     """
 
@@ -62,7 +65,7 @@ class Coverage:
     @property
     def contents(self) -> bytes:
         """What the hex string says, padding included; behind a last digit that is alone stands a zero."""
-        digits = self.data[self.gap_start + 1 : self.gap_end - 1].decode("ascii")
+        digits = self.data[self.gap_start : self.gap_end].strip(b"<>").decode("ascii")
         return bytes.fromhex(digits + "0" * (len(digits) % 2))
 
 
@@ -88,7 +91,7 @@ def read_coverage(document: Document, signature: Signature) -> Coverage | Check:
     elif document.entry(number).offset is None:
         wrong = "object-stream"  # its place in the file cannot be left out of anything
     else:
-        wrong = _misfit(ranges, contents, len(document.source.data))
+        wrong = _misfit(ranges, contents, document.source.data)
         if wrong is None:
             return Coverage(document.source.data, ranges[1], ranges[2], ranges[2] + ranges[3])
         if wrong == "white-space":
@@ -104,13 +107,19 @@ def _ranges(document: Document, value: Value) -> list[int] | None:
     return numbers if len(found) == len(numbers) == 4 and min(numbers) >= 0 else None
 
 
-def _misfit(ranges: list[int], contents: Chars, size: int) -> str | None:
-    """Return what does not fit; None when the ranges leave out the string and nothing else."""
+def _misfit(ranges: list[int], contents: Chars, data: bytes) -> str | None:
+    """Return what does not fit; None when the ranges leave out the string and nothing else.
+
+    Its angles belong to what is left out (§12.8.1); where a writer signed them too, no less is covered.
+    """
     zero, gap_start, gap_end, rest = ranges
-    if zero != 0 or gap_start != contents.start or gap_end != contents.end:
-        return "gap"
-    if rest == 0 or gap_end + rest > size:
-        return "end"
+    if zero != 0 or rest == 0 or gap_end + rest > len(data):
+        return "gap" if zero else "end"
+    whole, inner = (contents.start, contents.end), (contents.start + 1, contents.end - 1)
+    if (gap_start, gap_end) not in {whole, inner}:
+        near = 0 <= contents.start - gap_start < _AROUND and 0 <= gap_end - contents.end < _AROUND
+        around = data[gap_start : contents.start] + data[contents.end : gap_end]
+        return "white-space" if near and not around.strip(_WHITE) else "gap"
     found = _NOT_HEX.search(contents.raw, 1, len(contents.raw) - 1)
     if found is None:
         return None

@@ -6,7 +6,6 @@ signature covers, and what came after it, is a matter of octets, and every step 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ _UNEXPECTED = (
 )
 """What our own reader must not end in; if it does, nobody gets a stack trace and nothing passes."""
 _WHITE = b"\x00\t\n\x0c\r "
-_STRUCTURE = re.compile(rb"obj|xref|trailer|stream")
+_STRUCTURE = (b"obj", b"xref", b"trailer", b"stream")
 """Without one of these words, octets that no section belongs to are no object to any reader."""
 
 
@@ -184,13 +183,17 @@ def _judge_whole(document: Document, _: Signature, coverage: Coverage) -> tuple[
     return (PDF_COVERAGE.weak(SealReason.SYNTAX, what=what), PDF_CHANGES.ok())
 
 
+def _has_structure(data: bytes, begin: int, end: int) -> bool:
+    return any(data.find(word, begin, end) >= 0 for word in _STRUCTURE)
+
+
 def _judge_revision(document: Document, signature: Signature, coverage: Coverage) -> tuple[Check, ...]:
     """What is covered is a whole document that holds this signature, and what follows it is an update."""
     try:
         sealed = Document(document.source, coverage.end)
     except PdfError as error:
         return (_partial(error.what),)
-    if _STRUCTURE.search(document.source.data, sealed.eof, coverage.end):
+    if _has_structure(document.source.data, sealed.eof, coverage.end):
         return (_partial("end-of-file"),)
     own = [each for each in all_signatures(sealed, all_fields(sealed)) if each.number == signature.number]
     if (
@@ -220,7 +223,7 @@ def _judge_structure(document: Document, sealed: Document) -> Check | None:
         return PDF_CHANGES.failed(SealReason.HIDDEN_CONTENT, means, changes=["xref"])
     # What no section belongs to is a try to get past readers that mend broken files.
     rest = document.eof if count else sealed.end
-    if _STRUCTURE.search(document.source.data, rest):
+    if _has_structure(document.source.data, rest, len(document.source.data)):
         return PDF_CHANGES.failed(SealReason.CHANGED_AFTERWARDS, means, changes=["end-of-file"])
     if document.source.data[rest:].strip(_WHITE):
         return _unknown(PdfError("end-of-file"))

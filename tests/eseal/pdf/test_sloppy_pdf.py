@@ -169,6 +169,25 @@ def test_an_odd_number_of_digits_has_a_zero_behind_it() -> None:
     )
 
 
+def signed_around(before: int, behind: int) -> bytes:
+    """A file whose ranges leave out so many octets more before and behind the string."""
+    octets = written(lambda each: each.replace(STRING, b"  " + STRING + b"  "))
+    start, end = octets.index(STRING) - before, octets.index(STRING) + len(STRING) + behind
+    octets = octets.replace(BLANK, (b"0 %d %d %d" % (start, end, len(octets) - end)).ljust(len(BLANK)))
+    made = TEMPLATE.sign(hashlib.sha256(octets[:start] + octets[end:]).digest()).encode().hex().encode()
+    return octets.replace(STRING, b"<" + made.ljust(len(STRING) - 2, b"0") + b">")
+
+
+def test_angles_that_are_signed_too_cover_no_less() -> None:
+    assert judge(signed_around(-1, -1)).indication is Indication.PASSED
+
+
+def test_white_space_left_out_with_the_string_is_open_and_anything_else_fails() -> None:
+    assert judge(signed_around(1, 1)).indication is Indication.INDETERMINATE
+    assert judge(signed_around(3, 0)).indication is Indication.FAILED
+    assert judge(signed_around(-1, 0)).indication is Indication.FAILED
+
+
 def encrypted(octets: bytes) -> bytes:
     """The same file, said to be encrypted: what a reader without the key makes of it."""
     return octets.replace(b"/Size 18", b"/Encrypt 16 0 R/Size 18")
