@@ -5,11 +5,10 @@ import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.simplereport.SimpleReport;
 import eu.europa.esig.dss.spi.DSSUtils;
 import eu.europa.esig.dss.spi.signature.AdvancedSignature;
+import eu.europa.esig.dss.spi.validation.CertificateVerifier;
 import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
 import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
-import eu.europa.esig.dss.spi.x509.revocation.RevocationSource;
 import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
-import eu.europa.esig.dss.model.x509.revocation.crl.CRL;
 import eu.europa.esig.dss.validation.SignedDocumentValidator;
 import java.io.File;
 import java.util.ArrayList;
@@ -24,7 +23,14 @@ import java.util.List;
  */
 public final class Seals {
   public static void main(String[] words) throws Exception {
-    File folder = new File(words[0]);
+    CertificateVerifier verifier = verifier(new File(words[0]));
+    for (int at = 1; at < words.length; at++) {
+      System.out.println(validate(words[at].split(","), verifier));
+    }
+  }
+
+  /** Trusts the root of a folder, knows the lists in it, and asks nobody else. */
+  static CertificateVerifier verifier(File folder) {
     CommonTrustedCertificateSource trust = new CommonTrustedCertificateSource();
     trust.addCertificate(DSSUtils.loadCertificate(new File(folder, "root.der")));
     List<DSSDocument> lists = new ArrayList<>();
@@ -32,17 +38,14 @@ public final class Seals {
       lists.add(new FileDocument(file));
     }
     ExternalResourcesCRLSource known = new ExternalResourcesCRLSource(lists.toArray(new DSSDocument[0]));
-    RevocationSource<CRL> source =
-        (certificate, issuer) -> known.getRevocationTokens(certificate, issuer).stream().findFirst().orElse(null);
-    for (int at = 1; at < words.length; at++) {
-      System.out.println(validate(words[at].split(","), trust, source));
-    }
-  }
-
-  private static String validate(String[] files, CommonTrustedCertificateSource trust, RevocationSource<CRL> lists) {
     CommonCertificateVerifier verifier = new CommonCertificateVerifier();
     verifier.setTrustedCertSources(trust);
-    verifier.setCrlSource(lists);
+    verifier.setCrlSource(
+        (certificate, issuer) -> known.getRevocationTokens(certificate, issuer).stream().findFirst().orElse(null));
+    return verifier;
+  }
+
+  private static String validate(String[] files, CertificateVerifier verifier) {
     SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(files[0]));
     validator.setCertificateVerifier(verifier);
     if (files.length > 1) {

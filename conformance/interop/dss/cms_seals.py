@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.interop.checks import Check
+from conformance.interop.dss.library import EDDSA, NO_REPORT
 from eseal.cades_create import create
 from eseal.cades_extend import extend
 from eseal.values import Level, Material
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DATA = Data(b"what is sealed")
 SUITES = (pki.P256, pki.P384, pki.RSA, pki.PSS)
 """Those that its default policy accepts."""
+POST_QUANTUM = "ml-dsa-65"
 
 
 def checks(judge: Dss, folder: Path) -> Iterator[Check]:
@@ -33,6 +35,10 @@ def checks(judge: Dss, folder: Path) -> Iterator[Check]:
     """
     for suite_id in SUITES:
         yield Check(f"{suite_id}: CMS seals pass at every level", partial(_passes, judge, folder, suite_id))
+    yield Check(
+        f"{pki.ED25519}: CMS seals are intact; its policy has no EdDSA", partial(_ed25519, judge, folder)
+    )
+    yield Check(f"CMS seals of {POST_QUANTUM}: no report, all intact", partial(_quantum, judge, folder))
     yield Check("CMS seals of two keys, renewed, and with answers pass", partial(_forms, judge, folder))
     yield Check("a CMS seal over other data fails", partial(_changed, judge, folder))
 
@@ -67,8 +73,12 @@ def _said(judge: Dss, folder: Path, *seals: bytes, beside: bytes | None = None) 
     return judge.validate(folder, *words)
 
 
+def _format(level: Level) -> str:
+    return f"CAdES-BASELINE-{level.removeprefix('B-')}"
+
+
 def _passed(level: Level) -> str:
-    return f"CAdES-BASELINE-{level.removeprefix('B-')} TOTAL_PASSED null"
+    return f"{_format(level)} TOTAL_PASSED null"
 
 
 def _passes(judge: Dss, folder: Path, suite_id: str) -> None:
@@ -78,6 +88,18 @@ def _passes(judge: Dss, folder: Path, suite_id: str) -> None:
     detached = [_seal(suite_id, level=level, inside=False) for level in Level]
     said = _said(judge, folder, *detached, beside=DATA.held)
     assert said == expected, said
+
+
+def _ed25519(judge: Dss, folder: Path) -> None:
+    said = _said(judge, folder, *(_seal(pki.ED25519, level=level) for level in Level))
+    for level, each in zip(Level, said, strict=True):
+        assert each.startswith(f"{_format(level)} {EDDSA}"), each
+
+
+def _quantum(judge: Dss, folder: Path) -> None:
+    alone, both = (_seal(*more, POST_QUANTUM, level=Level.B_LTA) for more in ((), (pki.P256,)))
+    said = _said(judge, folder, alone, both)
+    assert said == [f"{NO_REPORT}; intact", f"{NO_REPORT}; intact; intact"], said
 
 
 def _forms(judge: Dss, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fetch EU DSS through Maven, compile our program over it, run it.
+"""Fetch EU DSS through Maven, compile our programs over it, run them.
 
 The version stands in `pom.xml`, and one digest over all that Maven brings is pinned here. The jars are kept
 in the user's cache, never in the repository.
@@ -20,11 +20,15 @@ _HERE = Path(__file__).parent
 _POM = _HERE / "pom.xml"
 _DIGEST = "98a46a11b0b5d48727043459b242ecf4a44f19fef6d58a7a1ee0a66037e7b5a6"
 """SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
+EDDSA = "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE, The algorithm EdDSA with SHA512 is not authorised"
+"""What it says of an intact seal with Ed25519: its policy, ETSI TS 119 312, names no EdDSA."""
+NO_REPORT = "no report: Unsupported algorithm: ML-DSA-65"
+"""What it says of a document with a key of that algorithm: it knows the signature, and not the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dss:
-    """The compiled program of this folder, with its class path."""
+    """The compiled programs of this folder, with their class path."""
 
     class_path: str
 
@@ -33,9 +37,13 @@ class Dss:
         said = execute(["java", "-cp", self.class_path, "Seals", folder, *documents])
         return [line for line in said.splitlines() if line]
 
+    def make(self, folder: Path, *orders: str) -> None:
+        """Let `Makes` seal or raise documents; raises `subprocess.CalledProcessError`."""
+        execute(["java", "-cp", self.class_path, "Makes", folder, *orders])
+
 
 def dss(classes: Path) -> Dss:
-    """Fetch what is not in the cache and compile the program into `classes`.
+    """Fetch what is not in the cache and compile the programs into `classes`.
 
     Raises:
         AbsentError: no JDK, no Maven, or jars that are not those that we know.
@@ -54,7 +62,7 @@ def dss(classes: Path) -> Dss:
         shutil.rmtree(folder)
         raise AbsentError("what Maven delivers for EU DSS is not what was pinned")
     class_path = os.pathsep.join(map(str, sorted(folder.glob("*.jar"))))
-    execute(["javac", "-cp", class_path, "-d", classes, _HERE / "Seals.java"])
+    execute(["javac", "-cp", class_path, "-d", classes, *sorted(_HERE.glob("*.java"))])
     return Dss(os.pathsep.join((class_path, str(classes))))
 
 

@@ -1,4 +1,4 @@
-"""EU DSS validates our seals at the level that they claim: of JSON, CMS and PDF."""
+"""EU DSS validates our seals of JSON, CMS and PDF at the level that they claim, and we judge its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.interop.checks import Check
-from conformance.interop.dss import cms_seals, pdf_seals
-from conformance.interop.dss.library import dss
+from conformance.interop.dss import cms_seals, foreign, pdf_seals
+from conformance.interop.dss.library import EDDSA, dss
 from eseal.jades_create import create
 from eseal.jades_extend import extend
 from eseal.jades_form import Serialization
@@ -50,6 +50,9 @@ def checks(place: Place) -> Iterator[Check]:
     for suite_id in SUITES:
         yield Check(f"{suite_id}: JSON seals pass at every level", partial(_passes, judge, folder, suite_id))
     yield Check(
+        f"{pki.ED25519}: JSON seals are intact; its policy has no EdDSA", partial(_ed25519, judge, folder)
+    )
+    yield Check(
         "JSON seals pass in every serialisation, two at once, renewed", partial(_forms, judge, folder)
     )
     yield Check("a payload as it is passes", partial(_plain, judge, folder))
@@ -58,6 +61,7 @@ def checks(place: Place) -> Iterator[Check]:
     yield Check("a changed JSON payload fails", partial(_changed, judge, folder))
     yield from cms_seals.checks(judge, folder)
     yield from pdf_seals.checks(judge, folder)
+    yield from foreign.checks(judge, place.own("dss-foreign"))
 
 
 def _seal(
@@ -92,14 +96,24 @@ def _said(judge: Dss, folder: Path, *seals: bytes, beside: Document | None = Non
     return judge.validate(folder, *words)
 
 
+def _format(level: Level) -> str:
+    return f"JAdES-BASELINE-{level.removeprefix('B-')}"
+
+
 def _passed(level: Level) -> str:
-    return f"JAdES-BASELINE-{level.removeprefix('B-')} TOTAL_PASSED null"
+    return f"{_format(level)} TOTAL_PASSED null"
 
 
 def _passes(judge: Dss, folder: Path, suite_id: str) -> None:
     seals = [_seal(Attached(DATA), suite_id, level=level) for level in Level]
     said = _said(judge, folder, *seals)
     assert said == [_passed(level) for level in Level], said
+
+
+def _ed25519(judge: Dss, folder: Path) -> None:
+    said = _said(judge, folder, *(_seal(Attached(DATA), pki.ED25519, level=level) for level in Level))
+    for level, each in zip(Level, said, strict=True):
+        assert each.startswith(f"{_format(level)} {EDDSA}"), each
 
 
 def _forms(judge: Dss, folder: Path) -> None:
