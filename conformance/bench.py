@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.benchmark import programs
+from conformance.benchmark import programs, sealing, sealing_json
 from conformance.benchmark.inprocess import in_process
 from conformance.benchmark.rounds import Cell, take_turns
 from conformance.benchmark.servers import TSA, authority, reference
@@ -59,17 +59,18 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rounds of a cell, of one over HTTP with a budget, seconds of a round, loads."""
+    """How much: rounds of a cell, of one over HTTP with a budget, seconds of one, loads, rounds of seals."""
 
     rounds: int
     budget_rounds: int
     seconds: float
     connections: tuple[int, ...]
     workers: tuple[int, ...]
+    seals: int
 
 
-FULL = Effort(4, 10, 0.8, (1, 16, 64), (1, 2))
-QUICK = Effort(3, 3, 0.5, (64,), (1,))
+FULL = Effort(4, 10, 0.8, (1, 16, 64), (1, 2), 150)
+QUICK = Effort(3, 3, 0.5, (64,), (1,), 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +246,23 @@ def shortfalls(cells: list[Cell], commands: Mapping[str, float]) -> list[str]:
     return missed
 
 
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What seals cost, each beside its reference."""
+
+    pdf: list[sealing.SealTimes]
+    json: list[sealing_json.JsonSeals]
+    large: list[sealing.LargeSeal]
+
+
+def measure_seals(effort: Effort) -> Seals:
+    """Measure seals of PDF and of JSON in process."""
+    small, documents = sealing.show_small(effort.seals), sealing_json.show(effort.seals)
+    return Seals(small, documents, sealing.show_large())
+
+
 def measure(effort: Effort, scratch: Path) -> tuple[list[Cell], dict[str, float]]:
-    """Measure everything, and print each line as it is known."""
+    """Measure time-stamps and what judges them, and print each line as it is known."""
     print(machine())
     print("{:10} {:10} {:>3} {:>4} {:>8} {:>8} {:>8} {:>5}  {:>20}  {:>20}  {:>20}".format(*HEAD))
     roots = {profile: make_folder(scratch, profile) for profile in PROFILES}
@@ -279,9 +295,11 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kokuin-bench-", dir=arguments.dir) as scratch:
         fsync = programs.fsync_ms(Path(scratch))
-        cells, commands = measure(QUICK if arguments.quick else FULL, Path(scratch))
+        effort = QUICK if arguments.quick else FULL
+        cells, commands = measure(effort, Path(scratch))
+        seals = measure_seals(effort)
     print(f"fsync of 4 KiB on the ledger's volume: p50 {fsync[0]:.2f} ms, p99 {fsync[1]:.2f} ms")
-    missed = shortfalls(cells, commands)
+    missed = [*shortfalls(cells, commands), *sealing.shortfalls(seals.pdf)]
     for line in missed:
         print(f"BUDGET MISSED  {line}")
     if arguments.json is not None:
@@ -290,6 +308,7 @@ def main() -> int:
             "fsync_ms": fsync,
             "cells": [asdict(cell) for cell in cells],
             "seconds": commands,
+            "seals": asdict(seals),
             "missed": missed,
         }
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ class LargeSeal:
     more_mib: float
 
 
-def measure_small(rounds: int = ROUNDS) -> Iterator[SealTimes]:
+def measure_small(rounds: int) -> Iterator[SealTimes]:
     """Measure the levels that have a budget."""
     scene, document = Scene(), make_document()
     for level in BUDGET_MS:
@@ -113,6 +113,32 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def show_small(rounds: int) -> list[SealTimes]:
+    """Measure the levels that have a budget, and print each line as it is known."""
+    measured = []
+    for each in measure_small(rounds):
+        print(
+            f"PDF {each.level}: p50 {each.median_ms:.2f} ms, p95 {each.p95_ms:.2f} ms, "
+            f"{each.ratio:.1f} x pyHanko ({each.pyhanko_ms:.1f} ms)",
+            flush=True,
+        )
+        measured.append(each)
+    return measured
+
+
+def show_large() -> list[LargeSeal]:
+    """Measure the large documents, and print each line as it is known."""
+    measured = []
+    for each in measure_large():
+        size = each.octets / _MIB
+        print(
+            f"PDF {each.what} ({size:.1f} MiB): {each.seconds:.2f} s, {each.more_mib:.1f} MiB of memory",
+            flush=True,
+        )
+        measured.append(each)
+    return measured
+
+
 def shortfalls(measured: list[SealTimes]) -> list[str]:
     """Return one line for every budget that was missed."""
     missed = []
@@ -134,17 +160,8 @@ def main() -> int:
     if arguments.large is not None:
         print(json.dumps(asdict(seal_large(arguments.large))))
         return 0
-    measured = []
-    for each in measure_small():
-        print(
-            f"PDF {each.level}: p50 {each.median_ms:.2f} ms, p95 {each.p95_ms:.2f} ms, "
-            f"{each.ratio:.1f} x pyHanko ({each.pyhanko_ms:.1f} ms)",
-            flush=True,
-        )
-        measured.append(each)
-    for large in measure_large():
-        size = large.octets / _MIB
-        print(f"{large.what} ({size:.1f} MiB): {large.seconds:.2f} s, {large.more_mib:.1f} MiB of memory")
+    measured = show_small(ROUNDS)
+    show_large()
     missed = shortfalls(measured)
     for line in missed:
         print(f"BUDGET MISSED  {line}")

@@ -1,7 +1,7 @@
-"""JSON seals a second in process, by suite and level, and their judging; a unit in the process stamps them.
+"""JSON seals a second in process beside signatures alone by the same keys, by suite and level; their judging.
 
-Processor time is measured, so that what waits for other work does not count. Run as
-`python -m conformance.benchmark.sealing_json`.
+A unit in the process stamps them. Seals and signatures take turns, and processor time is measured, so that
+what waits for other work does not count. Run as `python -m conformance.benchmark.sealing_json`.
 """
 
 from __future__ import annotations
@@ -31,16 +31,23 @@ _HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class JsonSeals:
-    """Seals of a small document by some keys at one level: octets, and medians as numbers a second."""
+    """Seals of a small document by some keys at one level: octets, and medians as numbers a second.
+
+    Attributes:
+        raw: signatures alone over as many octets, one by each of the keys.
+        ratio: seals by signatures alone.
+    """
 
     keys: str
     level: str
     octets: int
     sealed: float
     judged: float
+    raw: float
+    ratio: float
 
 
-def measure(rounds: int = ROUNDS) -> Iterator[JsonSeals]:
+def measure(rounds: int) -> Iterator[JsonSeals]:
     """Measure every way at every level."""
     made = pki.seal_pki()
     stamper, material = made.stamper(), Material((made.authority.certificate.der,), made.revocation())
@@ -61,26 +68,38 @@ def measure(rounds: int = ROUNDS) -> Iterator[JsonSeals]:
                 assert isinstance(found, Found)
                 judge_document(found, context)
 
-            yield JsonSeals(name, level, len(sealed), _rate(seal, rounds), _rate(judge, rounds // 3))
+            def sign(keys: list[SealKey] = keys) -> None:
+                for key in keys:
+                    key.signer.sign(DATA)
+
+            made_s, raw_s = _rates(rounds, seal, sign)
+            (judged_s,) = _rates(rounds // 3, judge)
+            yield JsonSeals(name, level, len(sealed), made_s, judged_s, raw_s, made_s / raw_s)
 
 
-def _rate(act: Callable[[], object], rounds: int) -> float:
-    times = []
+def _rates(rounds: int, *acts: Callable[[], object]) -> tuple[float, ...]:
+    """Return what each act comes to in a second, when they take turns."""
+    times: list[list[int]] = [[] for _ in acts]
     for _ in range(WARM + rounds):
-        begun = time.thread_time_ns()
-        act()
-        times.append(time.thread_time_ns() - begun)
-    return 1e9 / statistics.median(times[WARM:])
+        for act, taken in zip(acts, times, strict=True):
+            begun = time.thread_time_ns()
+            act()
+            taken.append(time.thread_time_ns() - begun)
+    return tuple(1e9 / statistics.median(taken[WARM:]) for taken in times)
 
 
-def main() -> None:
-    """Measure and print."""
-    for each in measure():
+def show(rounds: int) -> list[JsonSeals]:
+    """Measure, and print each line as it is known."""
+    measured = []
+    for each in measure(rounds):
         print(
-            f"JSON {each.keys} {each.level}: {each.octets} octets, "
-            f"{each.sealed:.0f} sealed/s, {each.judged:.0f} judged/s"
+            f"JSON {each.keys} {each.level}: {each.octets} octets, {each.sealed:.0f} sealed/s, "
+            f"{each.ratio:.2f} of {each.raw:.0f} signatures/s, {each.judged:.0f} judged/s",
+            flush=True,
         )
+        measured.append(each)
+    return measured
 
 
 if __name__ == "__main__":
-    main()
+    show(ROUNDS)
