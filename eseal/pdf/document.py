@@ -107,8 +107,16 @@ class Document:
         """Return an object by its number; None when there is none, which is the null object.
 
         Raises:
-            PdfError: it is not where the sections say, or cannot be read.
+            PdfError: it is not where the sections say, or cannot be read; of a mended file, a limit was met.
         """
+        try:
+            return self._get(number)
+        except PdfError as error:
+            if error.bounded or not self.mended:
+                raise
+            return None  # one object is damaged, and the seal may be in another
+
+    def _get(self, number: int) -> Value:
         entry = self.entry(number)
         if entry.offset is not None:
             if entry.offset >= self.end:

@@ -140,6 +140,13 @@ def test_text_without_any_object_after_the_seal_is_open() -> None:
     assert judge(sealed() + b"sent by somebody\n").indication is Indication.INDETERMINATE
 
 
+def test_a_damaged_field_beside_the_sealed_one_hides_no_seal() -> None:
+    document = sign(written(o6=b"<</FT/Tx/T((((amount)"))
+    assert judge(document).indication is Indication.PASSED
+    altered = judge(document.replace(b"Pay 100", b"Pay 900"))
+    assert altered.sub_indication is SubIndication.HASH_FAILURE
+
+
 def test_ranges_and_string_in_objects_of_their_own_are_read() -> None:
     apart = written(lambda each: each.replace(STRING, b" 16 0 R"), o16=STRING)
     assert judge(sign(apart)).indication is Indication.PASSED
