@@ -12,7 +12,7 @@ from eseal.jades_form import JadesError, decode_base64url
 from eseal.jades_http import check_body, read_message
 from eseal.jades_payload import Mechanism, canonical_fields, encoded_octets
 from eseal.rules import JWS_DETACHED, SEAL_CONTENT, SealReason
-from eseal.values import MAX_PDF, Content
+from eseal.values import MAX_FILE, Content
 from kokuin.trust.report import Status, SubIndication
 from kokuin.trust.rules import Reason
 from kokuin.wire.algorithms import DIGEST_BY_NAME, DIGESTS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eseal.jades_header import Protected, References
     from kokuin.trust.report import Check
 
-MAX_DETACHED = MAX_PDF
+MAX_DETACHED = MAX_FILE
 """Octets of data beside a seal that are held in memory; of more, only digests are compared."""
 
 

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from pqc.signing import Signer
     from pqc.verifying import SignatureVerdict
 
-MAX_PDF = 100 * 1024 * 1024
+MAX_FILE = 100 * 1024 * 1024
+"""Octets of a file that is sealed, or that a detached seal is about; JSON has a bound of its own."""
+MAX_PDF = MAX_FILE + 16 * 1024 * 1024
 MAX_JSON = 8 * 1024 * 1024
 MAX_JWS = 2 * MAX_JSON
 MAX_CMS = 16 * 1024 * 1024
-"""Octets of a document that are looked at. A JWS has room for the largest JSON: base64url makes four octets
-of three, and time-stamps are added."""
+"""Octets of a document that are looked at. A PDF has room for the largest file and its seals, a JWS for the
+largest JSON: base64url makes four octets of three, and time-stamps are added."""
 MAX_JSON_DEPTH = 64
 MAX_SEALS = 16
 """Seals of one document that are judged; a document that more sign is INDETERMINATE."""

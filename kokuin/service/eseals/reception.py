@@ -10,7 +10,7 @@ from eseal.profile import Format
 from eseal.values import Level
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.spool import Spool
-from kokuin.service.eseals.tasks import MAX_DOCUMENT, Act, Task
+from kokuin.service.eseals.tasks import MAX_DOCUMENT, MAX_SEALED, Act, Task
 from kokuin.service.verify_multipart import MultipartError, MultipartReader, parameters
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Reception:
 
 def most_of(form: Format | None) -> int:
     """Return how many octets a document may have; to be extended (None): the most of any format."""
-    return max(MAX_DOCUMENT.values()) if form is None else MAX_DOCUMENT[form]
+    return MAX_SEALED if form is None else MAX_DOCUMENT[form]
 
 
 def _word(texts: Mapping[str, str], name: str) -> str:

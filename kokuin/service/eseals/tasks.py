@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from eseal.profile import Format
-from eseal.values import MAX_JSON, MAX_PDF, Level
+from eseal.values import MAX_FILE, MAX_JSON, MAX_PDF, Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,10 @@ class Act(StrEnum):
     EXTEND = "extend"
 
 
-MAX_DOCUMENT = {Format.PDF: MAX_PDF, Format.JSON: MAX_JSON, Format.CADES: MAX_PDF}
+MAX_DOCUMENT = {Format.PDF: MAX_FILE, Format.JSON: MAX_JSON, Format.CADES: MAX_FILE}
 """Octets of a document that is sealed, by format; CAdES seals any file."""
+MAX_SEALED = MAX_PDF
+"""Octets of a document that is extended: the largest file, and its seals."""
 
 
 @dataclass(frozen=True, slots=True)
