@@ -24,7 +24,7 @@ from conformance.benchmark.sealing_scene import Scene, make_document
 from eseal.pdf.orders import PdfSealOrder
 from eseal.pdf.sealing import PdfSealer
 from eseal.pdf.stamping import Stamping
-from eseal.values import MAX_PDF, Level
+from eseal.values import MAX_FILE, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ LEAST_RATIO = 8.0
 ROUNDS = 150
 WARM = 5
 _MIB = 1024 * 1024
-LARGE = {"1,000 pages": (1_000, 0), "100 MiB": (10, MAX_PDF - _MIB)}
+LARGE = {"1,000 pages": (1_000, 0), "100 MiB": (10, MAX_FILE - _MIB)}
 """Pages, and octets of their content."""
 
 
