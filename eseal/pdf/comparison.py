@@ -10,6 +10,7 @@ put what was hidden into view.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from eseal.pdf.differences import Differences
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
 from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
-from eseal.pdf.same import differing, same, same_object
+from eseal.pdf.same import differing, has_twice, same, same_object
 from eseal.pdf.source import TRAILER
 from eseal.pdf.syntax import GAP
 
@@ -54,6 +55,7 @@ class Comparison(Differences):
             return  # no update of an honest writer; what it shows is not worth a closer look
         self._compare_trailer()
         self._compare_catalog()
+        self._judge_keys()
         form = FormChanges(self, all_fields(before), all_fields(after))
         form.compare()
         for number in sorted(self.changed - self.explained):
@@ -76,15 +78,14 @@ class Comparison(Differences):
                 entry = self.after.entry(entry.container)
             if entry.offset is not None and entry.offset < border:
                 self.note(Kind.HIDDEN, "xref")
-        later = self.after.chain[: len(self.after.chain) - len(self.before.chain)]
         listed = {
             entry.offset: number
-            for section in later
+            for section in self.later
             for number, entry in section.entries.items()
             if entry.offset is not None
         }
         # A cross-reference stream is found by `startxref`; some writers do not list it.
-        listed |= {each.start: each.own for each in later if each.own is not None}
+        listed |= {each.start: each.own for each in self.later if each.own is not None}
         newest: dict[int, int] = {}
         for place, number in self._appended():
             newest[number] = place
@@ -100,10 +101,9 @@ class Comparison(Differences):
     def _judge_trailers(self) -> None:
         """Attack: a trailer that no section has names another catalog to readers that mend the file."""
         data = self.after.source.data
-        own = self.after.chain[: len(self.after.chain) - len(self.before.chain)]
         borders = self.after.source.borders()
         for place, number in borders[bisect.bisect_left(borders, (self.before.end, 0)) :]:
-            listed = any(each.start <= place < each.end for each in own)
+            listed = any(each.start <= place < each.end for each in self.later)
             if number == TRAILER and not listed and _TRAILER.match(data, place):
                 self.note(Kind.HIDDEN, "trailer")
 
@@ -133,12 +133,29 @@ class Comparison(Differences):
         one, other = self.before.trailer, self.after.trailer
         if not same(one.get("Encrypt"), other.get("Encrypt")):
             self.note(Kind.CONTENT, "Encrypt")
+        self._compare_sizes(one.get("Size"), other.get("Size"))
         info = one.get("Info")
         if isinstance(info, Reference) and info.number in self.changed:
             self.open(info, {TRAILER})
-        for section in self.after.chain[: len(self.after.chain) - len(self.before.chain)]:
+        for section in self.later:
             if section.own is not None and self._unknown_before(section.own):
                 self.explain(section.own)
+
+    def _judge_keys(self) -> None:
+        """Attack: of a key that stands twice some readers take the first, others the last."""
+        given: list[Value] = [section.trailer for section in self.later]
+        for number in sorted(self.changed):
+            with contextlib.suppress(PdfError):  # what cannot be read has been judged
+                given.append(self.after.get(number))
+        if any(map(has_twice, given)):
+            self.note(Kind.DESCRIBING, "key-twice")
+
+    def _compare_sizes(self, one: Value, other: Value) -> None:
+        """Attack: numbers from /Size on are null to some readers (§7.5.5), so content comes or goes."""
+        sizes = [each if isinstance(each, int) else 0 for each in (one, other)]
+        low, high = min(sizes), max(sizes)
+        if any(low <= number < high and not entry.free for number, entry in self.before.entries.items()):
+            self.note(Kind.DESCRIBING, "Size")
 
     def _unknown_before(self, number: int) -> bool:
         return number in self.changed and not self.users(number)

@@ -23,6 +23,7 @@ class Differences:
     Attributes:
         before: the sealed revision.
         after: the file.
+        later: cross-reference sections behind the sealed revision, newest first.
         changed: object numbers that stand elsewhere now.
         explained: those of them that were compared and need no other reason.
         usage: who refers to them in the sealed revision.
@@ -38,9 +39,10 @@ class Differences:
         self.before = before
         self.after = after
         self.found: list[Change] = []
+        self.later = after.chain[: len(after.chain) - len(before.chain)]
         self.changed = frozenset(
             number
-            for section in after.chain[: len(after.chain) - len(before.chain)]
+            for section in self.later
             for number in section.entries
             if number != 0 and after.entry(number) != before.entry(number)
         )

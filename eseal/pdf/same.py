@@ -66,3 +66,19 @@ def same_object(number: int, before: Document, after: Document) -> bool:
     if isinstance(one, Stream) and isinstance(other, Stream):
         return same(one.dictionary, other.dictionary) and before.raw(one) == after.raw(other)
     return same(one, other)
+
+
+def has_twice(value: Value) -> bool:
+    """Whether a key stands twice anywhere in a value, as far as it goes without following references."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Stream):
+            each = each.dictionary
+        if isinstance(each, Dictionary):
+            if each.twice:
+                return True
+            waiting.extend(each.values())
+        elif isinstance(each, Array):
+            waiting.extend(each)
+    return False

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kokuin.trust.report import Indication
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tests.eseal.pdf.handmade import (
+    CATALOG,
     EMPTY_PLACE,
     FIELDS,
     FONT_OF,
@@ -15,6 +18,7 @@ from tests.eseal.pdf.handmade import (
     PAGE,
     PAGE_OF,
     PAY_900,
+    ROOT,
     SHADOW_ROOT,
     TEXT,
     TEXT_FIELD,
@@ -25,10 +29,14 @@ from tests.eseal.pdf.handmade import (
     sealed,
     signature_dictionary,
     update,
+    update_packed,
 )
 from tests.eseal.pdf.plain import stream
 from tests.eseal.pdf.test_attacks import judged
 from tests.eseal.pki import seal_pki
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEW, VALUE, LOOK_OF_NEW = 20, 21, 22
 WIDGET = (
@@ -177,3 +185,57 @@ def test_a_look_exchanged_beside_an_entry_that_says_nothing_of_a_value(more: byt
     look = stream(b"BT (9 000 000) Tj ET", b"/Type/XObject/Subtype/Form/BBox[0 0 100 20]")
     field = (TEXT_FIELD % more).replace(b"10 0 R", b"20 0 R")
     fails(update(certified(2), {TEXT: field, NEW: look}))
+
+
+def _twice(value: bytes, key: bytes, first: bytes) -> bytes:
+    """The same for readers that take the last of two equal keys."""
+    return value.replace(key, key + b" " + first + key, 1)
+
+
+TWICE: dict[str, Callable[[], bytes]] = {
+    "contents of a page": lambda: update(
+        sealed(),
+        {PAGE: _twice(PAGE_OF % (b"6 0 R 7 0 R", b""), b"/Contents", b"20 0 R"), NEW: stream(PAY_900)},
+    ),
+    "pages of the catalog": lambda: update(
+        sealed(), {ROOT: _twice(CATALOG % b"", b"/Pages", b"20 0 R"), NEW: b"<</Type/Pages/Kids[]/Count 0>>"}
+    ),
+    "catalog of the trailer": lambda: update(
+        sealed(), {NEW: b"<</Type/Catalog>>"}, trailer=b"/Root 20 0 R/Root 1 0 R/Info 11 0 R"
+    ),
+    "font of the form": lambda: update(
+        sealed(), {FORM: _twice(FORM_OF % b"", b"/Helv", b"20 0 R"), NEW: FONT_OF % b"Exchanged"}
+    ),
+    "value of a field": lambda: update(certified(2), {TEXT: _twice(TEXT_FIELD % b"", b"/V", b"(900)")}),
+    "place of a seal": lambda: seal(
+        sealed(),
+        {
+            FIELDS: b"[6 0 R 7 0 R 20 0 R]",
+            NEW: b"<</FT/Sig/T(second)/Rect[90 690 300 720]/Rect[0 0 0 0]/V 22 0 R>>",
+        },
+        number=LOOK_OF_NEW,
+    ),
+    "in an object stream": lambda: update_packed(
+        sealed(), {PAGE: _twice(PAGE_OF % (b"6 0 R 7 0 R", b""), b"/Contents", b"20 0 R")}
+    ),
+}
+
+
+@pytest.mark.parametrize("make", TWICE.values(), ids=TWICE)
+def test_a_key_that_stands_twice_in_an_update(make: Callable[[], bytes]) -> None:
+    """Readers that take the first show another page."""
+    assert judged(make()).indication is Indication.INDETERMINATE
+
+
+def test_a_key_that_stands_twice_does_not_hide_another_change() -> None:
+    page = _twice(PAGE_OF % (b"6 0 R 7 0 R", b"/Rotate 90"), b"/Contents", b"20 0 R")
+    fails(update(sealed(), {PAGE: page, NEW: stream(PAY_900)}))
+
+
+@pytest.mark.parametrize("size", [b"3", b"10", b"(30)"])
+def test_a_size_by_which_readers_forget_sealed_objects(size: bytes) -> None:
+    document = update(sealed(), {})
+    at = document.rindex(b"/Size 30")
+    shrunk = document[:at] + b"/Size " + size + document[at + 8 :]
+    assert judged(document).indication is Indication.PASSED
+    assert judged(shrunk).indication is Indication.INDETERMINATE
