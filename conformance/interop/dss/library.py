@@ -20,6 +20,8 @@ _HERE = Path(__file__).parent
 _POM = _HERE / "pom.xml"
 _DIGEST = "98a46a11b0b5d48727043459b242ecf4a44f19fef6d58a7a1ee0a66037e7b5a6"
 """SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
+_JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Our programs end after seconds: that the machine compiles little, and collects simply, halves them."""
 EDDSA = "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE, The algorithm EdDSA with SHA512 is not authorised"
 """What it says of an intact seal with Ed25519: its policy, ETSI TS 119 312, names no EdDSA."""
 NO_REPORT = "no report: Unsupported algorithm: ML-DSA-65"
@@ -34,12 +36,12 @@ class Dss:
 
     def validate(self, folder: Path, *documents: str) -> list[str]:
         """Return what `Seals` prints of each document; raises `subprocess.CalledProcessError`."""
-        said = execute(["java", "-cp", self.class_path, "Seals", folder, *documents])
+        said = execute([*_JAVA, "-cp", self.class_path, "Seals", folder, *documents])
         return [line for line in said.splitlines() if line]
 
     def make(self, folder: Path, *orders: str) -> None:
         """Let `Makes` seal or raise documents; raises `subprocess.CalledProcessError`."""
-        execute(["java", "-cp", self.class_path, "Makes", folder, *orders])
+        execute([*_JAVA, "-cp", self.class_path, "Makes", folder, *orders])
 
 
 def dss(classes: Path) -> Dss:
