@@ -97,6 +97,8 @@ class Comparison(Differences):
                 self.note(Kind.HIDDEN, "object-order")
         self._judge_shadows()
         self._judge_trailers()
+        for document in (self.before, self.after):
+            self._judge_indexes(document)
 
     def _judge_trailers(self) -> None:
         """Attack: a trailer that no section has names another catalog to readers that mend the file."""
@@ -106,6 +108,20 @@ class Comparison(Differences):
             listed = any(each.start <= place < each.end for each in self.later)
             if number == TRAILER and not listed and _TRAILER.match(data, place):
                 self.note(Kind.HIDDEN, "trailer")
+
+    def _judge_indexes(self, document: Document) -> None:
+        """Attack: some readers take the object at the place that its row names, and find another or none."""
+        orders: dict[int, list[int]] = {}
+        for number in sorted(self.changed):
+            entry = document.entry(number)
+            if entry.container is None or not self.users(number):
+                continue
+            if entry.container not in orders:
+                with contextlib.suppress(PdfError):
+                    orders[entry.container] = list(document.packed_numbers(entry.container))
+            order = orders.setdefault(entry.container, [])
+            if order[entry.index : entry.index + 1] != [number]:
+                self.note(Kind.HIDDEN, f"index of {number}")
 
     def _judge_readable(self, number: int) -> None:
         """An entry that leads to no such object takes away what was there."""

@@ -239,3 +239,14 @@ def test_a_size_by_which_readers_forget_sealed_objects(size: bytes) -> None:
     shrunk = document[:at] + b"/Size " + size + document[at + 8 :]
     assert judged(document).indication is Indication.PASSED
     assert judged(shrunk).indication is Indication.INDETERMINATE
+
+
+@pytest.mark.parametrize("index", [0, 1, 7])
+def test_an_object_whose_row_names_another_place_in_its_object_stream(index: int) -> None:
+    """The page is what it was for readers that go by its number, and gone for those that go by its row."""
+    objects = {NEW: b"null", PAGE: PAGE_OF % (b"6 0 R 7 0 R", b"")}
+    document = update_packed(sealed(), objects)
+    row = b"\x02" + (28).to_bytes(4, "big")
+    at = document.rindex(row + b"\x00\x01")
+    report = judged(document[: at + 5] + index.to_bytes(2, "big") + document[at + 7 :])
+    assert report.indication is (Indication.PASSED if index == 1 else Indication.FAILED)
