@@ -76,6 +76,8 @@ class FormChanges:
         self._compare_resources(old.get("DR"), new.get("DR"), users)
         if "DA" in old and not same(old.get("DA"), new.get("DA")):
             self._content("AcroForm/DA")
+        elif "DA" in new and "DA" not in old and any(map(_waits_for_look, self._old.values())):
+            base.note(Kind.SIGNING, FONTS)  # the viewer would draw them in another colour, or in none
         self._compare_fields(old.get("Fields"), new.get("Fields"), users)
 
     def _compare_resources(self, old: Value, new: Value, users: set[int]) -> None:
@@ -330,6 +332,11 @@ class FormChanges:
 
     def _content(self, what: str) -> None:
         self._base.note(Kind.CONTENT, what)
+
+
+def _waits_for_look(field: Field) -> bool:
+    """Whether a field is drawn as the form says: it has no look, and does not say how it is to be drawn."""
+    return field.kind in {"Tx", "Ch"} and not {"AP", "DA"} & field.dictionary.keys()
 
 
 def _is_visible(document: Document, dictionary: Dictionary) -> bool:

@@ -250,3 +250,13 @@ def test_an_object_whose_row_names_another_place_in_its_object_stream(index: int
     at = document.rindex(row + b"\x00\x01")
     report = judged(document[: at + 5] + index.to_bytes(2, "big") + document[at + 7 :])
     assert report.indication is (Indication.PASSED if index == 1 else Indication.FAILED)
+
+
+def test_how_a_sealed_field_without_a_look_is_drawn() -> None:
+    """In white, for one, so that its value is gone."""
+    form = FORM_OF.replace(b"/DA(/Helv 0 Tf)", b"")
+    field = (TEXT_FIELD % b"").replace(b"/DA(/Helv 12 Tf)", b"").replace(b"/AP<</N 10 0 R>>", b"")
+    white = form % b"/DA(/Helv 0 Tf 1 g)"
+    unlooked = seal(contract(o5=form % b"", o6=field))
+    assert judged(update(unlooked, {FORM: white})).indication is Indication.INDETERMINATE
+    assert judged(update(seal(contract(o5=form % b"")), {FORM: white})).indication is Indication.PASSED
