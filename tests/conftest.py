@@ -38,7 +38,15 @@ LONGEST = (
     "test_survival_disk",
     "test_verify_batch",
     "test_publishing_faults",
+    "test_seal_profiles",
+    "test_fuzz_work",
     "test_backup",
+    "test_story",
+    "test_sealing_large",
+    "test_sealing_desk",
+    "test_fuzz_seal_http",
+    "test_sealing_http",
+    "test_sealing_children",
 )
 """Files that take longest, in this order: when one of them comes last, everything waits for it."""
 _TURN = {name: turn for turn, name in enumerate(LONGEST)}
