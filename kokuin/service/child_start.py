@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 _SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE"})
+_DYING_SECONDS = 1.0
 
 
 async def start_child(module: str, *, stderr: int = DEVNULL) -> Process:
@@ -47,3 +48,15 @@ async def end_child(child: Process) -> None:
             os.killpg(child.pid, signal.SIGKILL)
     # Not `wait` alone: it waits for the end of the output, which is never reached while nobody reads.
     await child.communicate()
+
+
+async def await_end(child: Process) -> None:
+    """Wait for a child that ends by itself: to kill one that has just died loses how it died."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DYING_SECONDS):
+            await child.wait()
+
+
+def was_costly(child: Process) -> bool:
+    """Whether the kernel ended a child that wanted more of a processor than it may have."""
+    return child.returncode == -signal.SIGXCPU

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from kokuin.service.child_start import end_child, start_child
+from kokuin.service.child_start import await_end, end_child, start_child, was_costly
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
 from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Answer, Question, encode
 
@@ -26,7 +24,6 @@ JUDGE_SECONDS = 10.0
 """How long a judgement may take; it may use half of that of a processor, and gives way to stamping."""
 WAIT_SECONDS = 5.0
 """How long a question waits for a child."""
-_DYING_SECONDS = 1.0
 
 _Mark: TypeAlias = "tuple[tuple[str, int, int, int], ...]"
 _log = structlog.get_logger()
@@ -113,7 +110,8 @@ class VerifyPool:
             _log.warning("verify.late", seconds=seconds)
             raise VerifyRefusedError(VerifyCode.TOO_LONG) from None
         except (EOFError, ConnectionError):
-            await _ended(child)
+            await await_end(child.process)
+            await end_child(child.process)
             raise VerifyRefusedError(_cause(child.process)) from None
         except ValueError:
             await end_child(child.process)
@@ -142,18 +140,10 @@ async def _exchange(process: Process, frame: bytes) -> Answer:
 
 def _cause(process: Process) -> VerifyCode:
     """Say why a child ended of itself."""
-    code = VerifyCode.TOO_COSTLY if process.returncode == -signal.SIGXCPU else VerifyCode.FAILED
+    code = VerifyCode.TOO_COSTLY if was_costly(process) else VerifyCode.FAILED
     tell = _log.error if code is VerifyCode.FAILED else _log.warning
     tell("verify.child.ended", code=code, status=process.returncode)
     return code
-
-
-async def _ended(child: _Child) -> None:
-    """Wait for a child that ends by itself: to kill one that has just died loses how it died."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DYING_SECONDS):
-            await child.process.wait()
-    await end_child(child.process)
 
 
 def _look(trust: Path) -> _Mark:

@@ -12,7 +12,7 @@ import structlog
 from eseal.material import MaterialError, MaterialProblem
 from eseal.values import Level
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from kokuin.service.eseals.pool import MaterialRefusedError, SealPool, StampRefusedError
+from kokuin.service.eseals.dialogue import MaterialRefusedError, StampRefusedError
 from kokuin.service.eseals.stamping import DIGEST
 from kokuin.service.eseals.tasks import Act, Document, Task
 from kokuin.service.eseals.values import SealAbsentError, SealUnfitError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from eseal.values import Material, SealKey
     from kokuin.service.access.principal import Principal
+    from kokuin.service.eseals.pool import SealPool
     from kokuin.service.eseals.values import TenantSeal
     from kokuin.trust.journal import Journal
     from kokuin.trust.records import LeafValue

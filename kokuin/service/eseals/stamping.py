@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kokuin.service.eseals.pool import StampRefusedError
+from kokuin.service.eseals.dialogue import StampRefusedError
 from kokuin.wire.tsp import read_timestamp_response
 from tsa.client import make_query
 

@@ -12,7 +12,8 @@ from eseal.profile import parse_seal_profile
 from eseal.values import Material
 from kokuin.service.access.principal import Principal, Role
 from kokuin.service.eseals.desk import SealDesk
-from kokuin.service.eseals.pool import SealPool, StampRefusedError
+from kokuin.service.eseals.dialogue import StampRefusedError
+from kokuin.service.eseals.pool import SealPool
 from kokuin.service.eseals.spool import document_of
 from kokuin.service.eseals.values import SealAbsentError, TenantSeal
 from tests.eseal.pki import seal_key, seal_pki

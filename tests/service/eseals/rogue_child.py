@@ -35,6 +35,10 @@ def main() -> None:
         case "boasts":
             sys.stdout.buffer.write(frames.HEAD.pack(1 << 30, 0))
             sys.stdout.buffer.flush()
+        case "nests":
+            text = b"[" * 500_000
+            sys.stdout.buffer.write(frames.HEAD.pack(len(text), 0) + text)
+            sys.stdout.buffer.flush()
     frames.read(sys.stdin.buffer)
 
 

@@ -97,6 +97,7 @@ def test_what_the_ledger_does_not_take_is_not_released() -> None:
         ("mutters", "B-T"),
         ("dies", "B-T"),
         ("boasts", "B-T"),
+        ("nests", "B-T"),
     ],
 )
 def test_a_child_that_a_document_took_over_gets_nothing_released(
