@@ -38,12 +38,12 @@ class WorkBomb:
     make: Callable[[], bytes]
     options: tuple[tuple[str, str], ...] = ()
 
-    async def set_off(self, bench: Bench) -> tuple[SealCode | None, str]:
-        """Have a child seal or extend it; return why it did not, and the format's reason."""
+    async def set_off(self, bench: Bench, octets: bytes) -> tuple[SealCode | None, str]:
+        """Have a child seal or extend what was made; return why it did not, and the format's reason."""
         level = Level.B_B if self.act is Act.SEAL else Level.B_LTA
         task = Task(self.act, self.form, level=level, options=dict(self.options))
         try:
-            await bench.make(task, self.make())
+            await bench.make(task, octets)
         except SealRefusedError as error:
             return error.code, error.reason
         return None, ""
