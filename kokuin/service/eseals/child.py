@@ -90,10 +90,11 @@ def main() -> None:
 
 
 def _is_asked() -> bool:
-    """Wait for a frame, and leave it where it is; False when whoever asks has gone."""
+    """Wait for a frame, and leave it where it is; False when whoever asks has gone, whatever is left."""
     poller = select.poll()
-    poller.register(sys.stdin.fileno(), select.POLLIN)
-    return any(event & select.POLLIN for _, event in poller.poll())
+    poller.register(sys.stdin.fileno(), select.POLLIN | select.POLLRDHUP)
+    # The end of a socket can be read too, for ever: to fork for that would never end.
+    return all(event == select.POLLIN for _, event in poller.poll())
 
 
 def _read_for_one_tenant(works: Mapping[Format, work.SealWork]) -> NoReturn:

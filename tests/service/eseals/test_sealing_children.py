@@ -139,6 +139,25 @@ def test_no_reader_outlives_its_child(started: list[Process]) -> None:
     assert ends(reader)
 
 
+@pytest.mark.parametrize("tenants", [(), ("t-one",)])
+def test_a_child_ends_when_whoever_asks_has_gone(started: list[Process], tenants: tuple[str, ...]) -> None:
+    """A worker that was killed ends nobody: its children must see it for themselves."""
+
+    async def act() -> None:
+        children = SealPool(1, warm=True)
+        while not started:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.01)
+        for tenant in tenants:
+            await read(children, tenant)
+        assert started[0].stdin is not None
+        started[0].stdin.close()
+        async with asyncio.timeout(60):
+            assert await started[0].wait() == 0
+        await children.close()
+
+    asyncio.run(act())
+
+
 def test_a_reader_that_is_killed_takes_its_child_along(started: list[Process]) -> None:
     """What it left in the pipes is nobody's: the next document meets a child of its own."""
 
