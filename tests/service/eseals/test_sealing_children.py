@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
 from kokuin.service.child_start import start_child
-from kokuin.service.eseals import pool
+from kokuin.service.eseals import frames, pool
 from kokuin.service.eseals.codes import SealRefusedError
 from kokuin.service.eseals.pool import SealPool
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import Callable
 
     from eseal.values import Material
 
@@ -139,23 +143,20 @@ def test_no_reader_outlives_its_child(started: list[Process]) -> None:
     assert ends(reader)
 
 
-@pytest.mark.parametrize("tenants", [(), ("t-one",)])
-def test_a_child_ends_when_whoever_asks_has_gone(started: list[Process], tenants: tuple[str, ...]) -> None:
-    """A worker that was killed ends nobody: its children must see it for themselves."""
-
-    async def act() -> None:
-        children = SealPool(1, warm=True)
-        while not started:  # noqa: ASYNC110  # no event tells
-            await asyncio.sleep(0.01)
-        for tenant in tenants:
-            await read(children, tenant)
-        assert started[0].stdin is not None
-        started[0].stdin.close()
-        async with asyncio.timeout(60):
-            assert await started[0].wait() == 0
-        await children.close()
-
-    asyncio.run(act())
+@pytest.mark.parametrize("way", [socket.socketpair, os.pipe])
+def test_a_child_ends_when_whoever_asks_has_gone(way: Callable[[], tuple[Any, Any]], at_once: str) -> None:
+    """A worker that was killed ends nobody: its children must see it for themselves, by socket or pipe."""
+    theirs, ours = way()
+    command = [sys.executable, "-m", pool.CHILD]
+    environment = {**os.environ, "PYTHONPATH": at_once}
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, env=environment) as child:
+        assert frames.read(cast("BinaryIO", child.stdout)) == frames.Frame({"op": "ready"})
+        for each in (theirs, ours):
+            each.close() if isinstance(each, socket.socket) else os.close(each)
+        try:
+            assert child.wait(60) == 0
+        finally:
+            child.kill()
 
 
 def test_a_reader_that_is_killed_takes_its_child_along(started: list[Process]) -> None:
