@@ -16,6 +16,7 @@ from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LIMITS = (PdfDecodeLimitError, RecursionError, MemoryError)
 _DAMAGE = (
     PdfError,
     SigningError,
@@ -45,9 +46,11 @@ def refusing(code: PdfRefusal = PdfRefusal.BROKEN) -> Iterator[None]:
         yield
     except PdfRefusedError:
         raise
-    except (PdfDecodeLimitError, RecursionError, MemoryError) as error:
+    except _LIMITS as error:
         raise PdfRefusedError(PdfRefusal.LIMITS, type(error).__name__) from error
     except FormFillingError as error:
         raise PdfRefusedError(PdfRefusal.FIELD_UNUSABLE, "kind") from error
     except _DAMAGE as error:
+        if isinstance(error.__cause__, _LIMITS):  # met in a key of a dictionary
+            raise PdfRefusedError(PdfRefusal.LIMITS, type(error.__cause__).__name__) from error
         raise PdfRefusedError(code, type(error).__name__) from error

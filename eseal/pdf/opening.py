@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pyhanko.pdf_utils.decode_limits import (
@@ -14,7 +16,7 @@ from pyhanko.pdf_utils.decode_limits import (
     DocumentDecodeBudget,
     StreamDecodeLimits,
 )
-from pyhanko.pdf_utils.generic import DictionaryObject, Reference, StreamObject
+from pyhanko.pdf_utils.generic import DictionaryObject, IndirectObject, Reference, StreamObject, read_object
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader, process_data_at_eof
 from pyhanko.pdf_utils.xref import XRefBuilder, XRefCache, XRefSectionType
@@ -24,6 +26,7 @@ from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.values import MAX_PDF
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import BinaryIO
 
     from pyhanko.pdf_utils.generic import PdfObject
@@ -38,6 +41,10 @@ MAX_REVISIONS = 500
 """Cross-reference sections: an update of every month of forty years."""
 MAX_NUMBER = 8_388_607
 """The highest number of an object (ISO 32000-2, annex C)."""
+MAX_STEPS = 4_000_000
+"""Steps in which objects of one document are read: some 150,000 tokens, or signatures of 2 MB."""
+_STEP_BACK = 6
+"""Steps that a step back is worth: it comes with each token, and what pyHanko does then takes as long."""
 _CHUNK = _MIB
 _MARK = b"startxref"
 _HEADER = re.compile(rb"%PDF-(\d)\.(\d)")
@@ -52,6 +59,56 @@ _LIMITS = DecodeLimits(
     document_budget=DocumentDecodeBudget(base_allowance=64 * _MIB, max_ratio=4),
 )
 """What is unpacked for a seal: cross-reference streams, object streams with catalog, form and one page."""
+
+
+class _Steps:
+    """Steps that may still be taken in one document."""
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+
+    def take(self, count: int) -> None:
+        """Take some.
+
+        Raises:
+            PdfDecodeLimitError: none are left.
+        """
+        self._left -= count
+        if self._left < 0:
+            raise PdfDecodeLimitError("steps")
+
+
+class _Walked:
+    """Octets whose reading is counted in steps; what is read in pieces, such as rows of tables, is not.
+
+    Attack: an array of a million numbers in a catalog keeps pyHanko busy for half a minute, octet by octet.
+    """
+
+    def __init__(self, octets: BinaryIO, steps: _Steps) -> None:
+        self._octets, self._steps = octets, steps
+
+    def read(self, size: int = -1) -> bytes:
+        """See `BinaryIO.read`."""
+        if size == 1:
+            self._steps.take(1)
+        return self._octets.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """See `BinaryIO.seek`."""
+        if whence == os.SEEK_CUR:
+            self._steps.take(_STEP_BACK)
+        return self._octets.seek(offset, whence)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._octets, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """An object stream: what it unpacks to, and index and offset of each object in it by number."""
+
+    octets: BytesIO
+    places: Mapping[int, tuple[int, int]]
 
 
 class _BoundedTables(XRefBuilder):
@@ -78,7 +135,8 @@ class BoundedReader(PdfFileReader):
     def __init__(self, document: BinaryIO) -> None:
         # pyHanko's own constructor cannot be told how to read the tables, which is most of what it does.
         self.strict = True
-        self.stream = document
+        self._steps, self._packed = _Steps(), dict[int, _Packed]()
+        self.stream = walked = _Walked(document, self._steps)
         size = document.seek(0, os.SEEK_END)
         self._bounds = DecodeContext(_LIMITS, input_size=size)
         self._security_handler = self._embedded_signatures = self._input_version = None
@@ -86,7 +144,7 @@ class BoundedReader(PdfFileReader):
         self._historical_resolver_cache = {}
         self._header_version = _version(document)
         document.seek(-1, os.SEEK_END)
-        tables = _BoundedTables(self, document, strict=True, last_startxref=process_data_at_eof(document))
+        tables = _BoundedTables(self, walked, strict=True, last_startxref=process_data_at_eof(document))
         self.xrefs = XRefCache(self, tables.read_xrefs())
         self.last_startxref, self.trailer = tables.last_startxref, tables.trailer
         self.has_xref_stream = tables.has_xref_stream
@@ -97,14 +155,32 @@ class BoundedReader(PdfFileReader):
         return self._bounds
 
     def _get_object_from_stream(self, idnum: int, stmnum: int, idx: int) -> PdfObject:
-        # pyHanko looks for the end of a comment for ever where the object stream ends first.
-        stream = self.get_object(Reference(stmnum, 0, self))
-        if not isinstance(stream, StreamObject):
+        # pyHanko reads the heads of all objects in the stream for each of them, and looks for the end of a
+        # comment for ever where the stream ends first.
+        if stmnum not in self._packed:
+            self._packed[stmnum] = self._unpacked(self.get_object(Reference(stmnum, 0, self)))
+        packed = self._packed[stmnum]
+        index, offset = packed.places.get(idnum, (-1, 0))
+        if index != idx:
+            raise PdfReadError("index in an object stream")
+        packed.octets.seek(offset)
+        found = read_object(_Walked(packed.octets, self._steps), Reference(idnum, 0, self))
+        if isinstance(found, StreamObject | IndirectObject):
+            raise PdfReadError("object in an object stream")
+        return found
+
+    def _unpacked(self, stream: PdfObject) -> _Packed:
+        """Unpack an object stream (§7.5.7)."""
+        if not isinstance(stream, StreamObject) or stream["/Type"] != "/ObjStm":
             raise PdfReadError("no object stream")
-        data = stream.read_data(DecodePurpose.OBJECT_STREAM)
-        if not data.endswith(b"\n"):
-            stream._data = data + b"\n"  # noqa: SLF001  # a stream has no other way to change what is unpacked
-        return super()._get_object_from_stream(idnum, stmnum, idx)  # type: ignore[no-any-return, no-untyped-call]
+        count, first = int(stream["/N"]), int(stream["/First"])
+        self._steps.take(2 * max(count, 0))
+        octets = stream.read_data(DecodePurpose.OBJECT_STREAM)
+        heads = [int(each) for each in octets[: max(first, 0)].split(None, 2 * count)[: 2 * count]]
+        places: dict[int, tuple[int, int]] = {}
+        for index, (number, offset) in enumerate(zip(heads[::2], heads[1::2], strict=True)):
+            places.setdefault(number, (index, first + offset))
+        return _Packed(BytesIO(octets + b"\n"), places)
 
 
 def open_pdf(document: BinaryIO) -> BoundedReader:

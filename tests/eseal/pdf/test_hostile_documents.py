@@ -215,6 +215,32 @@ def test_more_signature_fields_than_anybody_needs() -> None:
     assert refused(document) is PdfRefusal.LIMITS
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        pages(catalog=b"/AcroForm<</Fields[" + b"1 " * 200_000 + b"]>>"),
+        pages(catalog=b"/AcroForm<</Fields[" + b"4 0 R " * 200_000 + b"]>>"),
+        pages(page=b"/Annots[" + b"3 0 R " * 200_000 + b"]"),
+        pages(catalog=b"".join(b"/N%d 1" % number for number in range(200_000))),
+        pages(catalog=b"/X(" + b"x" * 5_000_000 + b")"),
+        pages().replace(b"/Root", b"/X[" + b"1 " * 200_000 + b"]/Root"),
+        packed(b"<</X[%s]>>" % b" ".join(b"%d" % number for number in range(200_000))),
+    ],
+    ids=["numbers", "fields", "annotations", "keys", "string", "trailer", "packed"],
+)
+def test_tokens_without_end(document: bytes) -> None:
+    """Attack: each keeps the library that reads it busy for half a minute."""
+    assert refused(document) is PdfRefusal.LIMITS
+
+
+def test_the_objects_of_a_stream_are_found_by_number_and_index() -> None:
+    """Attack: readers that go by number, and such as go by index, show different documents."""
+    catalog = b"<</Type/Catalog/Pages 9 0 R>>"
+    assert refused(packed(catalog, number=b"9 0 ")) is PdfRefusal.BROKEN
+    assert refused(packed(b"9 0 R")) is PdfRefusal.BROKEN
+    assert refused(packed(catalog, number=b"1 x ")) is PdfRefusal.BROKEN
+
+
 def test_a_loop_of_references() -> None:
     assert refused(make_pdf([CATALOG % b"", b"2 0 R"])) in {PdfRefusal.BROKEN, PdfRefusal.LIMITS}
 
