@@ -25,3 +25,13 @@ def what_is_wrong(found: Found) -> str | None:
         if seal.signature is not None and seal.signature.outcome in _WRONG:
             return "signature"
     return None
+
+
+def open_questions(found: Found) -> frozenset[tuple[str, str | None]]:
+    """Return what does not hold, or is not known to, of the form of the seals: checks and their reasons."""
+    return frozenset(
+        (check.id, check.reason)
+        for seal in found.seals
+        for check in (*found.before, *seal.before)
+        if check.status in {Status.FAILED, Status.INDETERMINATE}
+    )

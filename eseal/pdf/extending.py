@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.generic import ByteStringObject, IndirectObject, TextStringObject
 
-from eseal.extending import what_is_wrong
+from eseal.extending import open_questions, what_is_wrong
 from eseal.pdf.find import find
 from eseal.pdf.guard import refusing
 from eseal.pdf.opening import entry, open_pdf
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from eseal.pdf.opening import BoundedReader
     from eseal.pdf.seal_field import SealField
     from eseal.pdf.stamping import Stamping
-    from eseal.values import Material
+    from eseal.values import Found, Material
 
 _DOCUMENT_STAMP = "/ETSI.RFC3161"
 
@@ -65,7 +65,7 @@ def extend_pdf(
         present = level_of(document)
         if level is not Level.B_LTA and level.rank <= present.rank:
             raise PdfRefusedError(PdfRefusal.LEVEL_REACHED, present)
-        _refuse_wrong(document)
+        before = _sound(document)
         added = needed(level, material)
         if present is Level.B_B:
             stamp_document(document, _asked(stamping))
@@ -73,19 +73,28 @@ def extend_pdf(
             add_store(document, added)
         if level is Level.B_LTA:
             stamp_document(document, _asked(stamping), added)
+        if not open_questions(_found(document)) <= open_questions(before):
+            # Where readers mend a file each in its own way, what is added may show each another document.
+            raise PdfRefusedError(PdfRefusal.BROKEN, "a seal would be worse for it")
     return present
 
 
-def _refuse_wrong(document: BinaryIO) -> None:
+def _found(document: BinaryIO) -> Found:
     document.seek(0)
     found = find(document.read(MAX_PDF), None)
     if isinstance(found, Check):
         raise PdfRefusedError(PdfRefusal.BROKEN, str(found.reason))
+    return found
+
+
+def _sound(document: BinaryIO) -> Found:
+    found = _found(document)
     if not found.seals:
         raise PdfRefusedError(PdfRefusal.NOT_SEALED)
     wrong = what_is_wrong(found)
     if wrong is not None:
         raise PdfRefusedError(PdfRefusal.SEAL_NOT_RIGHT, wrong)
+    return found
 
 
 def _asked(stamping: Stamping | None) -> Stamping:

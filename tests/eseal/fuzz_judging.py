@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal import cades_find, jades_find
+from eseal.cades_find import CMS_LIMITS
 from eseal.jades_form import read_jws
 from eseal.jades_refusal import JadesRefusedError
 from eseal.judging import judge_document, refuse_document
@@ -15,6 +16,7 @@ from eseal.rules import SealReason
 from eseal.values import Found
 from kokuin.trust.context import Context
 from kokuin.trust.report import Indication
+from kokuin.wire.ber import definite
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireError
 from tests.eseal.cms_forge import DATA as CMS_DATA
@@ -71,13 +73,17 @@ def _signed_json(octets: bytes) -> set[tuple[str | None, str, str]]:
     return {(jws.payload, each.protected, each.signature) for each in jws.signatures}
 
 
-def _signed_cms(octets: bytes) -> set[tuple[bytes | None, bytes | None, bytes]]:
-    """Content, its signed digest and the signature of every signature: signed attributes are read as BER."""
+def _signed_cms(octets: bytes) -> set[tuple[bytes, bytes | None, bytes]]:
+    """Content, its signed digest and the signature of every signature: signed attributes are read as BER.
+
+    What was taken out of a seal and lies beside it is the same content.
+    """
     try:
-        signed = read_signed_data(octets)
+        signed = read_signed_data(definite(octets, CMS_LIMITS))
     except WireError:
         return set()
-    return {(signed.content, each.message_digest(), each.signature) for each in signed.signer_infos}
+    content = CMS_DATA if signed.content is None else signed.content
+    return {(content, each.message_digest(), each.signature) for each in signed.signer_infos}
 
 
 TARGETS = {

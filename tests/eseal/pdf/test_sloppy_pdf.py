@@ -7,12 +7,16 @@ that they came later.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from eseal.cms_template import CmsTemplate
+from eseal.pdf.extending import extend_pdf
+from eseal.pdf.refusals import PdfRefusedError
+from eseal.values import Level
 from kokuin.trust.report import Indication, SubIndication
 from pqc.signing import SoftwareSigner
 from pqc.suites import suite
@@ -35,6 +39,7 @@ from tests.eseal.pdf.handmade import (
     update_packed,
 )
 from tests.eseal.pdf.test_attacks import judged as judge
+from tests.eseal.pdf.test_sealing import material, stamping
 from tests.eseal.pki import P256, seal_key
 from tests.pqc.keys import key_of
 
@@ -108,6 +113,19 @@ SLOPPY: dict[str, Edit] = {
     "a reference of another generation": lambda each: each.replace(b"/Fields 14 0 R", b"/Fields 14 1 R"),
     "streams that are longer than they say": lambda each: re.sub(rb"/Length \d\d", b"/Length 03", each),
 }
+
+
+@pytest.mark.parametrize("name", SLOPPY)
+def test_a_sloppy_file_is_raised_so_that_it_still_passes_or_not_at_all(name: str) -> None:
+    """What follows a file that readers mend each in its own way shows each of them another document."""
+    before = sign(SLOPPY[name](written()))
+    stream = io.BytesIO(before)
+    try:
+        extend_pdf(stream, Level.B_LTA, stamping(), material())
+    except PdfRefusedError:
+        assert stream.getvalue() == before
+    else:
+        assert judge(stream.getvalue()).indication is Indication.PASSED
 
 
 @pytest.mark.parametrize("name", SLOPPY)
