@@ -71,16 +71,36 @@ class Digests:
     def __init__(self, parts: SignedDataParts) -> None:
         """Args: the SignedData."""
         self._parts = parts
-        self._known: dict[str, tuple[frozenset[bytes], frozenset[bytes]]] = {}
+        self._known: dict[str, tuple[dict[bytes, bytes], dict[bytes, bytes]]] = {}
 
     def has_all(self, index: HashIndex) -> bool:
         """Whether all certificates and revocation data that are listed are there (§5.5.2)."""
-        if index.digest not in self._known:
-            of = DIGEST_BY_NAME[index.digest].of
-            certificates = frozenset(map(of, self._parts.certificates))
-            self._known[index.digest] = (certificates, frozenset(map(of, self._parts.crls)))
-        certificates, crls = self._known[index.digest]
-        return index.certificates <= certificates and index.crls <= crls
+        certificates, crls = self._by_digest(index.digest)
+        return index.certificates <= certificates.keys() and index.crls <= crls.keys()
+
+    def listed(self, index: HashIndex) -> frozenset[bytes]:
+        """Certificates, lists and answers (DER) that an index lists, of which all are there."""
+        certificates, crls = self._by_digest(index.digest)
+        return frozenset(
+            (*(certificates[each] for each in index.certificates), *(crls[each] for each in index.crls))
+        )
+
+    def _by_digest(self, digest: str) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        if digest not in self._known:
+            of = DIGEST_BY_NAME[digest].of
+            certificates = {of(each): each for each in self._parts.certificates}
+            self._known[digest] = (certificates, {of(each): _told(each) for each in self._parts.crls})
+        return self._known[digest]
+
+
+def _told(choice: bytes) -> bytes:
+    """Return the list or answer in a RevocationInfoChoice (RFC 5652 §10.2.1); else the choice as it is."""
+    try:
+        fields = Fields(read_whole(choice, asn1.context(1)))
+        fields.take_any()
+        return fields.take_any().octets
+    except WireError:
+        return choice
 
 
 class UnsignedDigests:

@@ -14,8 +14,10 @@ from eseal.cades_archive import UnsignedDigests, archive_covered, read_index, un
 from eseal.rules import SEAL_STAMPS, SealReason
 from eseal.values import MAX_STAMPS, Stamp, StampRole
 from kokuin.trust.report import SubIndication
+from kokuin.trust.revocation_sources import certificates_of, revocation_of
 from kokuin.wire import oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.wire.cms import Attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +36,12 @@ OLDER = frozenset(
     }
 )
 """Time-stamps of older editions, over encodings that nobody keeps: what they cover is not computed."""
+_VALUES = frozenset({oids.ID_AA_ETS_CERT_VALUES, oids.ID_AA_ETS_REVOCATION_VALUES})
 _STAMPS = OLDER | {oids.ID_AA_TIME_STAMP_TOKEN, oids.ID_AA_ETS_ARCHIVE_TIMESTAMP_V3}
 
 
-_Covered: TypeAlias = "tuple[bytes, Callable[[str], bytes] | None, StampRole]"
-"""A token, what gives the digest of what it covers, and what that is."""
+_Covered: TypeAlias = "tuple[bytes, Callable[[str], bytes] | None, StampRole, frozenset[bytes]]"
+"""A token, what gives the digest of what it covers, what that is, and the validation data in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,17 @@ def find_stamps(
     values = unsigned_values(parts.signers[place])
     archives = _read_archives(values, digests)
     order = _order(values, archives)[: MAX_STAMPS + 1]
-    covered: list[_Covered] = [(token, content, StampRole.CONTENT) for token in _content_stamps(info)]
+    covered: list[_Covered] = [
+        (token, content, StampRole.CONTENT, frozenset()) for token in _content_stamps(info)
+    ]
+    signed, carried = _signed_items(info), _unsigned_items(values)
     for at, each in enumerate(order):
         value = values[each]
         if value.oid == oids.ID_AA_TIME_STAMP_TOKEN:
-            covered.append((value.value, _of_octets(info.signature), StampRole.SIGNATURE))
+            covered.append((value.value, _of_octets(info.signature), StampRole.SIGNATURE, signed))
             continue
         archive = archives.get(each)
-        of = None
+        of, held = None, signed
         if (
             content is not None
             and archive is not None
@@ -103,10 +109,35 @@ def find_stamps(
             and archive.listed.issuperset(order[:at])
         ):
             of = functools.partial(_of_archive, parts, parts.signers[place], content, archive.index)
-        covered.append((value.value, of, StampRole.ARCHIVE))
-    stamps = tuple(Stamp(*each, index) for index, each in enumerate(covered[: MAX_STAMPS + 1]))
+            beside = (each for at, each in carried.items() if at in archive.listed)
+            held = signed.union(digests.listed(archive.index), *beside)
+        covered.append((value.value, of, StampRole.ARCHIVE, held))
+    stamps = tuple(
+        Stamp(token, of, role, index, held)
+        for index, (token, of, role, held) in enumerate(covered[: MAX_STAMPS + 1])
+    )
     broken = any(not archive.whole for archive in archives.values())
     return FoundStamps(stamps, (_INDEX_BROKEN,) if broken else ())
+
+
+def _signed_items(info: SignerInfo) -> frozenset[bytes]:
+    """Return the lists and answers among signed attributes, which every time-stamp but of content covers."""
+    data = revocation_of(info.signed_attributes or ())
+    return frozenset((*data.lists, *data.answers))
+
+
+def _unsigned_items(values: tuple[UnsignedValue, ...]) -> dict[int, frozenset[bytes]]:
+    """Return the certificates, lists and answers in unsigned attributes, by the place of the value.
+
+    Attack: each of many time-stamps lists the same long values, which are read once.
+    """
+    found = {}
+    for place, value in enumerate(values):
+        if value.oid in _VALUES:
+            attribute = (Attribute(value.oid, (value.value,)),)
+            data = revocation_of(attribute)
+            found[place] = frozenset((*certificates_of(attribute), *data.lists, *data.answers))
+    return found
 
 
 _INDEX_BROKEN = SEAL_STAMPS.indeterminate(

@@ -10,7 +10,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eseal.stamps import RENEWING, JudgedStamp, Proof, judge_stamps
+from eseal.known import known_now
+from eseal.stamps import JudgedStamp, Proof, judge_stamps
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION, StampRole
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData
@@ -21,6 +22,7 @@ from kokuin.wire.errors import WireError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from eseal.known import Known
     from eseal.values import FoundSeal
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.context import Context
@@ -35,7 +37,7 @@ class Carried:
         revocation: of all that it carries, what is looked at.
         stamps: by their index.
         proof: since when the seal is known to have existed.
-        material: since when what it carries is.
+        known: since when what it carries is.
         not_before: a time before which it cannot have been made; None: nothing shows one.
     """
 
@@ -43,8 +45,15 @@ class Carried:
     revocation: RevocationData
     stamps: tuple[JudgedStamp, ...]
     proof: Proof
-    material: Proof
+    known: Known
     not_before: int | None
+
+    def only(self, covered: frozenset[bytes]) -> Carried:
+        """Return the same with no other certificates, lists and answers (DER) than these."""
+        lists = tuple(each for each in self.revocation.lists if each in covered)
+        answers = tuple(each for each in self.revocation.answers if each in covered)
+        certificates = tuple(each for each in self.certificates if each.der in covered)
+        return replace(self, certificates=certificates, revocation=RevocationData(lists, answers))
 
 
 def carry(found: FoundSeal, context: Context) -> Carried:
@@ -56,7 +65,7 @@ def carry(found: FoundSeal, context: Context) -> Carried:
     """
     certificates, revocation = read_all(found.certificates), bounded(found.revocation)
     within = with_carried(context, certificates, revocation)
-    judged = judge_stamps(found.stamps, within)
+    judged, known = judge_stamps(found.stamps, within, known_now(certificates, revocation, context))
     now = Proof(context.existence)
     dating = [each for each in judged if each.stamp.role is not StampRole.CONTENT]
     times = [
@@ -69,7 +78,7 @@ def carry(found: FoundSeal, context: Context) -> Carried:
         revocation,
         judged,
         functools.reduce(Proof.or_by, dating, now),
-        functools.reduce(Proof.or_by, (each for each in dating if each.stamp.role in RENEWING), now),
+        known,
         max(times, default=None),
     )
 

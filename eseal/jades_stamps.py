@@ -108,6 +108,7 @@ def stamps_of(
     octets = covered.archived() if needs_data else None
     archive = None if octets is None else archives.setdefault(octets, Archive(octets))
     before = _before(unsigned.elements, tokens)
+    items = tuple(map(_items, unsigned.elements))  # read once for all
     stamps, checks = [], []
     seen: set[int] = set()
     for index, each in enumerate(tokens):
@@ -127,8 +128,17 @@ def stamps_of(
         if each.role is StampRole.ARCHIVE and not _is_canonical(each, unsigned):
             text = shown(each.canonical or "")
             checks.append(JWS_UNSIGNED.weak(SealReason.CANONICALISATION_UNKNOWN, what=text))
-        stamps.append(Stamp(each.token, content, each.role, index))
+        held = frozenset() if each.role is StampRole.CONTENT else frozenset(protected.chain)
+        if each.role is StampRole.ARCHIVE:
+            held = held.union(*items[: each.place])
+        stamps.append(Stamp(each.token, content, each.role, index, held))
     return tuple(stamps), tuple(checks[:1])
+
+
+def _items(element: Element) -> frozenset[bytes]:
+    """Return the certificates, lists and answers in an element."""
+    data = carried_revocation((element,))
+    return frozenset((*carried_certificates((element,)), *data.lists, *data.answers))
 
 
 def _is_canonical(token: CarriedToken, unsigned: Unsigned) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from eseal.carried import bounded, limits_of, proofs_of, read_all, with_carried
 from eseal.hybrid import check_required, worlds
+from eseal.known import known_now
 from eseal.rules import SEAL_COUNT, SealReason
 from eseal.seal_judging import judge_seal
 from eseal.stamps import Proof, check_stamps, judge_stamps
@@ -77,7 +78,9 @@ def _check_count(count: int) -> Check:
 def _judge_stamped(found: Found, context: Context) -> Report:
     """Judge a document without a seal; its time-stamps may show when it existed, and not by whom it is."""
     certificates = read_all(found.certificates)
-    judged = judge_stamps(found.stamps, with_carried(context, certificates, bounded(found.revocation)))
+    revocation = bounded(found.revocation)
+    within = with_carried(context, certificates, revocation)
+    judged, _ = judge_stamps(found.stamps, within, known_now(certificates, revocation, context))
     subject: dict[str, ReportValue] = {**found.subject, "seals": 0}
     if not judged:
         none = SEAL_COUNT.failed(SealReason.NO_SEAL, SubIndication.FORMAT_FAILURE)

@@ -6,16 +6,18 @@ time for which the seal is proven to have existed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eseal.carried import Carried, carry, limits_of, proofs_of, with_carried
 from eseal.hybrid import key_name
-from eseal.levels import Reached, find_level
+from eseal.known import end_of_unproven
+from eseal.levels import Brought, Reached, find_level
 from eseal.rules import JWS_SIGNATURE, SEAL_BINDING
 from eseal.signer_rules import SEALING, judge_claim, judge_expiry, judge_use, judge_validity
-from eseal.stamps import Proof, check_stamps
+from eseal.stamps import check_stamps
 from kokuin.trust.context import RevocationData, RevocationMode
 from kokuin.trust.fitness import Constraints, judge_digest
 from kokuin.trust.horizon import find_end
@@ -59,11 +61,11 @@ def judge_seal(found: FoundSeal, context: Context) -> Report:
         parts=tuple(each.report for each in carried.stamps),
         proofs_of_existence=proofs_of(carried.proof),
         policy=context.policy,
-        verifiable_until=_find_end(found, carried.proof, context) if passed else None,
+        verifiable_until=_find_end(found, carried, context) if passed else None,
     )
 
 
-def _find_end(found: FoundSeal, proof: Proof, context: Context) -> End | None:
+def _find_end(found: FoundSeal, carried: Carried, context: Context) -> End | None:
     """Return until when a seal passes: by its proof, or without any while its certificate holds."""
     # What else proves it existed earlier holds as long as that proof does, which is known elsewhere.
     if context.existence != context.at:
@@ -76,10 +78,28 @@ def _find_end(found: FoundSeal, proof: Proof, context: Context) -> End | None:
 
     now = again(context.at)
     alone = find_end(now, again) if conclude(now)[0] is Indication.PASSED else None
-    if proof.stamp is None or conclude(now)[0] is not Indication.PASSED:
-        return alone if proof.stamp is None else proof.stamp.end
-    known = [end for end in (alone, proof.stamp.end) if end is not None]
+    stamp = carried.proof.stamp
+    if stamp is None:
+        return alone
+    by_proof = _find_end_of_proof(found, carried, context, stamp.end)
+    if conclude(now)[0] is not Indication.PASSED:
+        return by_proof
+    known = [end for end in (alone, by_proof) if end is not None]
     return max(known, key=lambda end: end.time) if len(known) == 2 else None
+
+
+def _find_end_of_proof(found: FoundSeal, carried: Carried, context: Context, proof: End | None) -> End | None:
+    """Return until when a seal passes by its proof: what that does not cover has ends of its own."""
+    signer = found.signer
+    if signer is None:
+        return proof
+
+    def again(at: int) -> tuple[Check, ...]:
+        known = carried.known.moved(context.existence, at)
+        path, revocation = _stand(signer, found, replace(carried, known=known), replace(context, at=at))
+        return (*path, *revocation)
+
+    return end_of_unproven(again(context.existence), context.at, proof, again)
 
 
 def _check(found: FoundSeal, carried: Carried, context: Context) -> tuple[Check, ...]:
@@ -126,10 +146,9 @@ def _stand(
     """Return the checks of the signer's path, and those of its revocations."""
     proven = carried.proof.time
     claimed = proven if found.claimed_us is None else found.claimed_us
-    constraints = Constraints(context.policy, proven, claimed)
-    held = Constraints(context.policy, carried.material.time, claimed)
+    constraints = Constraints(context.policy, proven, claimed, carried.known.later_than(proven))
     shelves = shelves_for(context.revocation, carried.revocation)
-    judge = RevocationJudge(shelves, context.revocation_mode, constraints, dated=False, held=held)
+    judge = RevocationJudge(shelves, context.revocation_mode, constraints, dated=False)
     path, revocation, _ = vouch(
         signer, carried.certificates, context.trust, constraints, judge, purposes=SEALING
     )
@@ -142,17 +161,24 @@ def _find_level(found: FoundSeal, carried: Carried, context: Context) -> Reached
     alone = replace(context, trust=anchors, revocation=RevocationData())
     alone = replace(alone, revocation_mode=RevocationMode.REQUIRED)
 
-    def signer_is_known() -> bool:
-        if found.signer is None:
-            return False
-        path, revocation = _stand(found.signer, found, carried, alone)
-        return all(
-            check.status in {Status.OK, Status.WEAK} or check.reason == Reason.REVOCATION_OF_ANCHOR
-            for check in (*path, *revocation)
-        )
+    def bring(covered: frozenset[bytes] | None) -> Brought:
+        part = carried if covered is None else carried.only(covered)
+        part = replace(part, known=replace(part.known, trusted=frozenset()))
+        within = with_carried(alone, part.certificates, part.revocation)
+        return Brought(within, part.known, functools.partial(_is_known, found, part, alone))
 
-    within = with_carried(alone, carried.certificates, carried.revocation)
-    return find_level(carried.stamps, within, signer_is_known)
+    return find_level(carried.stamps, bring)
+
+
+def _is_known(found: FoundSeal, carried: Carried, alone: Context) -> bool:
+    """Whether the signer's path and revocations can be judged by what is carried."""
+    if found.signer is None:
+        return False
+    path, revocation = _stand(found.signer, found, carried, alone)
+    return all(
+        check.status in {Status.OK, Status.WEAK} or check.reason == Reason.REVOCATION_OF_ANCHOR
+        for check in (*path, *revocation)
+    )
 
 
 def _describe(

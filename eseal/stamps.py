@@ -10,10 +10,12 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from eseal.known import end_of_unproven
 from eseal.rules import SEAL_STAMPS, SealReason
 from eseal.values import MAX_STAMPS, StampRole
 from kokuin.trust.judge import judge_token, make_report
 from kokuin.trust.report import Check, End, Indication, Limit, Report, Status, SubIndication
+from kokuin.trust.revocation_sources import carried_certificates, carried_revocation
 from kokuin.trust.rules import IMPRINT, Reason
 from kokuin.trust.token import read_token, unreadable
 from kokuin.trust.token_checks import CLOCK_SKEW
@@ -24,6 +26,7 @@ from kokuin.wire.prescan import TOKEN_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from eseal.known import Known
     from eseal.values import Stamp
     from kokuin.trust.context import Context
     from kokuin.trust.report import ReportValue
@@ -80,28 +83,48 @@ class Proof:
         return Proof(judged.gen_time, judged)
 
 
-def judge_stamps(stamps: Iterable[Stamp], context: Context) -> tuple[JudgedStamp, ...]:
+def judge_stamps(
+    stamps: Iterable[Stamp], context: Context, known: Known
+) -> tuple[tuple[JudgedStamp, ...], Known]:
     """Judge the time-stamps of a seal.
 
     Args:
         stamps: as the format found them; the newest MAX_STAMPS are judged.
         context: by what; with the certificates and revocation data that the seal carries.
+        known: since when these are known to have existed, before any time-stamp was judged.
 
     Returns:
-        By their index.
+        By their index; and since when what is carried is known to have existed by their proofs.
     """
     newest_first = sorted(stamps, key=lambda stamp: stamp.index, reverse=True)
     proof = Proof(context.existence)
     judged = []
     for stamp in newest_first[:MAX_STAMPS]:
-        found = _judge(stamp, context, proof)
+        found = _judge(stamp, context, proof, known)
         judged.append(found)
+        if stamp.role is not StampRole.CONTENT:
+            known = known.proven_by(found)
         if stamp.role in RENEWING:
             proof = proof.or_by(found)
-    return tuple(reversed(judged))
+    return tuple(reversed(judged)), known
 
 
-def _judge(stamp: Stamp, context: Context, proof: Proof) -> JudgedStamp:
+def later_than_token(octets: bytes, proven: int, known: Known) -> tuple[tuple[bytes, int], ...]:
+    """Return what is known only from a later time on than a token; what stands in it is as old as it is.
+
+    Args:
+        octets: the token.
+        proven: since when it is known to have existed, microseconds since 1970 UTC.
+        known: of what is carried beside it.
+    """
+    facts = read_token(octets)
+    if isinstance(facts, Check):
+        return ()
+    data = carried_revocation(facts)
+    return known.later_than(proven, {*carried_certificates(facts), *data.lists, *data.answers})
+
+
+def _judge(stamp: Stamp, context: Context, proof: Proof, known: Known) -> JudgedStamp:
     shown: dict[str, ReportValue] = {"stamp_role": stamp.role.value}
     proven = proof.time if proof.time < context.at else None
     within = replace(context, content=stamp.content, proven=proven)
@@ -110,6 +133,7 @@ def _judge(stamp: Stamp, context: Context, proof: Proof) -> JudgedStamp:
     except WireError as error:
         report = make_report(shown, within, (unreadable(error),))
         return JudgedStamp(stamp, report, None, 0, None)
+    within = replace(within, known_later=later_than_token(octets, proof.time, known))
     report = judge_token(octets, within)
     if stamp.content is None:
         report = _of_unknown_coverage(report)
@@ -118,7 +142,14 @@ def _judge(stamp: Stamp, context: Context, proof: Proof) -> JudgedStamp:
     if isinstance(facts, Check):
         return JudgedStamp(stamp, report, None, 0, None)
     info = facts.tst_info
-    end = report.verifiable_until if proof.stamp is None else proof.stamp.end
+    end = report.verifiable_until
+    if proof.stamp is not None:
+
+        def again(at: int) -> tuple[Check, ...]:
+            moved = later_than_token(octets, proof.time, known.moved(context.existence, at))
+            return judge_token(octets, replace(within, at=at, known_later=moved)).checks
+
+        end = end_of_unproven(report.checks, context.at, proof.stamp.end, again)
     slack = CLOCK_SKEW + (info.accuracy.microseconds if info.accuracy else 0)
     return JudgedStamp(stamp, report, info.gen_time.microseconds, slack, end)
 

@@ -172,12 +172,15 @@ class Stamp:
         role: what that is.
         index: the order in which they were added, from 0. One of role ARCHIVE or DOCUMENT proves all that
             has a lower index.
+        covered: certificates, lists and answers (DER) of the seal that it covers: they were there before it.
+            What stands in the tokens that it covers need not be among them.
     """
 
     token: bytes
     content: Callable[[str], bytes] | None
     role: StampRole
     index: int
+    covered: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,8 +178,8 @@ class Document:
         found = self.resolve(value)
         return found if isinstance(found, Array) else Array()
 
-    def raw(self, stream: Stream) -> bytes:
-        """Return the data of a stream as it is stored.
+    def span(self, stream: Stream) -> tuple[int, int]:
+        """Return where the data of a stream begins and ends as it is stored.
 
         Raises:
             PdfError: it has no end within this state.
@@ -189,11 +189,20 @@ class Document:
         if isinstance(length, int) and 0 <= length <= self.end - stream.start:
             tail = data[stream.start + length : stream.start + length + 16].lstrip()
             if tail.startswith(b"endstream") and length <= MAX_STREAM:
-                return data[stream.start : stream.start + length]
+                return stream.start, stream.start + length
         close = data.find(b"endstream", stream.start, self.end)
         if close < 0 or close - stream.start > MAX_STREAM:
             raise PdfError("stream")
-        return data[stream.start : close]
+        return stream.start, close
+
+    def raw(self, stream: Stream) -> bytes:
+        """Return the data of a stream as it is stored.
+
+        Raises:
+            PdfError: as `span`.
+        """
+        start, end = self.span(stream)
+        return self.source.data[start:end]
 
     def decoded(self, stream: Stream) -> bytes:
         """Return the data of a stream with its filters undone.

@@ -6,7 +6,7 @@ signature covers, and what came after it, is a matter of octets, and every step 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eseal.pdf.comparison import Comparison
@@ -120,6 +120,7 @@ def _gather(
     covered = [_cover(document, each) for each in signatures[:_MAX_SIGNATURES]]
     covered.sort(key=lambda each: each.end)
     before += _judge_overlaps(covered)
+    covered = [_with_store(each, store) for each in covered]
     stamps = [each for each in covered if each.signature.is_document_stamp]
     for each in stamps:
         before += [check for check in each.checks if check.status.value != "ok"]
@@ -148,6 +149,15 @@ class _Covered:
     signature: Signature
     coverage: Coverage | None
     checks: tuple[Check, ...]
+    held: frozenset[bytes] = frozenset()
+    """Of the store, for a document time-stamp: what it covers."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether it covers what it seems to, and nothing speaks against what came later."""
+        return self.coverage is not None and all(
+            check.status.value in {"ok", "weak"} for check in self.checks
+        )
 
     @property
     def end(self) -> int:
@@ -164,6 +174,17 @@ def _cover(document: Document, signature: Signature) -> _Covered:
         return _Covered(signature, coverage, judge(document, signature, coverage))
     except PdfError as error:
         return _Covered(signature, None, (_unknown(error),))
+
+
+def _with_store(covered: _Covered, store: SecurityStore) -> _Covered:
+    """Tell for a document time-stamp what it covers of the store.
+
+    Attack: a list that was forged years later is added to the store, behind the last time-stamp.
+    """
+    coverage = covered.coverage
+    if coverage is None or not covered.signature.is_document_stamp or not covered.sound:
+        return covered
+    return replace(covered, held=store.within(coverage.end, coverage.gap_start, coverage.gap_end))
 
 
 def _unknown(error: PdfError) -> Check:
@@ -254,11 +275,8 @@ def _stamps(stamps: list[_Covered], after: int, first: int) -> tuple[Stamp, ...]
         if each.end <= after:
             continue
         token = SealReader.token(each.coverage) if each.coverage else b""
-        sound = each.coverage is not None and all(
-            check.status.value in {"ok", "weak"} for check in each.checks
-        )
-        content = each.coverage.digest if sound and each.coverage else None
-        found.append(Stamp(token, content, StampRole.DOCUMENT, first + len(found)))
+        content = each.coverage.digest if each.sound and each.coverage else None
+        found.append(Stamp(token, content, StampRole.DOCUMENT, first + len(found), each.held))
     return tuple(found[: MAX_STAMPS + 1])
 
 

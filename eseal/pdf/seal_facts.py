@@ -62,6 +62,7 @@ class SealReader:
         self._coverage = coverage
         self._store = store
         self._digest = functools.cache(coverage.digest)
+        self._inside: frozenset[bytes] = frozenset()
 
     @staticmethod
     def token(coverage: Coverage) -> bytes:
@@ -93,11 +94,13 @@ class SealReader:
         info = signed_data.signer_infos[0]
         parts = read_parts(octets)
         content, more = self._content(signed_data)
-        held = (*held_certificates(signed_data, info), *self._store.certificates)
+        inside, own = held_certificates(signed_data, info), held_revocation(signed_data, info)
+        self._inside = frozenset((*inside, *own.lists, *own.answers))
+        held = (*inside, *self._store.certificates)
         certificates, ignored = read_certificates(held)
         signer = self._find_signer(signed_data, info, certificates, content)
         stamps = find_stamps(parts, 0, info, content, Digests(parts))
-        revocation = held_revocation(signed_data, info).with_more(self._store.revocation)
+        revocation = own.with_more(self._store.revocation)
         return replace(
             found,
             certificates=tuple(dict.fromkeys(held))[:MAX_CERTIFICATES],
@@ -113,8 +116,9 @@ class SealReader:
         )
 
     def with_stamps(self, found: FoundSeal, stamps: tuple[Stamp, ...]) -> FoundSeal:
-        """Return the facts with the document time-stamps that cover the seal."""
-        return replace(found, stamps=(*found.stamps, *stamps)[: MAX_STAMPS + 1])
+        """Return the facts with the document time-stamps that cover the seal, and all that is in it."""
+        whole = tuple(replace(each, covered=each.covered | self._inside) for each in stamps)
+        return replace(found, stamps=(*found.stamps, *whole)[: MAX_STAMPS + 1])
 
     def _find_signer(
         self,

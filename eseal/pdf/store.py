@@ -26,6 +26,21 @@ class SecurityStore:
     ignored: bool = False
     """Something of it was left out: there is more than is looked at, or it cannot be read."""
 
+    places: tuple[tuple[bytes, int, int], ...] = ()
+    """Of each of them: where its stored octets begin and end; the same thing may stand at several places."""
+
+    def within(self, end: int, gap_start: int, gap_end: int) -> frozenset[bytes]:
+        """Return what is made of octets before `end` that are not in a gap.
+
+        That the store named it then is not asked: whoever adds the reference later, or another filter, cannot
+        make of octets that were there a list that he signs now.
+        """
+        return frozenset(
+            octets
+            for octets, first, last in self.places
+            if last <= end and (last <= gap_start or first >= gap_end)
+        )
+
 
 def read_store(document: Document) -> SecurityStore:
     """Read the store; what cannot be read of it is left out."""
@@ -39,13 +54,15 @@ def read_store(document: Document) -> SecurityStore:
     certificates = reader.streams(store, "Certs", MAX_CERTIFICATES)
     lists = reader.streams(store, "CRLs", MAX_REVOCATION)
     answers = reader.streams(store, "OCSPs", MAX_REVOCATION)
-    return SecurityStore(certificates, RevocationData(lists, answers), reader.ignored)
+    revocation = RevocationData(lists, answers)
+    return SecurityStore(certificates, revocation, reader.ignored, tuple(reader.places))
 
 
 class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self.ignored = False
+        self.places: list[tuple[bytes, int, int]] = []
 
     def streams(self, store: Dictionary, key: str, most: int) -> tuple[bytes, ...]:
         found: dict[bytes, None] = {}
@@ -59,8 +76,9 @@ class _Reader:
             with contextlib.suppress(PdfError):
                 stream = self._document.resolve(value)
                 octets = self._document.decoded(stream) if isinstance(stream, Stream) else b""
-                if 0 < len(octets) <= _MAX_OCTETS:
+                if isinstance(stream, Stream) and 0 < len(octets) <= _MAX_OCTETS:
                     found.setdefault(octets)
+                    self.places.append((octets, *self._document.span(stream)))
                     continue
             self.ignored = True
         return tuple(found)

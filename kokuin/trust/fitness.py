@@ -10,7 +10,7 @@ for another policy may; what is broken is refused.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kokuin.trust.horizon import algorithm_ends
@@ -59,11 +59,22 @@ class Constraints:
         policy: which of them are fit, and until when.
         proven: the time for which existence is proven, microseconds since 1970 UTC.
         claimed: the time at which the object says that it was made.
+        known_later: certificates, lists and answers (DER) that are known to have existed only from a later
+            time on, likewise. A proof that a signature existed says nothing of what was put beside it.
     """
 
     policy: Policy
     proven: int
     claimed: int
+    known_later: tuple[tuple[bytes, int], ...] = ()
+
+    def since(self, octets: bytes) -> int:
+        """Since when a certificate, list or answer is known to have existed (EN 319 102-1 §5.6.2)."""
+        return dict(self.known_later).get(octets, self.proven)
+
+    def for_item(self, octets: bytes) -> Constraints:
+        """Return what the signature of a certificate, list or answer is judged by."""
+        return replace(self, proven=self.since(octets))
 
 
 def judge_digest(rule: Rule, oid: str, role: Role, constraints: Constraints) -> Check:

@@ -70,7 +70,7 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
 
     def again(at: int) -> tuple[Check, ...]:
         # Whether data and request fit, and the signature, does not depend on the time, nor who made it.
-        later = replace(context, at=at, proven=None, content=None, request=None)
+        later = replace(context, at=at, proven=None, content=None, request=None, known_later=())
         standing = judge_standing(facts, certificates, later, _constraints(facts, later))
         return (*_judge_statements(facts, later), *_judge_signer(facts, standing, later, signature))
 
@@ -122,7 +122,8 @@ def make_report(
 
 
 def _constraints(facts: TokenFacts, context: Context) -> Constraints:
-    return Constraints(context.policy, context.existence, facts.tst_info.gen_time.microseconds)
+    claimed = facts.tst_info.gen_time.microseconds
+    return Constraints(context.policy, context.existence, claimed, context.known_later)
 
 
 def _read_certificates(octets: Iterable[bytes]) -> tuple[tuple[Certificate, ...], bool]:

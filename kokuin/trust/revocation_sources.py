@@ -15,7 +15,7 @@ from kokuin.wire.der import children, expect, only_child, read_whole
 from kokuin.wire.errors import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from kokuin.trust.token import TokenFacts
     from kokuin.wire.cms import Attribute, SignedData, SignerInfo
@@ -41,8 +41,17 @@ def held_revocation(signed_data: SignedData, info: SignerInfo) -> RevocationData
     In SignedData.crls (RFC 5652 §10.2.1, OCSP answers by RFC 5940 §2.1), in the unsigned attribute
     revocation-values (RFC 5126 §6.3.4) and in the signed attribute that PDF has (ISO 32000-1 §12.8.3.3.2).
     """
-    lists, answers = list(signed_data.crls), list(signed_data.ocsp_answers)
-    for attribute in (*info.unsigned_attributes, *(info.signed_attributes or ())):
+    held = RevocationData(
+        tuple(dict.fromkeys(signed_data.crls)), tuple(dict.fromkeys(signed_data.ocsp_answers))
+    )
+    return held.with_more(revocation_of((*info.unsigned_attributes, *(info.signed_attributes or ()))))
+
+
+def revocation_of(attributes: Iterable[Attribute]) -> RevocationData:
+    """Return what attributes of these kinds hold of revocations; what cannot be read is left out."""
+    lists: list[bytes] = []
+    answers: list[bytes] = []
+    for attribute in attributes:
         if attribute.oid in {oids.ID_AA_ETS_REVOCATION_VALUES, oids.ADBE_REVOCATION_INFO_ARCHIVAL}:
             for tag, octets in _values(attribute):
                 (lists if tag == asn1.context(0) else answers).append(octets)
@@ -56,8 +65,13 @@ def carried_certificates(facts: TokenFacts) -> tuple[bytes, ...]:
 
 def held_certificates(signed_data: SignedData, info: SignerInfo) -> tuple[bytes, ...]:
     """Return every certificate (DER) of a SignedData: its own, then the values of RFC 5126 §6.3.3."""
-    found = list(signed_data.certificates)
-    for attribute in info.unsigned_attributes:
+    return (*signed_data.certificates, *certificates_of(info.unsigned_attributes))
+
+
+def certificates_of(attributes: Iterable[Attribute]) -> tuple[bytes, ...]:
+    """Return the certificates (DER) in attributes of this kind."""
+    found: list[bytes] = []
+    for attribute in attributes:
         if attribute.oid == oids.ID_AA_ETS_CERT_VALUES:
             try:
                 values = [read_whole(value, asn1.SEQUENCE) for value in attribute.values]

@@ -69,6 +69,7 @@ class Statement:
         retained_from: it speaks of certificates that expired from then on, likewise.
         speaker: the responder who signed it; None: the issuer did.
         signings: what it rests on.
+        octets: the list or answer (DER) as it was found.
     """
 
     source: Source
@@ -80,6 +81,7 @@ class Statement:
     retained_from: int | None
     speaker: Certificate | None
     signings: tuple[Signing, ...]
+    octets: bytes
     settled_until: int | None = None
 
 
@@ -122,21 +124,21 @@ class Shelf:
 
     def _listen(self, certificate: Certificate, issuer: Certificate) -> Iterator[Heard]:
         yield from self._lists_say(certificate, issuer)
-        for answer in self._answers:
+        for octets, answer in self._answers:
             about = [status for status in answer.statuses if status.is_about(certificate, issuer)]
             if about:
-                yield from self._answer_says(answer, about, issuer)
+                yield from self._answer_says(answer, octets, about, issuer)
             else:
                 yield Reason.REVOCATION_OF_OTHERS
         if self._unreadable:
             yield Reason.REVOCATION_UNREADABLE
 
     def _lists_say(self, certificate: Certificate, issuer: Certificate) -> Iterator[Heard]:
-        for published in self._lists:
-            yield _list_says(published, certificate, issuer)
+        for octets, published in self._lists:
+            yield _list_says(published, octets, certificate, issuer)
 
     def _answer_says(
-        self, answer: PublishedAnswer, about: list[PublishedStatus], issuer: Certificate
+        self, answer: PublishedAnswer, octets: bytes, about: list[PublishedStatus], issuer: Certificate
     ) -> Iterator[Heard]:
         speaker = _find_speaker(answer, issuer)
         if speaker is None:
@@ -159,6 +161,7 @@ class Shelf:
                 retained_from=status.retained_from,
                 speaker=None if speaker is issuer else speaker,
                 signings=tuple(signings),
+                octets=octets,
             )
 
 
@@ -171,15 +174,17 @@ def shelf_of(data: RevocationData) -> Shelf:
     return Shelf(data)
 
 
-def _readable(read: Callable[[bytes], _Read], elements: tuple[bytes, ...]) -> Iterator[_Read]:
+def _readable(read: Callable[[bytes], _Read], elements: tuple[bytes, ...]) -> Iterator[tuple[bytes, _Read]]:
     for octets in elements:
         try:
-            yield read(octets)
+            yield octets, read(octets)
         except WireError:
             continue
 
 
-def _list_says(published: PublishedList, certificate: Certificate, issuer: Certificate) -> Heard:
+def _list_says(
+    published: PublishedList, octets: bytes, certificate: Certificate, issuer: Certificate
+) -> Heard:
     if not same_name(published.issuer, issuer.subject):
         return Reason.REVOCATION_OF_OTHERS
     if issuer.key_usage is not None and KEY_USAGE_CRL_SIGN not in issuer.key_usage:
@@ -202,6 +207,7 @@ def _list_says(published: PublishedList, certificate: Certificate, issuer: Certi
         retained_from=published.retained_from,
         speaker=None,
         signings=(Signing(verdict, published.signature_algorithm.oid),),
+        octets=octets,
     )
 
 

@@ -8,7 +8,6 @@ above the unit that is so whatever the reason (ETSI EN 319 102-1 §5.2.6, §5.5.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,6 @@ class RevocationJudge:
         constraints: Constraints,
         *,
         dated: bool = True,
-        held: Constraints | None = None,
     ) -> None:
         """Take what is at hand.
 
@@ -93,14 +91,11 @@ class RevocationJudge:
             constraints: what algorithms are judged by, and for which time.
             dated: whether the object's claim of its time counts, as a time-stamp's does: its unit is trusted
                 for nothing but times. Whoever seals can date his seal back, with or without a stolen key.
-            held: what the signatures of lists and answers are judged by; None: as all else. What proves that
-                a signature existed need not prove it of them.
         """
         self._shelves = shelves
         self._mode = mode
         self._constraints = constraints
         self._dated = dated
-        self._held = held or constraints
 
     def judge(self, path: tuple[Certificate, ...] | None) -> tuple[Check, ...]:
         """Judge the certificates of a path; the anchor is trusted by the verifier, whoever takes it back.
@@ -124,12 +119,19 @@ class RevocationJudge:
 
     def _judge_path(self, path: tuple[Certificate, ...]) -> tuple[Check, ...]:
         found: list[tuple[str, Check | _Silence]] = []
-        for certificate, issuer in itertools.pairwise(path):
-            first = certificate is path[0]
+        taken_back: int | None = None  # since when the issuer's key may be somebody else's
+        below = (None, *path)
+        for signed, certificate, issuer in reversed(list(zip(below, path, path[1:], strict=False))):
+            first = signed is None
+            used = self._constraints.proven
+            if signed is not None and signed is not path[0]:
+                # Only the signer's certificate is as old as what it signed: that names it.
+                used = self._constraints.since(signed.der)
             dated = first and self._dated
-            judge = _Judge(certificate, first, dated, self._constraints, self._held, self._mode)
+            judge = _Judge(certificate, first, dated, self._constraints, used, taken_back, self._mode)
             heard = [self._vet(item, issuer, judge) for item in self._hear(certificate, issuer)]
-            found.append((display(certificate.subject), judge.conclude(heard)))
+            found.insert(0, (display(certificate.subject), judge.conclude(heard)))
+            taken_back = judge.taken_back(heard)
         nearest = found[0][1]
         if isinstance(nearest, _Silence) and all(each == nearest for _, each in found):
             return (nearest.check([name for name, _ in found], self._mode),)
@@ -155,13 +157,24 @@ class RevocationJudge:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Judges one certificate by what was heard of it."""
+    """Judges one certificate by what was heard of it.
+
+    Attributes:
+        certificate: the one in question.
+        unit: it is the signer's.
+        dated: the claimed time counts.
+        constraints: what algorithms are judged by, and for which time.
+        used: since when what its key signed is known to have existed, microseconds since 1970 UTC.
+        forgeable: since when its issuer's key may be somebody else's, likewise; None: nothing says so.
+        mode: what becomes of it when nobody tells.
+    """
 
     certificate: Certificate
     unit: bool
     dated: bool
     constraints: Constraints
-    held: Constraints
+    used: int
+    forgeable: int | None
     mode: RevocationMode
 
     def conclude(self, heard: list[Heard]) -> Check | _Silence:
@@ -187,11 +200,25 @@ class _Judge:
 
     def is_fit(self, statement: Statement) -> bool:
         """Whether the policy accepts the signatures: who can forge them could revoke and clear at will."""
+        if statement.revocation is None and self._is_forgeable(statement):
+            return False
         return all(check.status in {Status.OK, Status.WEAK} for check in self._signing_checks(statement))
 
+    def taken_back(self, heard: list[Heard]) -> int | None:
+        """Since when the key is not to be relied on, microseconds since 1970 UTC; None: nothing says so."""
+        statements = [item for item in heard if isinstance(item, Statement) and self.is_fit(item)]
+        revoked = [each for each in statements if each.revocation is not None]
+        standing = (each for each in revoked if not self._is_lifted(each, statements))
+        return min((_since(each.revocation) for each in standing if each.revocation), default=None)
+
+    def _is_forgeable(self, statement: Statement) -> bool:
+        """Attack: who stole the key of an authority clears what it had taken back."""
+        return self.forgeable is not None and self.constraints.since(statement.octets) >= self.forgeable
+
     def _signing_checks(self, statement: Statement) -> list[Check]:
+        by = self.constraints.for_item(statement.octets)
         return [
-            judge_key(REVOCATION, each.verdict.key, each.verdict.digest, each.algorithm, self.held)
+            judge_key(REVOCATION, each.verdict.key, each.verdict.digest, each.algorithm, by)
             for each in statement.signings
         ]
 
@@ -205,7 +232,7 @@ class _Judge:
                 return REVOCATION.failed(Reason.REVOKED, SubIndication.REVOKED, **params)
             if reason not in _COMPROMISED:
                 return REVOCATION.weak(Reason.REVOKED_SINCE, **params)
-        if self.constraints.proven < since:
+        if self.used < since:
             end = End(since - 1, Ending.REVOCATION_BEGINS, {"certificate": display(self.certificate.subject)})
             return REVOCATION.weak(Reason.REVOKED_SINCE_PROOF, **params).resting_on(end)
         found, means = self._doubt(reason)

@@ -73,7 +73,8 @@ def judge_standing(
     *others, last = shelves or (shelf_of(_NOTHING),)
     # All that the answer follows from, beside the last shelf and the claimed time: what is not here must not
     # matter. Attack: by one token of a unit, another one of it passes for another moment or another verifier.
-    key = (sid, naming, certificates, context.trust, policy, proven, context.revocation_mode, *others)
+    by = (policy, proven, constraints.known_later, context.revocation_mode)
+    key = (sid, naming, certificates, context.trust, *by, *others)
     found = last.recall(key)
     if isinstance(found, Standing):
         return found
@@ -179,7 +180,9 @@ def _judge_algorithms(path: CertificatePath, constraints: Constraints) -> Check:
     for certificate, issuer in itertools.pairwise(path):
         verdict = certificate.signed_by(issuer.public_key)
         algorithm = certificate.signature_algorithm.oid
-        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest, algorithm, constraints))
+        # What is signed names its signer's certificate, and no other above it.
+        by = constraints if certificate is path[0] else constraints.for_item(certificate.der)
+        checks.append(judge_key(PATH_ALGORITHMS, verdict.key, verdict.digest, algorithm, by))
     ends = tuple(end for check in checks for end in check.ends)
     for status in (Status.FAILED, Status.INDETERMINATE, Status.WEAK):
         for check in checks:

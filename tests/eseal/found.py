@@ -81,7 +81,9 @@ class Made:
                 data = b"".join((CONTENT, signature, *(each.token for each in made)))
             stamper = seal_pki().stamper(self.stamper_suite, at=at)
             token = stamper.stamp(covers(data)(stamper.digest))
-            made.append(Stamp(token, covers(data), role, index))
+            held = (self.key.certificate, *self.key.chain, *self.revocation.lists, *self.revocation.answers)
+            renews = role in {StampRole.ARCHIVE, StampRole.DOCUMENT}
+            made.append(Stamp(token, covers(data), role, index, frozenset(held if renews else ())))
         return tuple(made)
 
 
