@@ -131,14 +131,12 @@ class SealFace:
                     asked.close()
                     return await self._found(name, found, later=later)
                 entry = found
-            asked = await self.jobs.opened(asked)
-            await self._activate(
-                asked.principal, always=asked.opened is not None and asked.opened.profile.activation
-            )
             if later:
                 assert entry is not None  # noqa: S101  # claimed above
-                self.jobs.start(asked, entry)
+                with self.jobs.turns.place(asked.principal.tenant):
+                    self.jobs.start(await self._allowed(asked), entry)
                 return _accepted(name, {"job": name, "state": "running"})
+            asked = await self._allowed(asked)
         except BaseException:
             asked.close()
             if entry is not None:
@@ -149,6 +147,13 @@ class SealFace:
         finally:
             asked.close()
         return _sealed(sealed, asked.task.format, asked.task.how)
+
+    async def _allowed(self, asked: Asked) -> Asked:
+        """Return a request with its seal profile; where an activation is wanted, one act of it is taken."""
+        asked = await self.jobs.opened(asked)
+        always = asked.opened is not None and asked.opened.profile.activation
+        await self._activate(asked.principal, always=always)
+        return asked
 
     async def _found(self, name: str, seen: Seen, *, later: bool) -> Response:
         """Answer from what another request of the same idempotency key began."""

@@ -58,8 +58,12 @@ class SealCode(StrEnum):
     """The process that worked on the job ended; nothing was sealed: ask again."""
     JOB_CANCELLED = "JOB_CANCELLED"
     """The job was deleted before its seal was recorded."""
+    QUEUE_FULL = "JOB_QUEUE_FULL"
+    """As many jobs wait for their turn as this worker, or the tenant, may have."""
     STORE_FULL = "SEAL_STORE_FULL"
     """Results that are kept fill the space that they may have."""
+    UNWRITTEN = "SEAL_UNWRITTEN"
+    """What arrived or was made cannot be written: the disk is full, or fails."""
     FAILED = "SEAL_FAILED"
     """A mistake of ours, which is in the log."""
 
@@ -90,7 +94,9 @@ STATUS = {
     SealCode.JOB_NOT_DONE: 409,
     SealCode.JOB_LOST: 410,
     SealCode.JOB_CANCELLED: 410,
+    SealCode.QUEUE_FULL: 503,
     SealCode.STORE_FULL: 503,
+    SealCode.UNWRITTEN: 503,
     SealCode.FAILED: 500,
 }
 

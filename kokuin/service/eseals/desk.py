@@ -167,6 +167,7 @@ class SealDesk:
         *,
         key_digest: str = "",
         keep: Callable[[Sealed], Awaitable[None]] | None = None,
+        patient: bool = False,
     ) -> Sealed:
         """Seal or extend a document; what is returned is on record.
 
@@ -176,8 +177,9 @@ class SealDesk:
             data: what a detached seal is about.
             principal: who asks.
             opened: what `open` returned.
-            key_digest: SHA-256 (hex) of tenant and idempotency key; empty: there is none.
+            key_digest: SHA-256 (hex) of tenant, client and idempotency key; empty: there is none.
             keep: called with what was made before it is recorded; its exception keeps it unrecorded.
+            patient: nobody waits for an answer, so it may wait for a child as long as others keep them.
 
         Raises:
             SealRefusedError: nothing was made, or it could not be recorded; nothing of it is anywhere.
@@ -188,7 +190,7 @@ class SealDesk:
         header, parts = _order(task, document, data, opened)
         header |= {"level": asked, "least": least, "digest": DIGEST}
         try:
-            made = await self._pool.run(principal.tenant, header, parts, hands)
+            made = await self._pool.run(principal.tenant, header, parts, hands, patient=patient)
         except SealRefusedError as error:
             if task.act is Act.EXTEND and hands.refused == MaterialProblem.NO_PATH:
                 # Whose certificate leads to nobody whom the operator trusts may ask as often as they like.

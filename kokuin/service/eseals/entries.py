@@ -79,12 +79,16 @@ class Entry:
             OSError: it cannot be written.
         """
         descriptor = os.open(self.path / _SEALED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            sealed.seek(0)
-            shutil.copyfileobj(sealed, file, 1 << 20)
-            file.flush()
-            os.fsync(file.fileno())
-        write_durably(self.path / _MADE, json.dumps(made).encode())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                sealed.seek(0)
+                shutil.copyfileobj(sealed, file, 1 << 20)
+                file.flush()
+                os.fsync(file.fileno())
+            write_durably(self.path / _MADE, json.dumps(made).encode())
+        except OSError:
+            (self.path / _SEALED).unlink(missing_ok=True)
+            raise
 
     def end(self, outcome: Mapping[str, Any]) -> None:
         """Say how it ended.
@@ -123,14 +127,16 @@ class Entries:
                 return seen
             fresh = self._root / f".{name}.{secrets.token_hex(8)}"
             fresh.mkdir(mode=0o700)
-            held = lock(fresh / _LOCK, 0.0)
+            held = None
             try:
+                held = lock(fresh / _LOCK, 0.0)
                 write_durably(fresh / _HEAD, json.dumps(header).encode())
                 fresh.rename(self._root / name)
                 sync_folder(self._root)
             except OSError:
-                # Another was quicker.
-                held.close()
+                # Another was quicker, or nothing can be written.
+                if held is not None:
+                    held.close()
                 shutil.rmtree(fresh, ignore_errors=True)
                 if not (self._root / name).exists():
                     raise

@@ -1,7 +1,8 @@
 """Requests to seal that are answered later, or once more: jobs and idempotency keys.
 
 Both are one thing: an entry (`entries`) with a name. A job's name is random; that of an idempotency key is
-made of tenant and key, so that the same request finds it again, in any worker and after a restart.
+made of tenant, client and key, so that the same request finds it again, in any worker and after a restart.
+Both are their client's alone: what another client of the tenant may have made is for its own rights to say.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from kokuin.service.activation_error import ActivationError
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.desk import Sealed
 from kokuin.service.eseals.entries import Entries, Entry, Seen
+from kokuin.service.eseals.spool import writing
 from kokuin.service.eseals.tasks import Document
+from kokuin.service.eseals.turns import Turns
 from kokuin.service.published_log import LogFault
 from kokuin.trust.records import SEAL_ISSUED
 
@@ -63,8 +66,9 @@ class Request:
 
     @property
     def key_digest(self) -> str:
-        """SHA-256 (hex) of tenant and idempotency key; empty without one."""
-        return hashlib.sha256(f"{self.principal.tenant}\n{self.key}".encode()).hexdigest() if self.key else ""
+        """SHA-256 (hex) of tenant, client and idempotency key; empty without one."""
+        whole = f"{self.principal.tenant}\n{self.principal.actor}\n{self.key}"
+        return hashlib.sha256(whole.encode()).hexdigest() if self.key else ""
 
     def close(self) -> None:
         """Forget the documents."""
@@ -80,6 +84,8 @@ class Jobs:
         """Args: where seals are made; where requests are kept; opens the ledger for reading."""
         self._desk, self._entries, self._reader = desk, entries, reader
         self._running: set[asyncio.Task[None]] = set()
+        self.turns = Turns()
+        """Places and turns of jobs: `start` wants a place."""
 
     async def claim(self, request: Request, *, anew: bool) -> tuple[str, Entry | Seen]:
         """Begin an entry, or return the one of the same idempotency key.
@@ -89,7 +95,7 @@ class Jobs:
             anew: whether one that failed or was lost is begun anew.
 
         Raises:
-            SealRefusedError: the key came with another request, or there is no room.
+            SealRefusedError: the key came with another request, there is no room, or it cannot be written.
         """
         name = f"j-{request.key_digest[:32] or secrets.token_hex(16)}"
         header = {
@@ -102,7 +108,8 @@ class Jobs:
             "since": time.time(),
         }
         while True:
-            found = await asyncio.to_thread(self._entries.claim, name, header)
+            with writing():
+                found = await asyncio.to_thread(self._entries.claim, name, header)
             if isinstance(found, Entry):
                 return name, found
             if found.head["request"] != header["request"]:
@@ -140,13 +147,14 @@ class Jobs:
                 entry.close(drop=drop)
         return sealed
 
-    async def _run(self, request: Request, entry: Entry | None) -> Sealed:
+    async def _run(self, request: Request, entry: Entry | None, *, patient: bool = False) -> Sealed:
         async def keep(sealed: Sealed) -> None:
             assert entry is not None  # noqa: S101  # else nobody asks to keep
             if entry.cancelled:
                 raise SealRefusedError(SealCode.JOB_CANCELLED)
             made = {**sealed.facts(), "sha256": sealed.document.sha256, "size": sealed.document.size}
-            await asyncio.to_thread(entry.keep, made, sealed.document.file)
+            with writing():
+                await asyncio.to_thread(entry.keep, made, sealed.document.file)
 
         sealed = await self._desk.make(
             request.task,
@@ -156,26 +164,30 @@ class Jobs:
             request.opened,
             key_digest=request.key_digest,
             keep=None if entry is None else keep,
+            patient=patient,
         )
-        # A crash before this line: the record stands, and whoever asks again finds what was made.
+        # A crash before this line, or a full disk: the record stands, and who asks again finds what was made.
         if entry is not None:
-            await asyncio.to_thread(entry.end, {"ok": True})
+            await _end(entry, {"ok": True})
         return sealed
 
     def start(self, request: Request, entry: Entry) -> None:
-        """Let a request run on its own; its outcome is in its entry."""
+        """Let a request that has a place run on its own when its turn comes; its outcome is in its entry."""
         running = asyncio.get_running_loop().create_task(self._run_alone(request, entry))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
     async def look(self, name: str, principal: Principal) -> Seen:
-        """Return the entry of a job of the caller's tenant.
+        """Return the entry of a job of the caller.
 
         Raises:
             SealRefusedError: JOB_UNKNOWN.
         """
         found = await asyncio.to_thread(self._entries.look, name)
-        if found is None or found.head["tenant"] != principal.tenant:
+        if found is None or (found.head["tenant"], found.head["actor"]) != (
+            principal.tenant,
+            principal.actor,
+        ):
             raise SealRefusedError(SealCode.JOB_UNKNOWN)
         return await self._settled(name, found)
 
@@ -220,21 +232,22 @@ class Jobs:
 
     async def _run_alone(self, request: Request, entry: Entry) -> None:
         try:
-            outcome = await self._outcome(request, entry)
+            async with self.turns.turn:
+                outcome = await self._outcome(request, entry)
             if outcome is not None:
-                await asyncio.to_thread(entry.end, outcome)
-        except OSError:
-            _log.exception(
-                "seal.outcome.unwritten"
-            )  # it looks lost, and the ledger knows better if it is not
+                await _end(entry, outcome)
         finally:
+            self.turns.leave(request.principal.tenant)
             request.close()
             entry.close()
 
     async def _outcome(self, request: Request, entry: Entry) -> dict[str, Any] | None:
         """Return why there is no seal; None: there is one, or it will be known later."""
         try:
-            sealed = await self._run(request, entry)
+            if entry.cancelled:
+                raise SealRefusedError(SealCode.JOB_CANCELLED)  # noqa: TRY301  # before anything is spent on it
+            # What a profile allows, and its keys, may have changed while the job waited.
+            sealed = await self._run(await self.opened(request), entry, patient=True)
         except SealRefusedError as error:
             _log.info("seal.refused", code=error.code, reason=error.reason)
             if error.code is SealCode.NOT_RECORDED:
@@ -256,7 +269,8 @@ class Jobs:
         if entry is None:
             return seen
         try:
-            await asyncio.to_thread(entry.end, {"ok": True})
+            with writing():
+                await asyncio.to_thread(entry.end, {"ok": True})
         finally:
             entry.close()
         return await asyncio.to_thread(self._entries.look, name) or seen
@@ -280,6 +294,14 @@ class Jobs:
         except (OpenRefusedError, ActivationError):
             raise SealRefusedError(SealCode.NOT_RECORDED, reason=LogFault.UNREADABLE) from None
         return False
+
+
+async def _end(entry: Entry, outcome: Mapping[str, Any]) -> None:
+    """Say how a request ended; unwritten, it looks lost, and the ledger knows better if it is not."""
+    try:
+        await asyncio.to_thread(entry.end, outcome)
+    except OSError:
+        _log.exception("seal.outcome.unwritten")
 
 
 def _refusal(outcome: Mapping[str, Any]) -> SealRefusedError:

@@ -13,7 +13,7 @@ from kokuin.service.eseals.face import make_jobs
 from kokuin.service.eseals.jobs import Request
 from kokuin.service.eseals.reception import Received
 from kokuin.service.eseals.recognising import recognise
-from kokuin.service.eseals.spool import Spool, pieces
+from kokuin.service.eseals.spool import Spool, pieces, writing
 from kokuin.service.eseals.stamping import NoUnits
 from kokuin.service.eseals.tasks import Act
 from kokuin.service.installer import UNFIT, UNFIT_CODE, Installer
@@ -75,7 +75,7 @@ class OwnerSeals:
                 sealed = await jobs.run(asked, None)
         finally:
             received.close()
-        with sealed.document.file, (place / "sealed").open("xb") as file:
+        with sealed.document.file, writing(), (place / "sealed").open("xb") as file:
             for piece in pieces(sealed.document):
                 file.write(piece)
         return {"ok": True, "format": form, "how": task.how, **sealed.facts()}

@@ -66,7 +66,13 @@ class SealPool:
                 self._idle.append(_Child(await self._started()))
 
     async def run(
-        self, tenant: str, header: Mapping[str, Any], parts: Mapping[str, bytes | Document], keys: Keys
+        self,
+        tenant: str,
+        header: Mapping[str, Any],
+        parts: Mapping[str, bytes | Document],
+        keys: Keys,
+        *,
+        patient: bool = False,
     ) -> Made:
         """Return what a child makes of a document.
 
@@ -75,12 +81,13 @@ class SealPool:
             header: what to do; see `child`.
             parts: octets by name.
             keys: answers the child.
+            patient: whether to wait for a child longer than `WAIT_SECONDS`.
 
         Raises:
             SealRefusedError: nothing was made.
         """
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(None if patient else WAIT_SECONDS):
                 await self._turns.acquire()
         except TimeoutError:
             raise SealRefusedError(SealCode.BUSY) from None

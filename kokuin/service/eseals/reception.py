@@ -113,7 +113,7 @@ class Reception:
             raw: types of a content that is the document; None: any.
 
         Raises:
-            SealRefusedError: it is too long, of an unknown type, or no form that can be read.
+            SealRefusedError: it is too long, of an unknown type, no form that can be read, or has no room.
         """
         try:
             word, found = parameters(content_type or "application/octet-stream")
@@ -128,11 +128,13 @@ class Reception:
                 self._open(DOCUMENT)
                 async for octets in content:
                     await self._take(octets)
+            return self._done()
         except BaseException:
             self._forget()
             raise
+
+    def _done(self) -> Received:
         if DOCUMENT not in self._spools:
-            self._forget()
             raise SealRefusedError(SealCode.REQUEST_INVALID, DOCUMENT)
         data = self._spools.get(DATA)
         return Received(self._spools[DOCUMENT].done(), None if data is None else data.done(), self._texts)

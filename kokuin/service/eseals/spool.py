@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+import structlog
+
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.tasks import Document
 
 if TYPE_CHECKING:
@@ -14,6 +18,22 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 1 << 20
 PIECE = 1 << 20
+
+_log = structlog.get_logger()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Write what a request brought, or what was made of it.
+
+    Raises:
+        SealRefusedError: UNWRITTEN, of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        _log.error("seal.unwritten", error=error.strerror)  # a full disk is no mistake of ours
+        raise SealRefusedError(SealCode.UNWRITTEN) from None
 
 
 class Spool:
@@ -29,7 +49,7 @@ class Spool:
         """Take further octets.
 
         Raises:
-            OSError: there is no room for them.
+            SealRefusedError: there is no room for them.
         """
         self.size += len(octets)
         self._waiting += octets
@@ -38,18 +58,25 @@ class Spool:
             await asyncio.to_thread(self._put, block)
 
     def done(self) -> Document:
-        """Return what was taken; whoever gets it closes its file."""
+        """Return what was taken; whoever gets it closes its file.
+
+        Raises:
+            SealRefusedError: there is no room for it.
+        """
         self._put(bytes(self._waiting))
-        self._file.seek(0)
+        with writing():
+            self._file.seek(0)
         return Document(self._file, self.size, self._sha256.hexdigest())
 
     def close(self) -> None:
         """Forget what was taken."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of octets that nobody wants any more
+            self._file.close()
 
     def _put(self, block: bytes) -> None:
         self._sha256.update(block)
-        self._file.write(block)
+        with writing():
+            self._file.write(block)
 
 
 def document_of(octets: bytes) -> Document:

@@ -161,12 +161,32 @@ def test_an_idempotency_key_gives_the_same_octets_once_and_no_other(sealing: Sea
     assert code_of(answer, 404) == "SEAL_PROFILE_UNKNOWN"
 
 
-def test_a_job_is_asked_for_fetched_and_forgotten_by_its_tenant_alone(sealing: Sealing) -> None:
+def test_the_key_of_another_client_gives_nothing_that_its_own_rights_would_not(sealing: Sealing) -> None:
+    """Attack: a client without rights asks with the key and the document of one that has them."""
+    first = sealing.post("/seals/cades", DATA, idempotency_key="shared")
+    assert first.status_code == 200
+    held = sealing.client(profiles=["letters"])
+    answer = sealing.post("/seals/cades?profile=invoices", DATA, key=held, idempotency_key="shared")
+    assert code_of(answer, 403) == "SEAL_PROFILE_NOT_ALLOWED"
+    answer = sealing.post("/seals/cades", DATA, key=held, idempotency_key="shared")
+    assert code_of(answer, 404) == "SEAL_PROFILE_UNKNOWN"
+    bound = sealing.client(activated=True)
+    answer = sealing.post("/seals/cades", DATA, key=bound, idempotency_key="shared")
+    assert code_of(answer, 403) == "ACTIVATION_WANTED"
+    other = sealing.post("/seals/cades", DATA, key=sealing.client(), idempotency_key="shared")
+    assert (other.status_code, other.headers["x-seal-record"] == first.headers["x-seal-record"]) == (
+        200,
+        False,
+    )
+
+
+def test_a_job_is_asked_for_fetched_and_forgotten_by_its_client_alone(sealing: Sealing) -> None:
     begun = sealing.post("/seals/cades", DATA, prefer="respond-async")
     assert begun.status_code == 202, begun.text
     place = begun.headers["location"]
     stranger = sealing.client(sealing.done("access.tenant.add", name="Kaoru")["tenant"])
-    assert code_of(sealing.get(place, key=stranger), 404) == "JOB_UNKNOWN"
+    for key in (stranger, sealing.client()):
+        assert code_of(sealing.get(place, key=key), 404) == "JOB_UNKNOWN"
     while (shown := sealing.get(place).json())["state"] == "running":
         pass
     assert (shown["state"], shown["level"]) == ("done", "B-T")
