@@ -5,36 +5,33 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 from fastapi import Header, Query, Request  # FastAPI reads the routes' annotations when they are added
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from eseal.profile import Format
 from kokuin.service.access.denials import Denial, DenialCode
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.refusing import DeniedError
-from kokuin.service.eseals import openapi
-from kokuin.service.eseals.codes import STATUS, SealCode, SealRefusedError
+from kokuin.service.eseals import answers, openapi
+from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.entries import Entry
 from kokuin.service.eseals.jobs import Jobs
 from kokuin.service.eseals.jobs import Request as Asked
 from kokuin.service.eseals.reception import COMMON, MAX_FORM, OPTIONS, RAW, Reception, most_of
 from kokuin.service.eseals.recognising import recognise
-from kokuin.service.eseals.spool import pieces
 from kokuin.service.eseals.tasks import Act
-from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from fastapi import FastAPI
 
     from kokuin.service.access.doorkeeper import Doorkeeper
     from kokuin.service.access.principal import Principal
-    from kokuin.service.eseals.desk import Sealed
     from kokuin.service.eseals.entries import Seen
     from kokuin.service.ports import KeeperPort
 
@@ -45,9 +42,6 @@ UPLOAD_SECONDS = 300.0
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _JOB = re.compile(r"j-[0-9a-f]{32}")
-_NO_STORE = {"Cache-Control": "no-store"}
-# Content that was not read ends the connection (RFC 9112 §9.3): a client must be told not to use it again.
-_REFUSED = {**_NO_STORE, "Connection": "close"}
 _log = structlog.get_logger()
 
 _Text = Annotated[str | None, Query()]
@@ -135,7 +129,7 @@ class SealFace:
                 assert entry is not None  # noqa: S101  # claimed above
                 with self.jobs.turns.place(asked.principal.tenant):
                     self.jobs.start(await self._allowed(asked), entry)
-                return _accepted(name, {"job": name, "state": "running"})
+                return answers.accepted(name, {"job": name, "state": "running"})
             asked = await self._allowed(asked)
         except BaseException:
             asked.close()
@@ -146,7 +140,7 @@ class SealFace:
             sealed = await self.jobs.run(asked, entry)
         finally:
             asked.close()
-        return _sealed(sealed, asked.task.format, asked.task.how)
+        return answers.sealed(sealed, asked.task.format, asked.task.how)
 
     async def _allowed(self, asked: Asked) -> Asked:
         """Return a request with its seal profile; where an activation is wanted, one act of it is taken."""
@@ -158,7 +152,7 @@ class SealFace:
     async def _found(self, name: str, seen: Seen, *, later: bool) -> Response:
         """Answer from what another request of the same idempotency key began."""
         if later:
-            return _accepted(name, _shown(name, seen))
+            return answers.accepted(name, answers.shown(name, seen))
         if seen.running:
             raise SealRefusedError(SealCode.KEY_IN_PROGRESS)
         return await self.result(name, seen)
@@ -166,7 +160,7 @@ class SealFace:
     async def result(self, name: str, seen: Seen) -> Response:
         """Answer with what a job made."""
         sealed = await self.jobs.result(name, seen)
-        return _sealed(sealed, Format(seen.head["format"]), str(seen.head["form"]))
+        return answers.sealed(sealed, Format(seen.head["format"]), str(seen.head["form"]))
 
     async def _activate(self, principal: Principal, *, always: bool) -> None:
         """Take one act from the caller's activation, where they or the profile want one."""
@@ -190,7 +184,7 @@ def add(app: FastAPI, face: SealFace) -> None:
             answer = await work()
         except SealRefusedError as error:
             _log.info("seal.refused", code=error.code, reason=error.reason)
-            return _refused(error)
+            return answers.refused(error)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
         _log.info(
@@ -255,7 +249,7 @@ def _add_jobs(app: FastAPI, face: SealFace, answered: Callable[..., Awaitable[Re
         """How far a job is."""
 
         async def work() -> Response:
-            return JSONResponse(_shown(job, await seen(request, job)), headers=_NO_STORE)
+            return JSONResponse(answers.shown(job, await seen(request, job)), headers=answers.NO_STORE)
 
         return await answered(work)
 
@@ -287,57 +281,3 @@ def _check_class(principal: Principal, document_class: str) -> None:
     """
     if principal.classes is not None and document_class not in principal.classes:
         raise DeniedError(Denial(DenialCode.CLASS_NOT_ALLOWED, principal.tenant))
-
-
-def _shown(name: str, seen: Seen) -> dict[str, Any]:
-    """Return what is told of a job."""
-    state = "running" if seen.running else "lost"
-    if seen.outcome is not None:
-        state = "done" if seen.outcome["ok"] else "failed"
-    shown: dict[str, Any] = {"job": name, "state": state, "since": int(seen.head["since"])}
-    if state == "running":
-        shown["progress"] = "sealed" if seen.made is not None else "working"
-    if state == "done" and seen.made is not None:
-        shown |= {
-            name: seen.made[name] for name in ("level", "asked", "lowered", "profile", "record", "size")
-        }
-    if state == "failed" and seen.outcome is not None:
-        shown |= {name: seen.outcome[name] for name in ("code", "field", "reason") if seen.outcome[name]}
-    if state == "lost":
-        shown["code"] = SealCode.JOB_LOST
-    return shown
-
-
-def _accepted(name: str, shown: dict[str, Any]) -> Response:
-    headers = {**_NO_STORE, "Location": f"{openapi.JOBS}/{name}", "Preference-Applied": "respond-async"}
-    return JSONResponse(shown, status_code=202, headers=headers)
-
-
-def _sealed(sealed: Sealed, form: Format, how: str) -> Response:
-    """Send a sealed document, and what is known of it in header fields."""
-    facts = sealed.facts()
-    headers = {
-        **_NO_STORE,
-        "Content-Length": str(sealed.document.size),
-        "X-Seal-Level": facts["level"],
-        "X-Seal-Record": facts["record"],
-        **({"X-Seal-Profile": facts["profile"]} if facts["profile"] else {}),
-        **({"X-Seal-Lowered": facts["lowered"]} if facts["lowered"] else {}),
-    }
-
-    def octets() -> Iterator[bytes]:
-        try:
-            yield from pieces(sealed.document)
-        finally:
-            sealed.document.file.close()
-
-    sealed.document.file.seek(0)
-    kind = openapi.media_type(form, how, sealed.document.file.read(1))
-    return StreamingResponse(octets(), media_type=kind, headers=headers)
-
-
-def _refused(error: SealRefusedError) -> Response:
-    status = STATUS[error.code]
-    more = {name: text for name, text in (("field", error.field), ("reason", error.reason)) if text}
-    soon = {"Retry-After": "10"} if status == 503 else {}
-    return problem_response(status, error.code, headers={**_REFUSED, **soon}, more=more or None)

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from eseal.material import MaterialError, MaterialProblem
+from eseal.material import MaterialProblem
 from eseal.values import Level
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from kokuin.service.eseals.dialogue import MaterialRefusedError, StampRefusedError
+from kokuin.service.eseals.hands import Hands
 from kokuin.service.eseals.stamping import DIGEST
 from kokuin.service.eseals.tasks import Act, Document, Task
 from kokuin.service.eseals.values import SealAbsentError, SealUnfitError
 from kokuin.service.issuing import new_id
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import SEAL_ISSUED, Record
-from kokuin.wire.errors import WireError
-from pqc.signing import SignerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -82,55 +80,6 @@ class Sealed:
         }
 
 
-class _Hands:
-    """Signs and stamps for one document; knows afterwards what it had."""
-
-    def __init__(
-        self,
-        keys: tuple[SealKey, ...],
-        principal: Principal,
-        stamp: Callable[[bytes, Principal], Awaitable[bytes]],
-        material: Callable[[tuple[bytes, ...]], Material],
-    ) -> None:
-        self._keys, self._principal, self._stamp, self._material = keys, principal, stamp, material
-        self.tokens: list[str] = []
-        self.signed = 0
-        self.refused = ""
-
-    async def sign(self, number: int, octets: bytes) -> bytes:
-        """See `Keys.sign`; in a thread, since a post-quantum signature or a device takes its time."""
-        if not 0 <= number < len(self._keys):
-            raise SealRefusedError(SealCode.FAILED)
-        self.signed += 1
-        try:
-            return await asyncio.to_thread(self._keys[number].signer.sign, octets)
-        except SignerError:
-            _log.exception("seal.signing.failed")
-            raise SealRefusedError(SealCode.KEY_UNFIT) from None
-
-    async def stamp(self, imprint: bytes) -> bytes:
-        """See `Keys.stamp`."""
-        try:
-            token = await self._stamp(imprint, self._principal)
-        except StampRefusedError as error:
-            self.refused = error.code
-            raise
-        self.tokens.append(hashlib.sha256(token).hexdigest())
-        return token
-
-    async def material(self, certificates: tuple[bytes, ...]) -> Material:
-        """See `Keys.material`."""
-        try:
-            return await asyncio.to_thread(self._material, certificates)
-        except MaterialError as error:
-            self.refused = error.problem
-            _log.info("seal.material.missing", problem=error.problem)
-        except (SealUnfitError, WireError) as error:
-            self.refused = SealCode.MATERIAL_MISSING
-            _log.warning("seal.material.unfit", detail=str(error))
-        raise MaterialRefusedError(self.refused)
-
-
 class SealDesk:
     """Where a worker seals; on its event loop."""
 
@@ -186,7 +135,7 @@ class SealDesk:
         """
         asked, least = _levels(task, opened)
         keys = () if opened is None else opened.keys
-        hands = _Hands(keys, principal, self._stamp, self._material)
+        hands = Hands(keys, principal, self._stamp, self._material)
         header, parts = _order(task, document, data, opened)
         header |= {"level": asked, "least": least, "digest": DIGEST}
         try:
@@ -319,7 +268,7 @@ def _levels(task: Task, opened: TenantSeal | None) -> tuple[Level, Level]:
     return asked, least
 
 
-def _plausible(level: Level, asked: Level, least: Level, hands: _Hands, *, sealing: bool) -> bool:
+def _plausible(level: Level, asked: Level, least: Level, hands: Hands, *, sealing: bool) -> bool:
     """Say whether a child can have reached a level with the signatures and time-stamps that it had."""
     if not least.rank <= level.rank <= asked.rank or (level is not asked and not hands.refused):
         return False
