@@ -87,7 +87,8 @@ def _unknown(made: Inventory, plan: Roadmap, lang: str) -> Iterator[str]:
     if counts.unreadable:
         yield text(lang, "inventory.unreadable", count=counts.unreadable)
     for name in made.unreadable:
-        yield text(lang, "inventory.unreadable_file", name=_cell(name))
+        path = name if "/" in name else f"trust/{name}"
+        yield text(lang, "inventory.unreadable_file", path=_cell(path))
 
 
 def _cell(name: str) -> str:
