@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared
 
 GOOD = query()
-YEAR = 365 * 86_400
 CURED = {AppendRefusal.STALE_EPOCH, AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE}
 """What a fresh token in an append of its own may escape; everything else would only come again."""
 SLOW = pytest.mark.parametrize("slow", [False, True], ids=["in the loop", "in threads"])
@@ -88,11 +88,17 @@ def test_lost_sources_and_a_silent_monitor_stop_issuing(folder: DataFolder) -> N
     asyncio.run(run())
 
 
-def test_a_key_outside_its_period_is_not_even_called(folder: DataFolder) -> None:
+def end_of_key(folder: DataFolder) -> float:
+    """Return the end of the unit's key, seconds since 1970 UTC: before that of its certificate."""
     certificate = x509.load_pem_x509_certificate(folder.units.read_bytes())
     period = certificate.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
     assert period.not_after is not None
-    assert period.not_after.timestamp() < certificate.not_valid_after_utc.timestamp()
+    assert period.not_after.replace(tzinfo=UTC) < certificate.not_valid_after_utc
+    return period.not_after.replace(tzinfo=UTC).timestamp()
+
+
+def test_a_key_outside_its_period_is_not_even_called(folder: DataFolder) -> None:
+    left = end_of_key(folder) - time.time()
 
     async def at(seconds: float) -> None:
         journal = ScriptedJournal()
@@ -100,13 +106,15 @@ def test_a_key_outside_its_period_is_not_even_called(folder: DataFolder) -> None
             assert await bits(rig) == {"system_failure"}
             assert (rig.signer.calls, journal.records) == (0, [])
 
-    asyncio.run(at(YEAR + 60))
+    asyncio.run(at(left + 60))
     asyncio.run(at(-3_600))
 
 
 def test_a_key_at_the_end_of_its_period_still_signs(folder: DataFolder) -> None:
+    left = end_of_key(folder) - time.time()
+
     async def run() -> None:
-        async with rigged(folder, ScriptedJournal(), ahead_s=YEAR - 600) as rig:
+        async with rigged(folder, ScriptedJournal(), ahead_s=left - 60) as rig:
             granted((await rig.post(GOOD)).content)
 
     asyncio.run(run())
