@@ -66,10 +66,14 @@ class Troubled(Sealing):
 
     def slow_down(self) -> None:
         """Have the next document wait until it is read: no reader of an earlier one takes it."""
+        children = {_parent(each) for each in self.readers()} - {0}
         while found := self.readers():
             for each in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signal.SIGKILL)
+            time.sleep(0.01)
+        # Each takes its child along; the worker must have seen it, or the next document would go there.
+        while any(Path(f"/proc/{each}").exists() for each in children):
             time.sleep(0.01)
         (self.trouble / "slow").touch()
 
@@ -93,13 +97,18 @@ def _command(process: int) -> bytes:
         return b""
 
 
+def _parent(process: int) -> int:
+    """Return the parent's number; 0 when the process has gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def _parent_is_child(process: int) -> bool:
     """Say whether a process was forked by a child that seals."""
-    try:
-        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return b"eseals.child" in _command(process) and b"eseals.child" in _command(parent)
+    parent = _parent(process)
+    return bool(parent) and b"eseals.child" in _command(process) and b"eseals.child" in _command(parent)
 
 
 @pytest.fixture(scope="module")
