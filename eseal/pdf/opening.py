@@ -41,6 +41,8 @@ MAX_REVISIONS = 500
 """Cross-reference sections: an update of every month of forty years."""
 MAX_NUMBER = 8_388_607
 """The highest number of an object (ISO 32000-2, annex C)."""
+SHORT = 128 << 10
+"""Octets of a document that has no room for so many steps."""
 MAX_STEPS = 4_000_000
 """Steps in which objects of one document are read: some 150,000 tokens, or signatures of 2 MB."""
 _STEP_BACK = 6
@@ -136,8 +138,10 @@ class BoundedReader(PdfFileReader):
         # pyHanko's own constructor cannot be told how to read the tables, which is most of what it does.
         self.strict = True
         self._steps, self._packed = _Steps(), dict[int, _Packed]()
-        self.stream = walked = _Walked(document, self._steps)
         size = document.seek(0, os.SEEK_END)
+        # To count costs half of what sealing a letter does, in which there is little to count.
+        walked = document if size <= SHORT else _Walked(document, self._steps)
+        self.stream = walked
         self._bounds = DecodeContext(_LIMITS, input_size=size)
         self._security_handler = self._embedded_signatures = self._input_version = None
         self.resolved_objects = {}
