@@ -24,6 +24,7 @@ from kokuin.trust.certificate import read_certificate
 from pqc.suites import suite
 from tests.eseal.pki import CLASSICAL, NOW
 from tests.pqc.keys import key_of, signer_of
+from tests.trust.forge import key_usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,12 +46,12 @@ def write_pki(folder: Path) -> TrustStore:
     root, issuing, unit = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     top = _name("Root")
     below = _name("Issuing")
-    anchor = _issue(top, top, root.public_key(), root, BASIC, _usage("key_cert_sign", "crl_sign"))
+    anchor = _issue(top, top, root.public_key(), root, BASIC, key_usage("key_cert_sign", "crl_sign"))
     (folder / "root.der").write_bytes(anchor)
-    middle = _issue(top, below, issuing.public_key(), root, BASIC, _usage("key_cert_sign", "crl_sign"))
+    middle = _issue(top, below, issuing.public_key(), root, BASIC, key_usage("key_cert_sign", "crl_sign"))
     (folder / "authority.der").write_bytes(middle)
     stamps = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
-    of_unit = (_usage("digital_signature"), stamps)
+    of_unit = (key_usage("digital_signature"), stamps)
     (folder / "unit.der").write_bytes(_issue(below, _name("Unit"), unit.public_key(), issuing, *of_unit))
     (folder / "unit.p8").write_bytes(_pkcs8(unit))
     for number, (issuer, key) in enumerate(((top, root), (below, issuing))):
@@ -58,7 +59,7 @@ def write_pki(folder: Path) -> TrustStore:
     for suite_id in CLASSICAL:
         signer = signer_of(suite(suite_id))
         public = cast("CertificateIssuerPublicKeyTypes", load_der_public_key(signer.public_key))
-        seal = _issue(below, _name(suite_id), public, issuing, _usage("content_commitment"))
+        seal = _issue(below, _name(suite_id), public, issuing, key_usage("content_commitment"))
         (folder / f"{suite_id}.der").write_bytes(seal)
         (folder / f"{suite_id}.p8").write_bytes(_pkcs8(key_of(suite(suite_id))))
     return TrustStore((read_certificate(anchor),))
@@ -71,21 +72,6 @@ def _name(common: str) -> x509.Name:
         (NameOID.COMMON_NAME, common),
     )
     return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
-
-
-def _usage(*set_: str) -> x509.KeyUsage:
-    every = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    )
-    return x509.KeyUsage(**{name: name in set_ for name in every})
 
 
 def _issue(
