@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -42,6 +42,16 @@ def lock(path: Path, patience_s: float, mode: int = 0o600) -> FileIO:
     return file
 
 
+def is_held(path: Path) -> bool:
+    """Say whether somebody holds a file; who asks is no holder to another one who asks.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        return not _try(file, fcntl.LOCK_SH)
+
+
 def _take(file: FileIO, deadline: float) -> None:
     while not _try(file):
         if time.monotonic() >= deadline:
@@ -49,9 +59,9 @@ def _take(file: FileIO, deadline: float) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _try(file: FileIO) -> bool:
+def _try(file: IO[bytes], kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -86,8 +86,14 @@ class SlhDsaScheme(SelfHashingScheme):
         """Sign the message itself with the empty context; half a second a signature for the `s` sets."""
         if not isinstance(key, SlhDsaKey):
             raise KeyMismatchError(suite.id)
-        library = _library(suite)
-        return lambda message: bytes(library.sign(key.octets, message))
+        _library(suite)
+        from pqc.apart import sign_apart  # noqa: PLC0415  # only who signs pays for it
+
+        return lambda message: sign_apart(_name(suite), key.octets, message)
+
+
+def _name(suite: Suite) -> str:
+    return suite.id.replace("-", "_")
 
 
 def _library(suite: Suite) -> Any:
@@ -97,4 +103,4 @@ def _library(suite: Suite) -> Any:
     except ImportError:
         detail = f"signing {suite.id} needs the extra {EXTRA!r}: pip install 'kokuin[{EXTRA}]'"
         raise SignerError(SignerProblem.BACKEND_MISSING, detail) from None
-    return getattr(signatures, suite.id.replace("-", "_"))
+    return getattr(signatures, _name(suite))

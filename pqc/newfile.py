@@ -15,13 +15,18 @@ def write_new(path: Path, octets: bytes) -> None:
 
     Raises:
         FileExistsError: it is there; nothing is ever overwritten.
-        OSError: it cannot be written.
+        OSError: it cannot be written, and is not there.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # What a full disk leaves of a key would be in the way of every later one: none is overwritten.
+        path.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

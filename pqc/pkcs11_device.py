@@ -30,6 +30,7 @@ _LOST = (
     pkcs11.KeyHandleInvalid,
     pkcs11.ObjectHandleInvalid,
     pkcs11.UserNotLoggedIn,
+    pkcs11.UserAlreadyLoggedIn,  # by a session that nobody here knows any more
     pkcs11.DeviceRemoved,
     pkcs11.DeviceError,
     pkcs11.DeviceMemory,

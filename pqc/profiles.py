@@ -47,6 +47,9 @@ class Profile:
         unit: the profile whose unit signs; its own name but for profiles that use another's.
         twin: the profile whose unit makes a second token over the same imprint, recorded together with the
             first; None: there is one token.
+        evidence: the profile whose unit makes the archive time-stamps (RFC 4998) over batches of its tokens;
+            it answers no request. None: its tokens get no evidence.
+        embed: each token leaves with its evidence in it (er-internal, RFC 4998 §A).
         imprints: names of the hashes accepted in a messageImprint.
         accuracy_us: declared accuracy, microseconds.
         key_days: how long a unit's key signs.
@@ -61,15 +64,22 @@ class Profile:
     envelope: str
     unit: str
     twin: str | None
+    evidence: str | None
+    embed: bool
     imprints: tuple[str, ...]
     accuracy_us: int
     key_days: int
     certificate_days: int
 
     @property
-    def units(self) -> tuple[str, ...]:
-        """The profiles whose units sign, the one that answers first."""
+    def answering(self) -> tuple[str, ...]:
+        """The profiles whose units sign tokens over a request's imprint, the one that answers first."""
         return (self.unit,) if self.twin is None else (self.unit, self.twin)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The profiles whose units it needs: those that answer, then the one that makes its evidence."""
+        return self.answering if self.evidence is None else (*self.answering, self.evidence)
 
     def policy(self, arc: str) -> str:
         """Policy OID, dotted, below the operator's `arc`."""
@@ -146,6 +156,8 @@ def parse_profile(name: str, text: str) -> Profile:
             envelope=envelope_suite(str(table.pop("envelope"))).id,
             unit=str(table.pop("unit", name)),
             twin=_optional_name(table.pop("twin", None)),
+            evidence=_optional_name(table.pop("evidence", None)),
+            embed=_flag(table.pop("embed", False)),
             imprints=_names(table.pop("imprints")),
             # EN 319 421 TIS-7.7.2-03: one second or better.
             accuracy_us=_positive(table.pop("accuracy_ms"), 1_000) * 1_000,
@@ -173,6 +185,11 @@ def _check(profile: Profile, rest: dict[str, Any]) -> None:
         raise ProfileError(f"{profile.name}: a suite is for verifying only")
     if profile.twin == profile.unit:
         raise ProfileError(f"{profile.name}: the twin must be another unit")
+    if profile.evidence in profile.answering:
+        # Evidence is for the day on which the token's own key or algorithm falls.
+        raise ProfileError(f"{profile.name}: evidence must come from another unit")
+    if profile.embed and profile.evidence is None:
+        raise ProfileError(f"{profile.name}: embed without a profile whose unit makes evidence")
     if profile.key_days >= profile.certificate_days:
         raise ProfileError(f"{profile.name}: the key must end before its certificate")
 
@@ -187,6 +204,12 @@ def _optional_name(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{value!r} is no name")
     return value
+
+
+def _flag(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise ValueError(f"{value!r} is neither true nor false")
 
 
 def _positive(value: object, most: int) -> int:

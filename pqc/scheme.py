@@ -142,8 +142,6 @@ class Provider(StrEnum):
     SOFTWARE = "software"
     PKCS11 = "pkcs11"
     LIBOQS = "liboqs"
-    SEVERAL = "several"
-    """The halves of a composite key are in different places."""
 
 
 class SignerProblem(StrEnum):

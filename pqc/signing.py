@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
-from pqc.composite import combine, join_public
-from pqc.composite_table import ALGORITHMS
-from pqc.keyinfo import PrivateKey, encode_public_info, public_info
-from pqc.lattice import software_key
+from pqc.keyinfo import PrivateKey, public_info
 from pqc.registry import scheme_of
 from pqc.scheme import KeyMismatchError, Provider, SignerError, SignerProblem
 from pqc.verifying import SignatureOutcome, key_facts, verify_signature
@@ -19,10 +16,7 @@ if TYPE_CHECKING:
     from pqc.suites import Suite
 
 __all__ = [
-    "CompositeSigner",
-    "ContextSigner",
     "KeyMismatchError",
-    "MlDsaSigner",
     "PrivateKey",
     "Provider",
     "Signer",
@@ -65,14 +59,6 @@ class Signer(Protocol):
         ...
 
 
-class ContextSigner(Signer, Protocol):
-    """A signer of ML-DSA that can be one half of a composite."""
-
-    def sign_in_context(self, message: bytes, context: bytes) -> bytes:
-        """Return the pure signature over `message` in a context of at most 255 octets (FIPS 204 §5.2)."""
-        ...
-
-
 def generate_key(suite: Suite) -> PrivateKey:
     """Make a fresh private key for `suite`.
 
@@ -109,50 +95,7 @@ class SoftwareSigner:
         return self._sign(message)
 
 
-class MlDsaSigner(SoftwareSigner):
-    """A software signer of ML-DSA that also signs in a context."""
-
-    def __init__(self, suite: Suite, key: PrivateKey) -> None:
-        """Args and errors as of `SoftwareSigner`."""
-        super().__init__(suite, key)
-        self._in_context = software_key(suite.id, key).sign
-
-    def sign_in_context(self, message: bytes, context: bytes) -> bytes:
-        """Return the signature over `message` in a context of at most 255 octets."""
-        return self._in_context(message, context)
-
-
-class CompositeSigner:
-    """A composite key whose halves are two signers, each wherever it lives.
-
-    Both keys must have been made for this composite alone (§3.1 of the draft):
-    a half that also signs by itself would let its signatures be taken out.
-    """
-
-    def __init__(self, suite: Suite, ml_dsa: ContextSigner, traditional: Signer) -> None:
-        """Args: a composite suite and signers of its components.
-
-        Raises:
-            KeyMismatchError: they do not fit, or the key does not sign what it should.
-        """
-        if (ml_dsa.suite.id, traditional.suite.id) != suite.components:
-            raise KeyMismatchError(suite.id)
-        self.suite = suite
-        self.public_key = encode_public_info(
-            suite.algorithm, join_public(ml_dsa.public_key, traditional.public_key)
-        )
-        self.provider = ml_dsa.provider if ml_dsa.provider is traditional.provider else Provider.SEVERAL
-        self.experimental = ml_dsa.experimental or traditional.experimental
-        _check_kind(self)
-        self._sign = combine(ALGORITHMS[suite.algorithm.oid], ml_dsa.sign_in_context, traditional.sign)
-        self_test(suite, self.public_key, self._sign)
-
-    def sign(self, message: bytes) -> bytes:
-        """Return both signatures over `message`, one after the other."""
-        return self._sign(message)
-
-
-def _check_kind(signer: SoftwareSigner | CompositeSigner) -> None:
+def _check_kind(signer: SoftwareSigner) -> None:
     facts = key_facts(signer.public_key)
     if not signer.suite.issue or facts is None or facts.name != signer.suite.key:
         raise KeyMismatchError(signer.suite.id)

@@ -23,7 +23,7 @@ from pqc.keyinfo import (
     read_public_info,
 )
 from pqc.registry import scheme_of
-from pqc.signing import CompositeSigner, KeyMismatchError, MlDsaSigner, SoftwareSigner, generate_key
+from pqc.signing import generate_key
 from pqc.suites import SUITES, Suite, suite
 from pqc.verifying import SignatureOutcome, verify_signature
 from tests.pqc.keys import key_of, signer_of
@@ -206,27 +206,6 @@ def test_a_private_key_is_seed_and_traditional_key_and_has_one_form(each: Suite)
         damaged = read_private_info(encode_private_info(each.algorithm, octets))
         with pytest.raises(ValueError):  # noqa: PT011  # the seam promises the type; every reader words it anew
             scheme_of(each).load_private(damaged)
-
-
-@EACH
-def test_two_signers_of_any_kind_make_a_composite(each: Suite) -> None:
-    key = generate_key(each)
-    assert isinstance(key, CompositeKey)
-    first, second = (suite(component) for component in each.components)
-    signer = CompositeSigner(each, MlDsaSigner(first, key.ml_dsa), SoftwareSigner(second, key.traditional))
-    assert signer.public_key == SoftwareSigner(each, key).public_key
-    assert outcome(each, signer.sign(MESSAGE), signer.public_key) is SignatureOutcome.VALID
-    assert (signer.provider, signer.experimental) == ("software", False)
-
-
-def test_signers_of_other_suites_make_no_composite() -> None:
-    each = suite("mldsa65-ed25519-sha512")
-    ml_dsa = MlDsaSigner(suite("ml-dsa-65"), key_of(suite("ml-dsa-65")))
-    with pytest.raises(KeyMismatchError):
-        CompositeSigner(each, ml_dsa, signer_of(suite("ecdsa-p256-sha256")))
-    weaker = MlDsaSigner(suite("ml-dsa-44"), key_of(suite("ml-dsa-44")))
-    with pytest.raises(KeyMismatchError):
-        CompositeSigner(each, weaker, signer_of(suite("ed25519")))
 
 
 @EACH

@@ -204,6 +204,14 @@ def end_library() -> None:
     device(library())._library.finalize()
 
 
+def test_a_login_that_nobody_here_knows_of_is_no_obstacle(forgetting: SoftHsm) -> None:
+    signer = Pkcs11Signer(P256, in_token(P256), PIN)
+    kept = device(library())._sessions.pop(TOKEN)
+    assert Pkcs11Signer(P256, in_token(P256), PIN).sign(b"x")
+    assert signer.sign(b"y")
+    del kept
+
+
 @INSIDE
 @pytest.mark.parametrize("accident", [close_all_sessions, log_out, end_library])
 def test_a_lost_session_is_opened_again_without_anybody_noticing(

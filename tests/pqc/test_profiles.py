@@ -82,8 +82,38 @@ def test_toml_that_its_reader_cannot_bear_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "Mine", ""])
 def test_no_profile_is_or_uses_a_name_that_is_a_path(name: str) -> None:
-    for text in (f'{TEXT}\nunit = "{name}"\n', f'{TEXT}\ntwin = "{name}"\n'):
+    for field in ("unit", "twin", "evidence"):
+        text = f'{TEXT}\n{field} = "{name}"\n'
         with pytest.raises(ProfileError, match="no name of a profile"):
             parse_profile("mine", text)
     with pytest.raises(ProfileError, match="no name of a profile"):
         parse_profile(name, TEXT)
+
+
+def test_evidence_comes_from_a_unit_that_answers_no_request() -> None:
+    hybrid = load_shipped("hybrid")
+    assert hybrid.answering == ("classical",)
+    assert hybrid.units == ("classical", "evidence")
+    assert load_shipped("classical").units == load_shipped("classical").answering == ("classical",)
+    for more in ('evidence = "mine"', 'unit = "other"\nevidence = "other"', 'twin = "pq"\nevidence = "pq"'):
+        with pytest.raises(ProfileError, match="mine: evidence must come from another unit"):
+            parse_profile("mine", f"{TEXT}\n{more}\n")
+    with pytest.raises(ProfileError, match="no name"):
+        parse_profile("mine", f"{TEXT}\nevidence = true\n")
+
+
+def test_evidence_is_put_into_tokens_only_where_there_is_some() -> None:
+    assert not load_shipped("hybrid").embed
+    assert parse_profile("mine", f'{TEXT}\nevidence = "other"\nembed = true\n').embed
+    with pytest.raises(ProfileError, match="embed without"):
+        parse_profile("mine", f"{TEXT}\nembed = true\n")
+    for value in ("1", '"yes"', "[]"):
+        with pytest.raises(ProfileError, match="neither true nor false"):
+            parse_profile("mine", f'{TEXT}\nevidence = "other"\nembed = {value}\n')
+
+
+def test_a_certificate_of_evidence_is_valid_for_ten_years_after_the_last_signature_of_its_key() -> None:
+    evidence = load_shipped("evidence")
+    assert evidence.certificate_days - evidence.key_days >= 3653
+    assert evidence.tst.quantum_category
+    assert evidence.certificate.quantum_category
