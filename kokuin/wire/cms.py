@@ -211,11 +211,11 @@ def _read_signer_info(fields: Fields) -> SignerInfo:
         version,
         sid,
         digest,
-        None if signed is None else _read_attributes(signed),
+        None if signed is None else read_attributes(signed),
         None if signed is None else b"\x31" + signed.octets[1:],
         algorithm,
         signature,
-        () if unsigned is None else _read_attributes(unsigned),
+        () if unsigned is None else read_attributes(unsigned),
     )
 
 
@@ -243,7 +243,12 @@ def _read_issuer_and_serial(node: Node) -> IssuerAndSerial:
     return IssuerAndSerial(issuer, serial)
 
 
-def _read_attributes(node: Node) -> tuple[Attribute, ...]:
+def read_attributes(node: Node) -> tuple[Attribute, ...]:
+    """Read the Attributes in a SET or SEQUENCE, whatever its tag, in the order found.
+
+    Raises:
+        WireError: another syntax.
+    """
     found = []
     for child in children(node):
         known = _attribute(child.octets) if child.end - child.start <= _SHORT else None

@@ -21,11 +21,12 @@ _MICROSECONDS = 1_000_000
 
 def tlv(tag: int, content: bytes) -> bytes:
     """Return `tag` (one identifier octet), the minimal definite length, and `content`."""
-    return _header(tag, len(content)) + content
+    return header(tag, len(content)) + content
 
 
 @functools.lru_cache(maxsize=1024)
-def _header(tag: int, size: int) -> bytes:
+def header(tag: int, size: int) -> bytes:
+    """Return `tag` (one identifier octet) and the minimal definite length of a content of `size` octets."""
     # Cached: the parts of tokens have few sizes, and a token has fourteen of them.
     if size < 0x80:
         return bytes((tag, size))
@@ -35,7 +36,8 @@ def _header(tag: int, size: int) -> bytes:
 
 def sequence(*parts: bytes) -> bytes:
     """SEQUENCE of ready-made TLVs, in the order given."""
-    return tlv(0x30, b"".join(parts))
+    # Joined once: a token with evidence is copied at every level.
+    return b"".join((header(0x30, sum(map(len, parts))), *parts))
 
 
 def set_of(*parts: bytes) -> bytes:

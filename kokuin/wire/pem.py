@@ -42,6 +42,23 @@ def read_blocks(data: bytes, most: int) -> list[tuple[str, bytes]]:
     return blocks
 
 
+def take_block(data: bytes) -> bytes:
+    """Return the one object in PEM armour, whatever its label; data without armour is returned as it is.
+
+    Args:
+        data: the caller bounds its size.
+
+    Raises:
+        WireError: BAD_ARMOUR also where there is no block, TOO_MANY where there are several.
+    """
+    if not is_armoured(data):
+        return data
+    blocks = read_blocks(data, most=1)
+    if not blocks:
+        raise WireError(WireCode.BAD_ARMOUR, 0)
+    return blocks[0][1]
+
+
 def read_labels(data: bytes) -> Iterator[str]:
     """Yield the label of each block, in the order found, and decode none; the caller bounds the size."""
     return (match[1].decode("ascii") for match in _BLOCK.finditer(data))

@@ -7,7 +7,7 @@ from kokuin.wire import ber, encode, oids
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import TOKEN_LIMITS
-from kokuin.wire.token_form import bare_token
+from kokuin.wire.token_form import bare_token, evidence_in, with_evidence, with_values
 from tests.der import tlv
 from tests.trust.forge import order
 from tests.unsigned import attribute, with_unsigned
@@ -107,3 +107,63 @@ def test_what_is_no_token_is_refused(octets: bytes, code: WireCode) -> None:
     with pytest.raises(WireError) as caught:
         bare_token(octets)
     assert caught.value.code == code
+
+
+RECORD = tlv(0x30, encode.integer(1), tlv(0x04, b"evidence"))
+
+
+def test_evidence_goes_into_a_token_and_comes_out_again() -> None:
+    token = order().make()
+    embedded = with_evidence(token, RECORD)
+    assert embedded == with_unsigned(token, attribute(oids.ID_AA_ER_INTERNAL, RECORD))
+    assert evidence_in(embedded) == (RECORD,)
+    assert evidence_in(token) == ()
+    assert bare_token(embedded) == token
+    info = peer.ContentInfo.load(embedded, strict=True)["content"]["signer_infos"][0]
+    assert [each["type"].dotted for each in info["unsigned_attrs"]] == ["1.2.840.113549.1.9.16.2.49"]
+    assert info["unsigned_attrs"][0]["values"][0].dump() == RECORD
+
+
+def test_newer_evidence_takes_the_place_of_the_old_and_others_stay() -> None:
+    token = order().make()
+    others = (attribute("1.2.3", encode.NULL), attribute(TOKEN_ATTRIBUTE, token))
+    held = with_evidence(with_unsigned(token, *others), tlv(0x30))
+    renewed = with_evidence(held, RECORD)
+    assert evidence_in(held) == (tlv(0x30),)
+    assert evidence_in(renewed) == (RECORD,)
+    found = read_signed_data(renewed).signer_infos[0].unsigned_attributes
+    assert {each.oid for each in found} == {"1.2.3", TOKEN_ATTRIBUTE, oids.ID_AA_ER_INTERNAL}
+    assert bare_token(renewed) == token
+
+
+@pytest.mark.parametrize("signers", [(), (signer(), signer())], ids=["none", "two"])
+def test_evidence_is_for_a_token_of_one_signer(signers: tuple[bytes, ...]) -> None:
+    with pytest.raises(WireError):
+        with_evidence(signed_data(*signers), RECORD)
+    with pytest.raises(WireError):
+        evidence_in(signed_data(*signers))
+
+
+def test_unsigned_attributes_that_are_none_are_refused_with_evidence_too() -> None:
+    with pytest.raises(WireError):
+        with_evidence(with_unsigned(order().make(), b"\x05\x00"), RECORD)
+
+
+def test_an_independent_reader_finds_further_certificates_and_lists_and_the_same_signature() -> None:
+    token = order().make()
+    one, two = tlv(0x30, tlv(0x02, b"\x01")), tlv(0x30, tlv(0x02, b"\x02"))
+    more = with_values(token, [one], [two, one, two])
+    before = peer.ContentInfo.load(token, strict=True)["content"]
+    after = peer.ContentInfo.load(more, strict=True)["content"]
+    held = {each.dump() for each in before["certificates"] or ()}
+    assert {each.dump() for each in after["certificates"]} == held | {one}
+    assert [each.dump() for each in after["crls"]] == [one, two]
+    for name in ("digest_algorithms", "encap_content_info", "signer_infos"):
+        assert after[name].dump() == before[name].dump()
+    assert with_values(more, [one], [two]) == more
+
+
+def test_values_are_added_to_a_token_and_to_nothing_else() -> None:
+    for octets in (b"", tlv(0x30), order().make() + b"\x00"):
+        with pytest.raises(WireError):
+            with_values(octets, [], [])
