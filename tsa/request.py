@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 
 from kokuin.wire import encode
 from kokuin.wire.algorithms import DIGESTS
+from kokuin.wire.ber import definite
 from kokuin.wire.errors import WireCode, WireError
+from kokuin.wire.prescan import REQUEST_LIMITS
 from kokuin.wire.tsp import TimeStampReq, read_oid, read_timestamp_request
 from tsa import status
 
@@ -60,9 +62,13 @@ def read_request(octets: bytes) -> TimeStampReq | Refusal:
     if not octets:
         return status.EMPTY
     try:
-        return read_timestamp_request(octets)
+        whole = definite(octets, REQUEST_LIMITS)
     except WireError as error:
         return status.TRAILING if error.code is WireCode.TRAILING else status.UNREADABLE
+    try:
+        return read_timestamp_request(whole)
+    except WireError:
+        return status.UNREADABLE
 
 
 def _read_fast(octets: bytes) -> TimeStampReq | None:

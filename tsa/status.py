@@ -66,6 +66,9 @@ POLICY_UNKNOWN = Refusal(
 PROFILE_NOT_ALLOWED = Refusal(
     FailInfo.UNACCEPTED_POLICY, "PROFILE_NOT_ALLOWED", "the policy is not one that this client may use"
 )
+DOCUMENT = Refusal(
+    FailInfo.BAD_REQUEST, "DOCUMENT_DIGEST_DIFFERS", "the document's SHA-512 is not that of the imprint"
+)
 EXTENSION = Refusal(
     FailInfo.UNACCEPTED_EXTENSION, "EXTENSION_REFUSED", "an extension of the request is not accepted here"
 )
@@ -85,6 +88,11 @@ LEDGER = Refusal(
     FailInfo.SYSTEM_FAILURE, "LEDGER_UNAVAILABLE", "the audit ledger cannot record a time-stamp now"
 )
 SIGNING = Refusal(FailInfo.SYSTEM_FAILURE, "SIGNING_FAILED", "the time-stamp could not be signed")
+EVIDENCE = Refusal(
+    FailInfo.SYSTEM_FAILURE,
+    "EVIDENCE_UNAVAILABLE",
+    "no evidence can be made for time-stamps of this policy now",
+)
 STOPPED = Refusal(FailInfo.SYSTEM_FAILURE, "EMERGENCY_STOP", "an operator has stopped this service")
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -99,6 +107,7 @@ REFUSALS: tuple[Refusal, ...] = (
     HASH_REFUSED,
     POLICY_UNKNOWN,
     PROFILE_NOT_ALLOWED,
+    DOCUMENT,
     EXTENSION,
     EXTENSION_VALUE,
     CLOCK,
@@ -106,6 +115,7 @@ REFUSALS: tuple[Refusal, ...] = (
     KEY_PERIOD_OVER,
     LEDGER,
     SIGNING,
+    EVIDENCE,
     STOPPED,
 )
 """Every refusal in the protocol's words; all eight failInfo bits are among them."""

@@ -32,7 +32,7 @@ from tsa.clock.verdict import ClockVerdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kokuin.service.responder import Answer
+    from kokuin.service.stamping import Answer
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import Record
 
@@ -88,7 +88,7 @@ class InProcessRun:
 
 def make_issuer(root: Path) -> Issuer:
     """Make a data folder in `root` and return its issuer (P-256), whose clock is fit for an hour."""
-    initialise(InitRequest(root))
+    initialise(InitRequest(root, profile="classical"))
     config = load_config(root, {"TSA_REQUESTS__EXTENSIONS": f'["{ACCEPTED_EXTENSION}"]'})
     profile = load_shipped(config.profile)
     loaded = load_configured_unit(DataFolder(root), config)
