@@ -63,8 +63,14 @@ class Context:
         revocation: lists and answers beside those that the token carries.
         revocation_mode: what becomes of a certificate of which they say nothing.
         request: the TimeStampReq that the token must answer; None when it is not at hand.
+        bound: an earlier time since which something else than the token's imprint proves the data itself, as
+            `proven`; None: nothing does. What proves that a token existed does not prove the data: once
+            somebody can make two documents of one digest, the imprint no longer says which of them it was.
+        evidence: evidence records (RFC 4998) that came with the token, as they were found.
         known_later: certificates, lists and answers (DER) that are known to have existed only from a later
             time on than the token, likewise; of all others its time is taken.
+        beside: what later time-stamps over the token carry of revocations: apart, since `revocation` is the
+            same for all of them and may be large.
     """
 
     at: int
@@ -75,16 +81,24 @@ class Context:
     revocation: RevocationData = RevocationData()
     revocation_mode: RevocationMode = RevocationMode.IF_AVAILABLE
     request: TimeStampReq | None = None
+    bound: int | None = None
+    evidence: tuple[bytes, ...] = ()
     known_later: tuple[tuple[bytes, int], ...] = ()
+    beside: RevocationData = RevocationData()
 
     @property
     def existence(self) -> int:
         """The earliest time at which the token is known to have existed (EN 319 102-1 §5.6.2)."""
         return self.at if self.proven is None else min(self.proven, self.at)
 
+    @property
+    def binding(self) -> int:
+        """The time for which the digest in the token must bind the data: while nothing else does."""
+        return self.at if self.bound is None else min(self.bound, self.at)
+
     def with_content(self, content: Callable[[str], bytes]) -> Context:
         """Return the same for a token whose data is at hand."""
         # As `replace` does, at a third of its cost: a batch has one for each token.
         by, revocation, mode = self.policy, self.revocation, self.revocation_mode
-        request, later = self.request, self.known_later
-        return Context(self.at, self.trust, content, by, self.proven, revocation, mode, request, later)
+        known = (self.at, self.trust, content, by, self.proven, revocation, mode, self.request)
+        return Context(*known, self.bound, self.evidence, self.known_later, self.beside)

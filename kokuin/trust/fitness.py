@@ -60,7 +60,8 @@ class Constraints:
         proven: the time for which existence is proven, microseconds since 1970 UTC.
         claimed: the time at which the object says that it was made.
         known_later: certificates, lists and answers (DER) that are known to have existed only from a later
-            time on, likewise. A proof that a signature existed says nothing of what was put beside it.
+            time on, likewise. A proof that a signature existed says nothing of what was put beside it. An
+            earlier time counts as `proven`.
     """
 
     policy: Policy
@@ -70,7 +71,7 @@ class Constraints:
 
     def since(self, octets: bytes) -> int:
         """Since when a certificate, list or answer is known to have existed (EN 319 102-1 §5.6.2)."""
-        return dict(self.known_later).get(octets, self.proven)
+        return max(dict(self.known_later).get(octets, self.proven), self.proven)
 
     def for_item(self, octets: bytes) -> Constraints:
         """Return what the signature of a certificate, list or answer is judged by."""

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from kokuin.trust.name import display
 from kokuin.trust.report import Check, End, Ending, Indication, conclude, earliest
+from kokuin.trust.rules import PATH_ALGORITHMS, REVOCATION
 from pqc.policies import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kokuin.trust.anchors import TrustPeriod
     from kokuin.trust.certificate import Certificate
@@ -27,6 +28,8 @@ MAX_STEPS = 64
 """Ends after which a token is judged again; with more of them the last one looked at is named, which is
 never too late."""
 
+_OF_CARRIED = frozenset({PATH_ALGORITHMS.id, REVOCATION.id})
+"""Checks of signatures on certificates, lists and answers."""
 _NO_END = 253_402_300_799_000_000
 """9999-12-31T23:59:59Z: a certificate with this notAfter has no end (RFC 5280 §4.1.2.5), and no report can
 say what comes later."""
@@ -52,6 +55,27 @@ def find_end(checks: tuple[Check, ...], again: Callable[[int], tuple[Check, ...]
             return end
         end = _first(later)
     return end
+
+
+def end_of_unproven(
+    checks: Iterable[Check], now: int, proof: End | None, again: Callable[[int], tuple[Check, ...]]
+) -> End | None:
+    """Return until when checks pass that rest on a proof, and beside it on things that nothing proves.
+
+    Args:
+        checks: as they passed.
+        now: validation time, microseconds since 1970 UTC.
+        proof: until when the proof holds; None: no end is known.
+        again: makes the checks for another validation time, by the same proof.
+    """
+    ends = (end for check in checks if check.id in _OF_CARRIED for end in check.ends)
+    by_time = {end.time: end for end in ends if end.time >= now}
+    for _, end in sorted(by_time.items())[:MAX_STEPS]:
+        if proof is not None and end.time >= proof.time:
+            break
+        if conclude(again(end.time + 1))[0] is not Indication.PASSED:
+            return end
+    return proof
 
 
 def _first(checks: tuple[Check, ...]) -> End | None:

@@ -18,10 +18,12 @@ from kokuin.trust.report import (
     Status,
     SubIndication,
     conclude,
+    earliest,
 )
 from kokuin.trust.request_checks import judge_request
 from kokuin.trust.revocation_sources import carried_certificates
 from kokuin.trust.rules import (
+    IMPRINT_ALGORITHM,
     REVOCATION,
     SIGNATURE,
     SIGNATURE_ALGORITHM,
@@ -74,9 +76,13 @@ def judge_token(octets: bytes, context: Context, before: tuple[Check, ...] = ())
         standing = judge_standing(facts, certificates, later, _constraints(facts, later))
         return (*_judge_statements(facts, later), *_judge_signer(facts, standing, later, signature))
 
-    # What an earlier proof of existence shows, it shows as long as the proof itself holds.
+    # What an earlier proof of existence shows, it shows as long as the proof itself holds, and the imprint.
     ending = again if context.existence == context.at else None
-    return make_report(describe(facts, signer), context, checks, limits, ending)
+    report = make_report(describe(facts, signer), context, checks, limits, ending)
+    if ending is not None or report.indication is not Indication.PASSED:
+        return report
+    ends = (end for check in checks if check.id == IMPRINT_ALGORITHM.id for end in check.ends)
+    return replace(report, verifiable_until=earliest(ends))
 
 
 def find_signer(facts: TokenFacts, context: Context) -> Certificate | None:
@@ -148,12 +154,28 @@ def _judge_statements(facts: TokenFacts, context: Context) -> tuple[Check, ...]:
         token_checks.judge_message_digest(facts),
         token_checks.judge_algorithm_protection(facts.signer_info),
         token_checks.judge_digest_algorithm(facts.signer_info, constraints),
-        token_checks.judge_imprint_algorithm(facts, constraints),
+        _judge_binding(facts, context),
         token_checks.judge_imprint(facts, context.content),
         *(() if context.request is None else judge_request(facts, context.request)),
         token_checks.judge_time(facts, context.at),
         *token_checks.judge_signing_time(facts),
     )
+
+
+def _judge_binding(facts: TokenFacts, context: Context) -> Check:
+    """Check the digest over the stamped data for as long as nothing else proves the data.
+
+    Attack: two documents of one digest, once somebody can make them: that token and evidence are genuine does
+    not say which of them was stamped.
+    """
+    binding, claimed = context.binding, facts.tst_info.gen_time.microseconds
+    check = token_checks.judge_imprint_algorithm(facts, Constraints(context.policy, binding, claimed))
+    if check.reason == Reason.NO_LONGER_FIT and context.existence < binding:
+        params = {name: check.params[name] for name in ("algorithm", "until")}
+        return IMPRINT_ALGORITHM.indeterminate(
+            Reason.BINDING_NO_LONGER_FIT, SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, **params
+        )
+    return check if context.bound is None else replace(check, ends=())
 
 
 def _judge_signer(

@@ -76,7 +76,7 @@ class PublishedAnswer:
     """BasicOCSPResponse (RFC 6960 §4.2.1).
 
     Attributes:
-        responder: Name (DER) of whoever answered, or SHA-1 of the key; which one, `answered_by` knows.
+        responder: Name (DER) of whoever answered, or SHA-1 of the key; which one, `names` knows.
         produced_at: microseconds since 1970 UTC.
         statuses: in the order found.
         certificates: of those that came along, the first few that can be read.
@@ -118,20 +118,28 @@ def read_answer(der: bytes) -> PublishedAnswer:
         WireError: a limit is exceeded, the syntax is another (BAD_VALUE also for a response that is no
             answer), or a critical extension stands there that is not understood.
     """
-    prescan(der, ANSWER_LIMITS)
-    outer = read_whole(der, asn1.SEQUENCE)
-    first = Fields(outer).take_any()
-    if first.tag == ENUMERATED:
-        basic = _basic(outer)
-        prescan(basic, ANSWER_LIMITS)
-        outer = read_whole(basic, asn1.SEQUENCE)
-    fields = Fields(outer)
+    fields = Fields(read_whole(basic_response(der), asn1.SEQUENCE))
     body = fields.take(asn1.SEQUENCE)
     algorithm = read_algorithm(fields.take_any())
     signature, _ = asn1.bit_string(fields.take_any())
     certificates = fields.optional(asn1.context(0))
     fields.finish()
     return _read_body(Signed(body, algorithm, signature), _read_certificates(certificates))
+
+
+def basic_response(der: bytes) -> bytes:
+    """Return the BasicOCSPResponse of an OCSPResponse; one that stands alone, as it is.
+
+    Raises:
+        WireError: as `read_answer`, before the answer itself is read.
+    """
+    prescan(der, ANSWER_LIMITS)
+    outer = read_whole(der, asn1.SEQUENCE)
+    if Fields(outer).take_any().tag != ENUMERATED:
+        return der
+    basic = _basic(outer)
+    prescan(basic, ANSWER_LIMITS)
+    return basic
 
 
 def _basic(response: Node) -> bytes:

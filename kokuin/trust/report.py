@@ -61,6 +61,9 @@ class Limit(StrEnum):
     COVERAGE_NOT_COMPUTED = "COVERAGE_NOT_COMPUTED"
     COUNTER_SIGNATURES_NOT_JUDGED = "COUNTER_SIGNATURES_NOT_JUDGED"
     ENCLOSING_SIGNATURE_NOT_JUDGED = "ENCLOSING_SIGNATURE_NOT_JUDGED"
+    EVIDENCE_NOT_USED = "EVIDENCE_NOT_USED"
+    EVIDENCE_STAMPS_LATER = "EVIDENCE_STAMPS_LATER"
+    EVIDENCE_WITHIN_NOT_JUDGED = "EVIDENCE_WITHIN_NOT_JUDGED"
     LEDGER_PROOF_NOT_CHECKED = "LEDGER_PROOF_NOT_CHECKED"
     LEDGER_LIMIT_NOT_RETROACTIVE = "LEDGER_LIMIT_NOT_RETROACTIVE"
     LEDGER_LIMIT_ORDER_NOT_TIME = "LEDGER_LIMIT_ORDER_NOT_TIME"
@@ -79,6 +82,7 @@ class Existence(StrEnum):
     LEDGER_WITNESSED = "LEDGER_WITNESSED"
     LEDGER_STAMPED = "LEDGER_STAMPED"
     TIME_STAMPED = "TIME_STAMPED"
+    EVIDENCE_RECORD = "EVIDENCE_RECORD"
 
 
 class Ending(StrEnum):
@@ -308,6 +312,13 @@ def join(parts: tuple[Report, ...]) -> Report:
 def earliest(ends: Iterable[End | None]) -> End | None:
     """Return the first of what ends; None stands for what has no known end."""
     return min((end for end in ends if end is not None), key=lambda end: end.time, default=None)
+
+
+def latest(ends: Iterable[End | None]) -> End | None:
+    """Return what ends last of several that each suffice; None when one of them has no known end."""
+    found = list(ends)
+    known = [end for end in found if end is not None]
+    return max(known, key=lambda end: end.time) if known and len(known) == len(found) else None
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all our moments are UTC; the Z is written by hand

@@ -6,6 +6,7 @@ material: a list or an answer counts by its own signature.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from kokuin.trust.context import RevocationData
@@ -24,9 +25,9 @@ MAX_CARRIED = 16
 """Lists, and as many answers, of a token that are looked at; each may cost a signature to verify."""
 
 
-def shelves_for(data: RevocationData, carried: RevocationData) -> tuple[Shelf, ...]:
-    """Return what the verifier has and what the token carries, each where there is anything."""
-    return tuple(shelf_of(each) for each in (data, carried) if each != RevocationData())
+def shelves_for(*data: RevocationData) -> tuple[Shelf, ...]:
+    """Return what is at hand, the verifier's before what the token carries, each where there is anything."""
+    return tuple(shelf_of(each) for each in data if each != RevocationData())
 
 
 def carried_revocation(facts: TokenFacts) -> RevocationData:
@@ -73,21 +74,36 @@ def certificates_of(attributes: Iterable[Attribute]) -> tuple[bytes, ...]:
     found: list[bytes] = []
     for attribute in attributes:
         if attribute.oid == oids.ID_AA_ETS_CERT_VALUES:
-            try:
-                values = [read_whole(value, asn1.SEQUENCE) for value in attribute.values]
-                found += [child.octets for value in values for child in children(value)]
-            except WireError:
-                continue
+            for value in attribute.values:
+                found += certificate_values(value)
     return tuple(found)
+
+
+def certificate_values(value: bytes) -> list[bytes]:
+    """Return what CertificateValues (DER, RFC 5126 §6.3.3) holds; nothing where it cannot be read."""
+    try:
+        return [child.octets for child in children(read_whole(value, asn1.SEQUENCE))]
+    except WireError:
+        return []
+
+
+def revocation_values(value: bytes) -> RevocationData:
+    """Return what RevocationValues (DER, RFC 5126 §6.3.4) holds, as far as it can be read."""
+    found = list(_choices(value))
+    lists = (octets for tag, octets in found if tag == asn1.context(0))
+    answers = (octets for tag, octets in found if tag == asn1.context(1))
+    return RevocationData(tuple(dict.fromkeys(lists)), tuple(dict.fromkeys(answers)))
 
 
 def _values(attribute: Attribute) -> Iterator[tuple[int, bytes]]:
     """Yield what RevocationValues and RevocationInfoArchival hold: [0] lists, [1] answers."""
     for value in attribute.values:
-        try:
-            for choice in children(read_whole(value, asn1.SEQUENCE)):
-                if choice.tag in {asn1.context(0), asn1.context(1)}:
-                    held = children(expect(only_child(choice), asn1.SEQUENCE))
-                    yield from ((choice.tag, each.octets) for each in held)
-        except WireError:
-            continue
+        yield from _choices(value)
+
+
+def _choices(value: bytes) -> Iterator[tuple[int, bytes]]:
+    with contextlib.suppress(WireError):
+        for choice in children(read_whole(value, asn1.SEQUENCE)):
+            if choice.tag in {asn1.context(0), asn1.context(1)}:
+                held = children(expect(only_child(choice), asn1.SEQUENCE))
+                yield from ((choice.tag, each.octets) for each in held)

@@ -10,6 +10,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kokuin.trust.anchors import fingerprint
 from kokuin.trust.context import RevocationData
 from kokuin.trust.fitness import Constraints, judge_key
 from kokuin.trust.horizon import anchor_ends, certificate_ends
@@ -69,7 +70,7 @@ def judge_standing(
     info = facts.signer_info
     sid, naming = info.sid, naming_attributes(info)
     policy, proven = constraints.policy, constraints.proven
-    shelves = shelves_for(context.revocation, carried_revocation(facts))
+    shelves = shelves_for(context.revocation, context.beside, carried_revocation(facts))
     *others, last = shelves or (shelf_of(_NOTHING),)
     # All that the answer follows from, beside the last shelf and the claimed time: what is not here must not
     # matter. Attack: by one token of a unit, another one of it passes for another moment or another verifier.
@@ -169,7 +170,9 @@ def _judge_path(verdict: PathVerdict, trust: TrustStore) -> Check:
         ends = certificate_ends(Ending.AUTHORITY_EXPIRES, *verdict.path[1:-1])
         trusted = anchor_ends(trust.period_of(verdict.path[-1]), verdict.path[-1])
         names = [display(each.subject) for each in verdict.path]
-        return PATH.ok(path=names).resting_on(*ends, *trusted)
+        # Names are not unique: an auditor's file has to say which certificate was trusted.
+        anchor = fingerprint(verdict.path[-1])
+        return PATH.ok(path=names, anchor_sha256=anchor).resting_on(*ends, *trusted)
     reason = Reason.NO_PATH if trust.anchors else Reason.NO_ANCHOR
     return PATH.indeterminate(reason, SubIndication.NO_CERTIFICATE_CHAIN_FOUND)
 

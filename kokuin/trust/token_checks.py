@@ -211,7 +211,7 @@ def judge_imprint(facts: TokenFacts, content: Callable[[str], bytes] | None) -> 
 def judge_time(facts: TokenFacts, at: int) -> Check:
     """A genTime after the validation time cannot have been; accuracy and a slow clock are allowed for."""
     info = facts.tst_info
-    if info.gen_time.microseconds - _slack(info) > at:
+    if is_after(info, at):
         return TIME.indeterminate(
             Reason.IN_THE_FUTURE,
             SubIndication.TIMESTAMP_ORDER_FAILURE,
@@ -228,11 +228,16 @@ def judge_signing_time(facts: TokenFacts) -> tuple[Check, ...]:
     if found is None:
         return (SIGNING_TIME.weak(Reason.ATTRIBUTE_UNREADABLE),)
     info = facts.tst_info
-    if abs(found - info.gen_time.microseconds) > _slack(info):
+    if abs(found - info.gen_time.microseconds) > slack(info):
         return (SIGNING_TIME.weak(Reason.SIGNING_TIME_DIFFERS, signing_time=iso_time(found)),)
     return (SIGNING_TIME.ok(),)
 
 
-def _slack(info: TSTInfo) -> int:
+def is_after(info: TSTInfo, at: int) -> bool:
+    """Whether a genTime is after a time, microseconds since 1970 UTC, however the clocks differ."""
+    return info.gen_time.microseconds - slack(info) > at
+
+
+def slack(info: TSTInfo) -> int:
     """Microseconds by which two honest clocks may differ about genTime."""
     return CLOCK_SKEW + (info.accuracy.microseconds if info.accuracy else 0)

@@ -59,23 +59,29 @@ def describe(facts: TokenFacts, unit: Certificate | None) -> dict[str, ReportVal
         "signing_time": None if signing_time is None else iso_time(signing_time),
         "signed_attributes": _types(signer.signed_attributes or ()),
         "unsigned_attributes": _types(signer.unsigned_attributes),
-        **_describe_unit(unit),
+        **describe_certificate("unit", unit),
     }
 
 
 @functools.lru_cache(maxsize=128)
-def _describe_unit(unit: Certificate | None) -> dict[str, ReportValue]:
-    if unit is None:
-        names = ("unit", "unit_issuer", "unit_serial", "unit_not_before", "unit_not_after", "unit_sha256")
-        return {**dict.fromkeys(names), "unit_qc_statements": []}
+def describe_certificate(role: str, certificate: Certificate | None) -> dict[str, ReportValue]:
+    """Return what a report says of a signer's certificate, each field named after the signer's role.
+
+    Args:
+        role: `unit` or `signer`.
+        certificate: None: it is not known, and the fields say so.
+    """
+    if certificate is None:
+        names = ("", "_issuer", "_serial", "_not_before", "_not_after", "_sha256")
+        return {**dict.fromkeys(role + name for name in names), f"{role}_qc_statements": []}
     return {
-        "unit": display(unit.subject),
-        "unit_issuer": display(unit.issuer),
-        "unit_serial": f"{unit.serial:x}",
-        "unit_not_before": iso_time(unit.not_before),
-        "unit_not_after": iso_time(unit.not_after),
-        "unit_sha256": hashlib.sha256(unit.der).hexdigest(),
-        "unit_qc_statements": qc_statements(unit.extensions.values()),
+        role: display(certificate.subject),
+        f"{role}_issuer": display(certificate.issuer),
+        f"{role}_serial": f"{certificate.serial:x}",
+        f"{role}_not_before": iso_time(certificate.not_before),
+        f"{role}_not_after": iso_time(certificate.not_after),
+        f"{role}_sha256": hashlib.sha256(certificate.der).hexdigest(),
+        f"{role}_qc_statements": qc_statements(certificate.extensions.values()),
     }
 
 
