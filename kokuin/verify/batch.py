@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from kokuin import __version__
 from kokuin.trust.certificate import Certificate
-from kokuin.verify.batch_judge import PassedOver, pass_over, still_holds
+from kokuin.verify.batch_judge import PassedOver, pass_over
+from kokuin.verify.batch_line import still_holds
 from kokuin.verify.batch_run import judge_all
 from kokuin.verify.batch_summary import Tally
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kokuin.verify.beside import PROOF_SUFFIX
+from kokuin.verify.beside import EVIDENCE_SUFFIX, PROOF_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from kokuin.trust.report import Indication
 
-TOKEN_SUFFIXES = frozenset({".tsr", ".tst", ".der"})
-"""A file so named is a token by its name, and `X.tsr` is the one of `X`."""
+TOKEN_SUFFIXES = frozenset({".tsr", ".tst", ".der", EVIDENCE_SUFFIX})
+"""A file so named is a token by its name, or an evidence record, and `X.tsr` is the one of `X`."""
 
 READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """How a file is opened that may turn out to be a pipe."""
@@ -36,6 +36,8 @@ class Item:
             hold a token are judged, and the rest is only counted.
         stamped: it is the data of a token beside it.
         proof: it is the proof of a token beside it.
+        evidence: it is the evidence record of a token beside it.
+        met: it was met in a folder, as was its data; nobody named it.
     """
 
     token: str
@@ -45,6 +47,8 @@ class Item:
     named: bool = True
     stamped: bool = False
     proof: bool = False
+    evidence: bool = False
+    met: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,14 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
 
     Args:
         root: the folder.
-        without: a folder that is passed over, since the batch writes into it.
+        without: a folder that is passed over, since the batch writes into it; not `root` by another name.
 
     Raises:
         OSError: `root` itself cannot be listed. Of a folder in it that cannot, the path is yielded as a
             token's: whether tokens are in it nobody knows, and that is no reason to pass.
     """
     top = os.path.realpath(root)
-    over = set() if without is None else {os.path.realpath(without)}
+    over = set() if without is None else {os.path.realpath(without)} - {top}
     waiting = [_Folder("", top)]
     while waiting:
         folder = waiting.pop()
@@ -89,6 +93,22 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Item]:
             continue
         yield from _pair(folder.path, files)
         waiting += reversed(folders)
+
+
+def named_item(path: Path) -> Item:
+    """Return one file as `walk` yields it, taken for a token whatever its name.
+
+    The evidence record of a token stands for its token.
+    """
+    name, present = path.name, {path.name}
+    of = _stem(name)
+    if of is not None and (path.parent / of).is_file():
+        if _is_record_of_token(name, of):
+            return named_item(path.with_name(of))
+        present.add(of)
+    return replace(
+        next(each for each in _pair("", sorted(present)) if each.token == name), named=True, met=False
+    )
 
 
 def read_regular(path: str, most: int) -> bytes:
@@ -135,11 +155,19 @@ def _pair(folder: str, names: list[str]) -> Iterator[Item]:
         stem = _stem(name)
         data = _join(folder, stem) if stem in stamped else None
         proof = name.endswith(PROOF_SUFFIX) and name.removesuffix(PROOF_SUFFIX) in present
-        yield Item(_join(folder, name), data, named=stem is not None, stamped=name in stamped, proof=proof)
+        # Of a token it is looked at with the token; of any other file it is judged with that.
+        evidence = stem is not None and stem in present and _is_record_of_token(name, stem)
+        named = stem is not None and not evidence
+        yield Item(_join(folder, name), data, None, None, named, name in stamped, proof, evidence, met=True)
+
+
+def _is_record_of_token(name: str, stem: str) -> bool:
+    of = _stem(stem)
+    return name.endswith(EVIDENCE_SUFFIX) and of is not None and not stem.endswith(EVIDENCE_SUFFIX)
 
 
 def _stem(name: str) -> str | None:
-    """Return what a token of this name was made for; None when it is no token's name."""
+    """Return what a token, or an evidence record, of this name was made for; None when it is no such name."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122  # a third of the time of a `Path`, for every file
     return stem if suffix.lower() in TOKEN_SUFFIXES else None
 

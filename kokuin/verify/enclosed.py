@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData
+from kokuin.trust.evidence_token import judge_with_evidence
 from kokuin.trust.fitness import Constraints
-from kokuin.trust.judge import MAX_CERTIFICATES, judge_token, verify_signer_info
+from kokuin.trust.judge import MAX_CERTIFICATES, verify_signer_info
 from kokuin.trust.report import Check, Limit, Report, Status, SubIndication, extend, join
 from kokuin.trust.rules import ENCLOSED_CONTENT, ENCLOSED_TOKENS, IMPRINT, Reason
 from kokuin.trust.signer import identify_signer
@@ -120,12 +121,19 @@ def _certificates(signed_data: SignedData) -> tuple[Certificate, ...]:
 def _with_carried(
     signed_data: SignedData, certificates: tuple[Certificate, ...], context: Context
 ) -> Context:
-    """Add what the signature carries: a unit's certificate is in no token unless it was asked for."""
+    """Add what the signature carries: a unit's certificate is in no token unless it was asked for.
+
+    What proves a token proves nothing of what stands around it: that is known from now on.
+    """
     carried = RevocationData(signed_data.crls[:MAX_REVOCATION], signed_data.ocsp_answers[:MAX_REVOCATION])
+    trust = context.trust
+    own = {each.der for each in (*trust.anchors, *trust.helpers)}
+    found = {each.der for each in certificates}.union(carried.lists, carried.answers)
     return replace(
         context,
-        trust=replace(context.trust, helpers=(*context.trust.helpers, *certificates)),
+        trust=replace(trust, helpers=(*trust.helpers, *certificates)),
         revocation=context.revocation.with_more(carried),
+        known_later=(*context.known_later, *((each, context.existence) for each in sorted(found - own))),
     )
 
 
@@ -149,7 +157,7 @@ def _tokens_of(signer: SignerInfo, data: Callable[[str], bytes] | None) -> Itera
 
 
 def _judge(enclosed: _Enclosed, context: Context) -> Report:
-    report = judge_token(enclosed.token, replace(context, content=enclosed.content))
+    report = judge_with_evidence(enclosed.token, replace(context, content=enclosed.content, evidence=()))
     if enclosed.attribute in _OF_MORE:
         report = replace(
             report,

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from kokuin.verify.ledger_claim import ReadBundle
 
 KIND = "facts"
-SCHEMA = 1
+SCHEMA = 2
+"""Of files that hold evidence records; those of version 1 have no field for them."""
 MAX_OCTETS = 64 * 1024 * 1024
 """Of a file of facts; revocation lists are what is large in one."""
 
@@ -159,10 +160,11 @@ class Facts:
             report = verify_bytes(self.subject, context)
         else:
             report = verify_with_ledger(self.subject, context, self.ledger.evidence(bundle))
-        if context.existence == context.at:
+        since = min(context.existence, context.binding)
+        if since == context.at:
             return report
         # Attack: a file that claims it of a token whose unit's key was stolen since. Nothing in it shows it.
-        claimed = EXISTENCE.weak(Reason.EXISTENCE_CLAIMED, time=iso_time(context.existence))
+        claimed = EXISTENCE.weak(Reason.EXISTENCE_CLAIMED, time=iso_time(since))
         return extend(report, (claimed,), ())
 
     def encode(self) -> bytes:
@@ -187,6 +189,8 @@ class Facts:
             else {name: digest.hex() for name, digest in self.digests.items()},
             "data": _text(self.data),
             "request": _text(self.request),
+            "evidence": [_text(each) for each in context.evidence],
+            "bound": _moment(context.bound),
             "ledger": None if self.ledger is None else _ledger(self.ledger),
         }
         return f"{json.dumps(value, sort_keys=True, indent=1)}\n".encode()

@@ -11,6 +11,7 @@ from kokuin.ledger.tlog_proof import MAX_PROOF
 from kokuin.ledger.witness_policy import WitnessPolicyError
 from kokuin.trust.anchors import TrustPeriod, TrustStore
 from kokuin.trust.context import Context, RevocationData, RevocationMode
+from kokuin.trust.evidence_token import MAX_RECORDS
 from kokuin.trust.revocation_files import MAX_ELEMENTS
 from kokuin.trust.trust_store_list import MAX_CERTIFICATES
 from kokuin.verify.facts import KIND, MAX_OCTETS, SCHEMA, Facts, LedgerFacts
@@ -25,6 +26,7 @@ from pqc.policies import PolicyError, parse_policy
 if TYPE_CHECKING:
     from pqc.policies import Policy
 
+_WITH_EVIDENCE = 2
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,12 +46,12 @@ def read_facts(octets: bytes) -> Facts:
     schema = fields.take("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise FactsError("schema", newer=True)
-    if schema is True or schema != SCHEMA:
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
         raise FactsError("schema")
     fields.words("release")
     facts = Facts(
         fields.octets("subject"),
-        _read_context(fields),
+        _read_context(fields, schema),
         _read_digests(fields),
         _read_request(fields),
         None if fields.absent("ledger") else _read_ledger(fields.inner("ledger")),
@@ -59,7 +61,7 @@ def read_facts(octets: bytes) -> Facts:
     return facts
 
 
-def _read_context(fields: Fields) -> Context:
+def _read_context(fields: Fields, schema: int) -> Context:
     revocation = fields.inner("revocation")
     mode = revocation.words("mode")
     if mode not in set(RevocationMode):
@@ -73,6 +75,8 @@ def _read_context(fields: Fields) -> Context:
         proven=None if fields.absent("proven") else fields.moment("proven"),
         revocation=data,
         revocation_mode=RevocationMode(mode),
+        bound=None if schema < _WITH_EVIDENCE or fields.absent("bound") else fields.moment("bound"),
+        evidence=() if schema < _WITH_EVIDENCE else fields.all_octets("evidence", MAX_RECORDS + 1),
     )
 
 

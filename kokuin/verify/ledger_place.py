@@ -13,6 +13,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kokuin.trust.evidence_known import moved, of_bare
+from kokuin.trust.horizon import end_of_unproven
 from kokuin.trust.report import (
     Check,
     End,
@@ -20,9 +22,11 @@ from kokuin.trust.report import (
     ProofOfExistence,
     Report,
     SubIndication,
+    earliest,
     extend,
     iso_time,
     join,
+    latest,
 )
 from kokuin.trust.rules import EXISTENCE, IN_LEDGER, Reason
 from kokuin.verify.ledger_claim import judge_claim
@@ -87,6 +91,16 @@ def verify_with_ledger(data: bytes, context: Context, evidence: LedgerEvidence) 
     return report if claim is None else join((report, claim.report))
 
 
+def _end_of(then: Report, data: bytes, within: Context, proof: ProofOfExistence) -> End | None:
+    """Return until when a token passes by a proof, and by what no proof shows to be as old."""
+    end = earliest((then.verifiable_until, proof.verifiable_until))
+    if not within.known_later:
+        return end
+    return end_of_unproven(
+        then.checks, within.at, end, lambda at: verify_bytes(data, moved(within, at)).checks
+    )
+
+
 def _judge_for_earliest(
     data: bytes, context: Context, sought: Sought, proofs: Iterable[ProofOfExistence]
 ) -> Report:
@@ -94,28 +108,24 @@ def _judge_for_earliest(
     report = verify_bytes(data, context)
     if report.indication is Indication.FAILED:
         return report  # a proof answers what is open, and nothing that is wrong
-    helpful = []
-    earlier = None
+    helpful: list[tuple[Report, End | None]] = []
+    earlier, bare = None, of_bare(sought.facts, context)
     for proof in sorted(proofs, key=lambda each: each.time):
         # Witnesses write whole seconds, and a clock may be slow: no token was there before its genTime.
         time = max(proof.time, sought.gen)
         if time >= context.existence:
             continue
-        then = verify_bytes(data, replace(context, proven=time))
+        within = replace(bare, proven=time)
+        then = verify_bytes(data, within)
         named = EXISTENCE.ok(time=iso_time(time), code=proof.code.value)
         if then.indication is Indication.PASSED:
-            helpful.append((proof, extend(then, (named,), ())))
+            passed = extend(then, (named,), ())
+            helpful.append((passed, _end_of(then, data, within, proof)))
         elif earlier is None:
             earlier = extend(then, (named,), ())
     if report.indication is Indication.PASSED:
-        return replace(report, verifiable_until=_latest(report, *(proof for proof, _ in helpful)))
+        ends = (report.verifiable_until, *(end for _, end in helpful))
+        return replace(report, verifiable_until=latest(ends))
     if helpful:
-        return replace(helpful[0][1], verifiable_until=_latest(*(proof for proof, _ in helpful)))
+        return replace(helpful[0][0], verifiable_until=latest(end for _, end in helpful))
     return earlier or report
-
-
-def _latest(*grounds: Report | ProofOfExistence) -> End | None:
-    """Return what ends last of several that each suffice; None when one of them has no known end."""
-    ends = [each.verifiable_until for each in grounds]
-    known = [end for end in ends if end is not None]
-    return max(known, key=lambda end: end.time) if len(known) == len(ends) else None

@@ -10,12 +10,14 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
-from eseal.judging import judge_document, refuse_document
+from eseal.evidenced import judge_evidenced
+from eseal.judging import refuse_document
 from eseal.rules import SealReason
 from eseal.values import MAX_CMS, MAX_JWS, MAX_PDF, Content
 from kokuin.trust.report import Check, SubIndication
 from kokuin.trust.rules import FORMAT
 from kokuin.trust.signer import naming_attributes
+from kokuin.verify.content import of_octets
 from kokuin.wire import encode, oids
 from kokuin.wire.cms import read_signed_data
 from kokuin.wire.errors import WireError
@@ -112,24 +114,27 @@ def is_seal_beyond_tokens(data: bytes) -> bool:
         return False
 
 
-def judge_seals(form: Form, data: bytes, context: Context) -> Report:
+def judge_seals(form: Form, data: bytes, context: Context, file: bytes | None = None) -> Report:
     """Judge a document of a form.
 
     Args:
         form: what it was recognised as.
         data: its octets.
-        context: by what it is judged; its content is the data of a detached seal.
+        context: by what it is judged; its content is the data of a detached seal, its evidence is of `file`.
+        file: octets of the file in which it was found; None: they are its own.
 
     Raises:
         OSError: from `context.content`.
     """
     if len(data) > _MOST[form]:
-        large = FORMAT.failed(SealReason.TOO_LARGE, SubIndication.FORMAT_FAILURE, most=_MOST[form])
+        # A limit of ours says nothing against the file.
+        means = SubIndication.FORMAT_FAILURE
+        large = FORMAT.indeterminate(SealReason.TOO_LARGE, means, most=_MOST[form])
         return refuse_document(form, large, context)
     found = _find(form, data, _content(context))
     if isinstance(found, Check):
         return refuse_document(form, found, context)
-    return judge_document(found, context)
+    return judge_evidenced(found, of_octets(data if file is None else file), context)
 
 
 def prepare() -> None:

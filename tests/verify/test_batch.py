@@ -322,7 +322,7 @@ def test_thousands_of_our_own_tokens_pass(tmp_path: Path) -> None:
     summary = tally.summary()
     assert summary["indication"] == "PASSED"
     assert summary["verdicts"] == {"PASSED": 1_500, "INDETERMINATE": 0, "FAILED": 0}
-    assert summary["passed_over"] == {"outside": 0, "data": 1_500, "proof": 0, "other": 0}
+    assert summary["passed_over"] == {"outside": 0, "data": 1_500, "proof": 0, "evidence": 0, "other": 0}
     assert [month["tokens"] for month in summary["calendar"]] == [1_500]
     (end,) = summary["earliest"]
     assert (end["tokens"], end["first"]) == (1_500, "000/00000.txt.tsr")

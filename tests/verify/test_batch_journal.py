@@ -13,7 +13,7 @@ import pytest
 from kokuin.trust.context import Context, RevocationData, RevocationMode
 from kokuin.verify.batch import describe, judge_batch
 from kokuin.verify.batch_items import walk
-from kokuin.verify.batch_journal import Journal, JournalError
+from kokuin.verify.batch_journal import Journal, JournalError, UnbegunError
 from kokuin.verify.verifying import verify_bytes
 from pqc.policies import load_policy
 from tests.verify.batches import NOW_US, authority, fill, terms
@@ -178,7 +178,13 @@ def test_files_that_are_no_tokens_may_come_and_go(folder: Path, path: Path) -> N
     (folder / "000" / "early.tsr").write_bytes(authority().stamp(b"", NOW_US - 1))
     tally, asked = run(folder, path)
     assert asked == []
-    assert tally.summary()["passed_over"] == {"outside": 2, "data": TOKENS, "proof": 0, "other": 1}
+    assert tally.summary()["passed_over"] == {
+        "outside": 2,
+        "data": TOKENS,
+        "proof": 0,
+        "evidence": 0,
+        "other": 1,
+    }
 
 
 def test_two_do_not_write_one_journal(path: Path) -> None:
@@ -195,7 +201,51 @@ def test_no_journal_is_overwritten(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "octets", [b"", b"\n", b"{}\n", b'{"batch":2,"terms":{}}\n', b'{"batch":1,"terms":[]}\n']
+    "octets", [b"", b'{"bat', b'{"batch":1,"terms":{"at":1', b'{"batch"' + bytes(30), bytes(50)]
+)
+def test_a_journal_whose_first_line_never_came_to_the_disk_is_begun_anew(path: Path, octets: bytes) -> None:
+    # Crash point: killed between the file's name and the end of its first line.
+    path.write_bytes(octets)
+    with pytest.raises(UnbegunError):
+        Journal.resume(path)
+    assert path.read_bytes() == octets
+    with Journal.begin(path, {"at": 1}) as journal:
+        journal.write(b'{"seen":1}\n')
+    assert path.read_bytes() == b'{"batch":1,"terms":{"at":1}}\n{"seen":1}\n'
+    with Journal.resume(path) as journal:
+        assert [line for _, line in journal.lines()] == [{"seen": 1}]
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "folder", "pipe"])
+def test_what_is_no_file_is_no_journal_and_leads_nowhere(path: Path, kind: str) -> None:
+    # Attack: an archive that was unpacked holds a link of that name, to a file of whoever works on it.
+    victim = path.with_name("victim")
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(victim)
+        if kind == "link":
+            victim.touch()
+    for act in (Journal.resume, lambda path: Journal.begin(path, {})):
+        with pytest.raises(JournalError):
+            act(path)
+    assert not victim.exists() or not victim.read_bytes()
+    assert victim.exists() == (kind == "link")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"mine",
+        b"\0mine",
+        b'{"batch":' + bytes(1 << 20),
+        b"\n",
+        b"{}\n",
+        b'{"batch":2,"terms":{}}\n',
+        b'{"batch":1,"terms":[]}\n',
+    ],
 )
 def test_what_is_no_journal_is_not_gone_on_with(path: Path, octets: bytes) -> None:
     path.write_bytes(octets)

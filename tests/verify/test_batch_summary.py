@@ -102,7 +102,7 @@ def test_what_was_passed_over_is_counted_by_kind() -> None:
     tally = Tally()
     for kind in (*PassedOver, PassedOver.DATA):
         tally.pass_over(kind)
-    assert tally.summary()["passed_over"] == {"outside": 1, "data": 2, "proof": 1, "other": 1}
+    assert tally.summary()["passed_over"] == {"outside": 1, "data": 2, "proof": 1, "evidence": 1, "other": 1}
 
 
 def test_the_table_has_a_row_for_every_line_of_the_journal(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from eseal.rules import SEAL_RULES, SealReason
 from eseal.values import StampRole
 from kokuin.cli.main import main
 from kokuin.cli.messages import LANGUAGES, text
+from kokuin.cli.report_text import _OF_RECORDS
 from kokuin.trust.report import Existence, Indication, Limit, Status, SubIndication
-from kokuin.trust.rules import ENCLOSING_RULES, LEDGER_RULES, TOKEN_RULES, Reason
+from kokuin.trust.rules import ENCLOSING_RULES, EVIDENCE_RULES, LEDGER_RULES, TOKEN_RULES, Reason
 from tests.trust.forge import DATA, order, pki
 
 if TYPE_CHECKING:
@@ -189,12 +190,13 @@ def test_every_code_has_a_sentence(lang: str) -> None:
     sections = _sections(lang)
     for codes in (Indication, SubIndication, Status, Limit, Existence):
         assert {code.value for code in codes} <= sections["report"].keys()
-    rules = (*TOKEN_RULES, *ENCLOSING_RULES, *LEDGER_RULES, *SEAL_RULES)
+    rules = (*TOKEN_RULES, *ENCLOSING_RULES, *EVIDENCE_RULES, *LEDGER_RULES, *SEAL_RULES)
     assert {rule.id for rule in rules} == sections["check"].keys()
     assert {reason.value for reason in (*Reason, *SealReason)} == sections["reason"].keys()
     seal = {code.value for code in (*Indication, *SubIndication)}
     seal |= {f"missing_{code}" for code in Missing} | {f"stamp_role_{code}" for code in StampRole}
     assert seal == sections["seal"].keys()
+    assert sections["evidence"].keys() == _OF_RECORDS
     assert text(lang, "report.PASSED")
 
 

@@ -256,7 +256,7 @@ def test_what_is_no_strict_json_is_refused(octets: bytes, place: str) -> None:
 
 def test_facts_of_a_later_release_are_named_so() -> None:
     with pytest.raises(FactsError) as refused:
-        read_facts(changed(put("schema", value=2)))
+        read_facts(changed(put("schema", value=3)))
     assert refused.value.newer
 
 

@@ -27,7 +27,8 @@ from kokuin.cli.inspect import sentences
 from kokuin.cli.messages import LANGUAGES
 from kokuin.verify.inspecting.ber_forms import MAX_OCTETS
 from kokuin.verify.inspecting.inspection import inspect_octets
-from kokuin.verify.inspecting.tree import MAX_DEPTH, MAX_ENTRIES, SECRET, Entry, document, faults
+from kokuin.verify.inspecting.tree import SECRET, Entry, document, faults
+from kokuin.verify.inspecting.walk import MAX_DEPTH, MAX_ENTRIES
 from kokuin.wire import encode, oids
 from tests import peers
 from tests.ledger.notes import C2SP

@@ -19,7 +19,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from kokuin.verify.inspecting.generic import show_octets
 from kokuin.verify.inspecting.oid_names import OID_NAMES
-from kokuin.verify.inspecting.tree import Walk
+from kokuin.verify.inspecting.walk import Walk
 from kokuin.wire import encode, oids
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.tsp import Extension

@@ -94,7 +94,7 @@ def test_a_genuine_token_passes_and_the_nine_limits_are_said(capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "PASSED: the time-stamp is valid"
     assert "  Ledger: PASSED" in lines
-    assert f"  Record of the token: {at(0)}" in lines
+    assert f"    Record of the token: {at(0)}" in lines
     assert sum(line.startswith("  Limit: ") for line in lines) == 2 + 9
 
 

@@ -176,27 +176,48 @@ def test_a_stolen_key_undoes_only_what_no_proof_shows_from_before(
 
 
 def test_an_algorithm_that_aged_since_passes_by_the_proof_and_a_broken_one_never() -> None:
-    hashes = ("imprint", "signature-digest", "certificate-id")
-
-    def policy(*imprint: str) -> Context:
-        rows = (
-            *imprint,
-            row(hashes, ["sha256", "sha384"], ["verify"]),
-            row("signature", ["ecdsa"], ["verify"]),
-        )
-        return replace(context(10 * DAY), policy=parse_policy("house", policy_text(*rows)))
-
-    until = row(hashes, ["sha512"], ["verify"], until="2026-06-03")
-    broken = row(hashes, ["sha512"], ["verify"], status="forbidden").rstrip() + '\nweakness = "broken"\n'
-    aged = policy(until)
+    until = row("signature-digest", ["sha256"], ["verify"], until="2026-06-03")
+    broken = row("signature-digest", ["sha256"], ["verify"], status="forbidden")
+    broken = broken.rstrip() + '\nweakness = "broken"\n'
+    aged = house(until)
     assert verdict(verify_with_ledger(BRIEF.token, aged, LedgerEvidence())) == (
         "INDETERMINATE",
         "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
     )
     assert verdict(verify_with_ledger(BRIEF.token, aged, proof(700, 730))) == ("PASSED", None)
     for rows in ((broken,), (until, broken)):
-        report = verify_with_ledger(BRIEF.token, policy(*rows), proof(700, 730))
+        report = verify_with_ledger(BRIEF.token, house(*rows), proof(700, 730))
         assert verdict(report) == ("FAILED", "CRYPTO_CONSTRAINTS_FAILURE")
+
+
+def test_a_proof_of_the_token_is_none_of_the_data_once_two_documents_may_have_one_digest() -> None:
+    signing = row("signature-digest", ["sha256"], ["verify"])
+    aged = house(signing, imprint="2026-06-03")
+    report = verify_with_ledger(BRIEF.token, aged, proof(700, 730))
+    assert verdict(report) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
+    assert reasons(report)["imprint-algorithm"] == "BINDING_NO_LONGER_FIT"
+
+
+def test_a_proof_lets_a_token_pass_until_its_imprint_ends() -> None:
+    signing = row("signature-digest", ["sha256"], ["verify"], until="2026-06-03")
+    aged = house(signing, imprint="2026-06-20")
+    report = verify_with_ledger(BRIEF.token, aged, proof(700, 730))
+    assert verdict(report) == ("PASSED", None)
+    end = report.verifiable_until
+    assert end is not None
+    assert end.cause == Ending.ALGORITHM_ENDS
+    later = verify_with_ledger(BRIEF.token, replace(aged, at=end.time + 1), proof(700, 730))
+    assert reasons(later)["imprint-algorithm"] == "BINDING_NO_LONGER_FIT"
+
+
+def house(*signing: str, imprint: str | None = None) -> Context:
+    """By a policy of these rows for the signatures' digest, and what else the tokens here need."""
+    more = (
+        row("imprint", ["sha512"], ["verify"], until=imprint),
+        row("certificate-id", ["sha256"], ["verify"]),
+        row("signature", ["ecdsa"], ["verify"]),
+    )
+    return replace(context(10 * DAY), policy=parse_policy("house", policy_text(*signing, *more)))
 
 
 def test_a_proof_lets_no_other_data_and_no_wrong_signature_pass() -> None:

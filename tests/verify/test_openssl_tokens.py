@@ -54,9 +54,12 @@ class Authority:
         subprocess.run([self.openssl, *words], cwd=self.folder, check=True, capture_output=True)
 
     def stamp(self, data: Path, *query: str, reply: tuple[str, ...] = (), ess: str = "sha256") -> bytes:
+        return self.answer("-data", str(data), *query, reply=reply, ess=ess)
+
+    def answer(self, *query: str, reply: tuple[str, ...] = (), ess: str = "sha256") -> bytes:
         configuration = CONFIGURATION.format(folder=self.folder, digest="sha256", ess=ess)
         (self.folder / "tsa.cnf").write_text(configuration)
-        self.run("ts", "-query", "-data", str(data), *query, "-out", "query.tsq")
+        self.run("ts", "-query", *query, "-out", "query.tsq")
         self.run(
             *("ts", "-reply", "-config", "tsa.cnf", "-section", "here", "-queryfile", "query.tsq"),
             *("-out", "reply.tsr", *reply),
@@ -66,9 +69,12 @@ class Authority:
 
 @pytest.fixture(scope="module", params=sorted(KEYS))
 def authority(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp(request.param), need("openssl"))
-    key = KEYS[request.param]
-    common = ("-nodes", "-days", "30", "-sha256")
+    return make_authority(tmp_path_factory.mktemp(request.param), KEYS[request.param])
+
+
+def make_authority(folder: Path, key: tuple[str, ...], days: int = 30) -> Authority:
+    made = Authority(folder, need("openssl"))
+    common = ("-nodes", "-days", f"{days}", "-sha256")
     made.run(
         "req", "-x509", *key, *common, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/C=JP/CN=OpenSSL CA"
     )
@@ -79,7 +85,7 @@ def authority(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "extendedKeyUsage=critical,timeStamping\nkeyUsage=digitalSignature\n"
     )
     made.run(
-        *("x509", "-req", "-in", "unit.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30"),
+        *("x509", "-req", "-in", "unit.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", f"{days}"),
         *("-extfile", "unit.ext", "-out", "unit.pem"),
     )
     (made.folder / "serial").write_text("0100")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ROOM = Path(kokuin.__file__).parent
 OUTCOMES = frozenset({"weak", "not_done", "failed", "indeterminate"})
-TELLERS = frozenset({"tell_made", "_make"})
-"""Functions that give the sentence which is named to them all that the owner answered."""
+TELLERS = frozenset({"tell_made", "_make", "write_whole"})
+"""Functions that give the sentence which is named to them what it needs themselves."""
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

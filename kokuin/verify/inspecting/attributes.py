@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from kokuin.verify.inspecting import values
 from kokuin.verify.inspecting.basic_types import ANY
 from kokuin.verify.inspecting.syntax import Syntax, elements, show_items
-from kokuin.verify.inspecting.tree import Entry, Walk
+from kokuin.verify.inspecting.tree import Entry
 from kokuin.wire import asn1
 from kokuin.wire.errors import WireCode, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.der import Node
 
 

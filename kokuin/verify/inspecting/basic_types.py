@@ -19,14 +19,15 @@ from kokuin.verify.inspecting.syntax import (
     show,
     show_fields,
 )
-from kokuin.verify.inspecting.tree import Entry, Walk
+from kokuin.verify.inspecting.tree import Entry
 from kokuin.wire import asn1
 from kokuin.wire.errors import WireCode, WireError
 from pqc.verifying import key_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.der import Node
 
 
@@ -91,11 +92,6 @@ GENERAL_NAME = choice(
     ("registeredID", OID, asn1.primitive(8)),
 )
 GENERAL_NAMES = list_of("GeneralName", GENERAL_NAME)
-
-
-def chosen_by_oid(table: Mapping[str, Syntax], dotted: str | None) -> Syntax:
-    """Return the type that an OID stands for, any when it is unknown."""
-    return table.get(dotted or "", ANY)
 
 
 def _public_key(walk: Walk, name: str, node: Node) -> Entry:

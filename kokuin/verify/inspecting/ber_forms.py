@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kokuin.verify.inspecting.generic import show_octets
 from kokuin.verify.inspecting.kinds import SYNTAX_OF, Kind, kind_of
 from kokuin.verify.inspecting.syntax import show
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, faults
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, faults
 from kokuin.wire.ber import to_definite
 from kokuin.wire.der import read_node
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.prescan import Limits, prescan
+
+if TYPE_CHECKING:
+    from kokuin.verify.inspecting.walk import Walk
 
 MAX_OCTETS = 16 * 1024 * 1024
 """More than this is not read."""

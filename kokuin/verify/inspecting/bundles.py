@@ -16,7 +16,8 @@ from kokuin.verify.inspecting.inspection import Inspection, inspect_octets
 from kokuin.verify.inspecting.json_forms import show_value
 from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.inspecting.notes import note_entries
-from kokuin.verify.inspecting.tree import Entry, Fault, Walk, text_entry
+from kokuin.verify.inspecting.tree import Entry, Fault, text_entry
+from kokuin.verify.inspecting.walk import Walk
 from kokuin.wire import strictjson
 from kokuin.wire.errors import WireCode
 from pqc.envelope_syntax import MAX_ENVELOPE

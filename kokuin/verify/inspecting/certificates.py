@@ -19,10 +19,11 @@ from kokuin.verify.inspecting.basic_types import (
 )
 from kokuin.verify.inspecting.extensions import EXTENSIONS
 from kokuin.verify.inspecting.syntax import Field, Syntax, explicit, list_of, sequence, show_fields
-from kokuin.verify.inspecting.tree import Entry, Walk
+from kokuin.verify.inspecting.tree import Entry
 from kokuin.wire import asn1, oids
 
 if TYPE_CHECKING:
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.der import Node
 
 _VERSIONS = {0: "v1", 1: "v2", 2: "v3"}

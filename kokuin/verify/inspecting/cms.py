@@ -32,7 +32,7 @@ from kokuin.verify.inspecting.syntax import (
     show,
 )
 from kokuin.verify.inspecting.timestamps import STATUS_INFO, TST_INFO
-from kokuin.verify.inspecting.tree import Entry, Walk
+from kokuin.verify.inspecting.tree import Entry
 from kokuin.wire import asn1, oids
 from kokuin.wire.der import expect
 from kokuin.wire.errors import WireCode, WireError
@@ -40,6 +40,7 @@ from kokuin.wire.errors import WireCode, WireError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.der import Node
 
 _SEQUENCE = frozenset({asn1.SEQUENCE})
@@ -82,7 +83,12 @@ def _content_info() -> Syntax:
     return CONTENT_INFO
 
 
+def _evidence_record() -> Syntax:
+    return EVIDENCE_RECORD
+
+
 _TOKEN = later(_content_info, _SEQUENCE)
+_RECORD = later(_evidence_record, _SEQUENCE)
 _ISSUER_AND_SERIAL = sequence(Field("issuer", NAME), Field("serialNumber", SERIAL))
 _SIGNER_ID = choice(
     ("issuerAndSerialNumber", _ISSUER_AND_SERIAL, None), ("subjectKeyIdentifier", OCTETS, asn1.primitive(0))
@@ -135,6 +141,7 @@ _ATTRIBUTE = attribute_of(
         "1.2.840.113549.1.9.16.2.26": _TOKEN,
         "1.2.840.113549.1.9.16.2.27": _TOKEN,
         "1.2.840.113549.1.9.16.2.48": _TOKEN,
+        oids.ID_AA_ER_INTERNAL: _RECORD,
         "0.4.0.1733.2.4": _TOKEN,
         "1.2.840.113583.1.1.8": _ARCHIVAL,
         "1.3.6.1.4.1.311.3.3.1": _TOKEN,
@@ -209,5 +216,27 @@ CONTENT_INFO: Syntax = _typed(
     "content",
     {oids.ID_SIGNED_DATA: SIGNED_DATA, oids.ID_CT_AUTH_ENVELOPED_DATA: _AUTH_ENVELOPED},
     ANY,
+)
+# RFC 4998, whose module has IMPLICIT tags.
+_ARCHIVE_TIME_STAMP = sequence(
+    Field("digestAlgorithm", ALGORITHM, optional=True, tag=asn1.context(0)),
+    Field("attributes", _ATTRIBUTES, optional=True, tag=asn1.context(1)),
+    Field(
+        "reducedHashtree",
+        list_of("PartialHashtree", list_of("hash", OCTETS)),
+        optional=True,
+        tag=asn1.context(2),
+    ),
+    Field("timeStamp", CONTENT_INFO),
+)
+EVIDENCE_RECORD = sequence(
+    Field("version", INTEGER),
+    Field("digestAlgorithms", list_of("digestAlgorithm", ALGORITHM)),
+    Field("cryptoInfos", _ATTRIBUTES, optional=True, tag=asn1.context(0)),
+    Field("encryptionInfo", ANY, optional=True, tag=asn1.context(1)),
+    Field(
+        "archiveTimeStampSequence",
+        list_of("ArchiveTimeStampChain", list_of("ArchiveTimeStamp", _ARCHIVE_TIME_STAMP)),
+    ),
 )
 TIME_STAMP_RESP = sequence(Field("status", STATUS_INFO), Field("timeStampToken", CONTENT_INFO, optional=True))

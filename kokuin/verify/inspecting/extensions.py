@@ -31,11 +31,12 @@ from kokuin.verify.inspecting.syntax import (
     sequence,
     show,
 )
-from kokuin.verify.inspecting.tree import Entry, Walk
+from kokuin.verify.inspecting.tree import Entry
 from kokuin.wire import asn1, oids
 from kokuin.wire.errors import WireCode, WireError
 
 if TYPE_CHECKING:
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.der import Node
 
 _KEY_USAGES = dict(

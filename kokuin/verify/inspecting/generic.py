@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kokuin.verify.inspecting import values
 from kokuin.verify.inspecting.opening import open_string, skip_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond, hidden_entries
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, beyond, hidden_entries
 from kokuin.wire import asn1
 from kokuin.wire.der import Node
 from kokuin.wire.errors import WireCode, WireError
@@ -15,6 +15,8 @@ from kokuin.wire.header import INDEFINITE, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kokuin.verify.inspecting.walk import Walk
 
 MOST_CHILDREN = 200
 _HEADER = 16

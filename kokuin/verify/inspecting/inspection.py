@@ -11,7 +11,8 @@ from kokuin.verify.inspecting.ber_forms import MAX_OCTETS, inspect_ber
 from kokuin.verify.inspecting.json_forms import inspect_json
 from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.inspecting.notes import inspect_note
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, document, faults
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, document, faults
+from kokuin.verify.inspecting.walk import Walk
 from kokuin.wire.errors import WireCode, WireError
 from kokuin.wire.pem import is_armoured, read_blocks
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from kokuin.verify.inspecting.ber_forms import MAX_OCTETS, inspect_ber
 from kokuin.verify.inspecting.kinds import Kind
 from kokuin.verify.inspecting.private_keys import is_private_text
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, hidden_entries, text_entry
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, hidden_entries, text_entry
 from kokuin.wire import strictjson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.strictjson import JsonValue
 
 _MOST_DEPTH = 32

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kokuin.verify.inspecting import values
 from kokuin.verify.inspecting.basic_types import PUBLIC_KEY
 from kokuin.verify.inspecting.certificates import CERTIFICATE, CERTIFICATE_LIST, CERTIFICATION_REQUEST
-from kokuin.verify.inspecting.cms import CONTENT_INFO, TIME_STAMP_RESP
+from kokuin.verify.inspecting.cms import CONTENT_INFO, EVIDENCE_RECORD, TIME_STAMP_RESP
 from kokuin.verify.inspecting.ocsp import OCSP_RESPONSE
 from kokuin.verify.inspecting.opening import first_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
@@ -33,6 +33,7 @@ class Kind(StrEnum):
     OCSP_RESPONSE = "ocsp-response"
     PUBLIC_KEY = "public-key"
     CMS = "cms"
+    EVIDENCE = "evidence-record"
     PRIVATE_KEY = "private-key"
     PEM = "pem"
     """Several PEM blocks, or a block that cannot be read."""
@@ -60,6 +61,7 @@ SYNTAX_OF: dict[Kind, Syntax] = {
     Kind.OCSP_RESPONSE: OCSP_RESPONSE,
     Kind.PUBLIC_KEY: PUBLIC_KEY,
     Kind.CMS: CONTENT_INFO,
+    Kind.EVIDENCE: EVIDENCE_RECORD,
 }
 
 
@@ -76,6 +78,8 @@ def kind_of(node: Node) -> Kind:
             kind = Kind.TST_INFO
         case [asn1.INTEGER, asn1.SEQUENCE, *_] if _tags(found[1])[:2] == [asn1.SEQUENCE, asn1.OCTET_STRING]:
             kind = Kind.REQUEST
+        case [asn1.INTEGER, asn1.SEQUENCE, *_] if _is_list_of_algorithms(found[1]):
+            kind = Kind.EVIDENCE
         case [asn1.SEQUENCE, asn1.BIT_STRING]:
             kind = Kind.PUBLIC_KEY
         case [asn1.SEQUENCE, asn1.SEQUENCE, asn1.BIT_STRING]:
@@ -89,6 +93,14 @@ def kind_of(node: Node) -> Kind:
 
 def _tags(node: Node, most: int = 8) -> list[int]:
     return [each.tag for each in first_elements(node, most).found] if node.tag & 0x20 else []
+
+
+def _is_list_of_algorithms(node: Node) -> bool:
+    """RFC 4998 §3.1: digestAlgorithms stands where a time-stamp request has its imprint."""
+    listed = first_elements(node, 8).found
+    return bool(listed) and all(
+        each.tag == asn1.SEQUENCE and _tags(each)[:1] == [asn1.OBJECT_IDENTIFIER] for each in listed
+    )
 
 
 def _content_kind(found: list[Node]) -> Kind:

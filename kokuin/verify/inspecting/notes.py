@@ -14,11 +14,12 @@ from kokuin.ledger.tlog_proof import read_proof
 from kokuin.trust.report import iso_time
 from kokuin.verify.inspecting.json_forms import show_value
 from kokuin.verify.inspecting.kinds import Kind
-from kokuin.verify.inspecting.tree import Entry, Fault, Walk, hidden_entries, octets_entry, text_entry
+from kokuin.verify.inspecting.tree import Entry, Fault, hidden_entries, octets_entry, text_entry
 
 if TYPE_CHECKING:
     from kokuin.ledger.checkpoint import Checkpoint
     from kokuin.ledger.note import SignatureLine
+    from kokuin.verify.inspecting.walk import Walk
     from kokuin.wire.strictjson import JsonValue
 
 _PROOF = b"c2sp.org/tlog-proof@"

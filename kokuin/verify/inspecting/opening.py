@@ -11,7 +11,7 @@ from kokuin.wire.header import INDEFINITE, UNCOMMON_TAGS, read_header
 from kokuin.wire.prescan import TOKEN_LIMITS, Limits, prescan
 
 if TYPE_CHECKING:
-    from kokuin.verify.inspecting.tree import Walk
+    from kokuin.verify.inspecting.walk import Walk
 
 MOST_COUNTED = 500_000
 """Elements beyond those shown that are counted."""

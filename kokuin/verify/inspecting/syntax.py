@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from kokuin.verify.inspecting.generic import show_element
 from kokuin.verify.inspecting.opening import first_elements, open_string, skip_elements
 from kokuin.verify.inspecting.private_keys import is_private_key
-from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, Walk, beyond, hidden_entries
+from kokuin.verify.inspecting.tree import SECRET, Entry, Fault, beyond, hidden_entries
 from kokuin.wire import asn1
 from kokuin.wire.der import Node, only_child
 from kokuin.wire.errors import WireCode, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kokuin.verify.inspecting.walk import Walk
 
     Show: TypeAlias = "Callable[[Walk, str, Node], Entry]"
 

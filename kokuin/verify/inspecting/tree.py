@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from kokuin.wire.errors import WireError
 
-MAX_ENTRIES = 5_000
-"""Entries of one tree: more is counted, not shown."""
-MAX_DEPTH = 48
-"""Entries within entries."""
 MAX_TEXT = 500
 """Characters of one value."""
 MAX_OCTETS = 64
@@ -63,35 +59,6 @@ class Entry:
 
 SECRET = "SECRET_NOT_SHOWN"  # noqa: S105  # a code
 """Code of what is a private key, or looks as one."""
-
-
-class Walk:
-    """What one inspection may still spend.
-
-    Attributes:
-        entries: how many more entries the tree may have.
-        elements: how many more elements may be scanned within strings.
-        depth: of the entry that is being made.
-    """
-
-    __slots__ = ("depth", "elements", "entries")
-
-    def __init__(self) -> None:
-        self.entries = MAX_ENTRIES
-        self.elements = 500_000
-        self.depth = 0
-
-    def enter(self) -> bool:
-        """Begin one more entry, to be ended by `leave`; False when the tree has its size or depth."""
-        if self.entries <= 0 or self.depth >= MAX_DEPTH:
-            return False
-        self.entries -= 1
-        self.depth += 1
-        return True
-
-    def leave(self) -> None:
-        """End the entry."""
-        self.depth -= 1
 
 
 def beyond(name: str, at: int) -> Entry:
