@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kokuin.ledger.bundle_chunk import ChunkRecords, TreeWalk
-from kokuin.ledger.bundle_form import CHUNK_RECORDS, FIRST, LINE_OCTETS, BundleFault, Part, Place, Rank
+from kokuin.ledger.bundle_form import CHUNK_RECORDS, FIRST, BundleFault, Part, Place, Rank
 from kokuin.ledger.bundle_manifest import Manifest, Scope, epoch_of, read_manifest
 from kokuin.ledger.bundle_material import read_certificates, read_revocation
 from kokuin.ledger.bundle_read import (
     RECORD_LINE,
     BundleReader,
-    read_hash_line,
+    read_hash_lines,
     read_record_line,
     read_records_again,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from kokuin.ledger.bundle_read import HashLine, RecordLine
+    from kokuin.ledger.bundle_read import RecordLine
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.log_keys import LogVerifier
     from kokuin.ledger.recoveries import Recovery
@@ -178,7 +178,7 @@ class _Check:
     def _records(self, walk: TreeWalk) -> None:
         self._chunks += 1
         self._chunk = chunk = ChunkRecords(self._rules, self._visit, self._tell)
-        for line in walk.chunk(_hash_lines(self._hashes, self._tell), self._record_lines()):
+        for line in walk.chunk(read_hash_lines(self._hashes, self._tell), self._record_lines()):
             chunk.add(line)
         scope = self._scope()
         for index, fields in chunk.fields():
@@ -297,17 +297,3 @@ class _Check:
             self._certificates,
             self._revocation,
         )
-
-
-def _hash_lines(octets: bytes, tell: Callable[[Finding], None]) -> Iterator[HashLine]:
-    at = 0
-    while at < len(octets):
-        end = octets.find(b"\n", at, at + LINE_OCTETS)
-        line = read_hash_line(octets[at:end]) if end >= 0 else None
-        if line is None:
-            tell(Finding(BundleFault.HASH_FORM, None, ascii(octets[at : at + 40])))
-        else:
-            yield line
-        if end < 0:
-            return
-        at = end + 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kokuin.ledger.bundle_form import CHUNK_OCTETS, CHUNK_RECORDS
 from kokuin.ledger.note import Note, read_lines, read_note
 from kokuin.ledger.published import checkpoint_covering, cosignatures
-from kokuin.ledger.tiles import root_at
+from kokuin.ledger.tile_proofs import root_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.published import KeptCheckpoint, Rows
     from kokuin.ledger.reader import StoreReader
-    from kokuin.ledger.tiles import HashSource
+    from kokuin.ledger.tile_proofs import HashSource
 
 MOST_STAMPS = 256
 """Time-stamped checkpoints that a bundle gets; of more every so-manieth is taken, and the last."""

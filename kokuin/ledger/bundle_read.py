@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from kokuin.ledger.bundle_form import (
+    LINE_OCTETS,
     MAX_HISTORY,
     BundleFault,
     Part,
@@ -184,7 +185,22 @@ class BundleReader:
             }
 
 
-def read_hash_line(line: bytes) -> HashLine | None:
+def read_hash_lines(octets: bytes, tell: Callable[[Finding], None]) -> Iterator[HashLine]:
+    """Yield the hashes of a chunk; lines that are none are told as `HASH_FORM` and passed over."""
+    at = 0
+    while at < len(octets):
+        end = octets.find(b"\n", at, at + LINE_OCTETS)
+        line = _read_hash_line(octets[at:end]) if end >= 0 else None
+        if line is None:
+            tell(Finding(BundleFault.HASH_FORM, None, ascii(octets[at : at + 40])))
+        else:
+            yield line
+        if end < 0:
+            return
+        at = end + 1
+
+
+def _read_hash_line(line: bytes) -> HashLine | None:
     """Read a line of `hashes`; None when it is none."""
     match = _HASH_FORM.fullmatch(line)
     return None if match is None else HashLine(int(match[1]), int(match[2]), bytes.fromhex(match[3].decode()))

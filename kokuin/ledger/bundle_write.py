@@ -10,7 +10,7 @@ from kokuin.ledger.bundle_plan import ExportError, ExportFault, note_of, stamp_o
 from kokuin.ledger.bundle_readme import README
 from kokuin.ledger.bundle_tar import TarWriter
 from kokuin.ledger.checkpoint import read_checkpoint
-from kokuin.ledger.tiles import consistency_proof, subtree
+from kokuin.ledger.tile_proofs import consistency_proof, subtree
 from kokuin.ledger.tlog_proof import encode_hashes
 from kokuin.ledger.tree import cover
 

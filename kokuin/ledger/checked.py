@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.hashes import SqliteHashes
 from kokuin.ledger.statements import READ_HEAD, REVISION, head_of
-from kokuin.ledger.tiles import HashSource, root_at
+from kokuin.ledger.tile_proofs import HashSource, root_at
 from kokuin.ledger.tree import grow, root_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from pqc.newfile import write_durably
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kokuin.ledger.tiles import HashSource, TilePath
+    from kokuin.ledger.tile_proofs import HashSource
+    from kokuin.ledger.tiles import TilePath
 
 CHECKPOINT = "checkpoint"
 """Name of the one file that changes."""

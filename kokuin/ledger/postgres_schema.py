@@ -1,4 +1,4 @@
-"""Making and migrating a ledger in a PostgreSQL database, and what the running role may do there.
+"""Making a ledger in a PostgreSQL database, and what the running role may do there.
 
 Two roles, both made by the administrator: the owner, who makes the tables and
 whom no running service needs, and the one that appends. The latter can add
@@ -52,31 +52,13 @@ def create(dsn: str, append_role: str = APPEND_ROLE) -> None:
         FileExistsError: the database has a ledger already.
         OpenRefusedError: it cannot be reached, does not let us, or cannot hold every text.
     """
-    _migrate(dsn, append_role, new=True)
-
-
-def upgrade(dsn: str, append_role: str = APPEND_ROLE) -> None:
-    """Bring a ledger to `REVISION` in one transaction, while no node writes; leaves are never rewritten.
-
-    Args:
-        dsn: of the owner.
-        append_role: its rights are given anew.
-
-    Raises:
-        OpenRefusedError: the database cannot be reached or does not let us.
-    """
-    _migrate(dsn, append_role, new=False)
-
-
-def _migrate(dsn: str, append_role: str, *, new: bool) -> None:
-    from alembic import command  # noqa: PLC0415 - 0.2 s that only making and migrating a ledger pays
+    from alembic import command  # noqa: PLC0415 - 0.2 s that only making a ledger pays
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(dsn), poolclass=NullPool)
     config = migrations("kokuin.ledger:postgres_migrations")
     try:
         with engine.begin() as connection:
-            if new:
-                _make_schema(connection)
+            _make_schema(connection)
             connection.exec_driver_sql(f"SET LOCAL search_path = {SCHEMA}, pg_temp")
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)

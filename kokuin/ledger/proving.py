@@ -18,7 +18,7 @@ from kokuin.ledger.note_faults import NoteError
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.search_query import TOKEN, read_fields
 from kokuin.ledger.tile_files import TileFiles
-from kokuin.ledger.tiles import consistency_proof, inclusion_proof, root_at
+from kokuin.ledger.tile_proofs import consistency_proof, inclusion_proof, root_at
 from kokuin.ledger.tlog_proof import TlogProof
 from kokuin.ledger.tree import MAX_SIZE, verify_consistency, verify_inclusion
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.checkpoint import SignedCheckpoint
     from kokuin.ledger.reader import Stored, StoreReader
-    from kokuin.ledger.tiles import HashSource
+    from kokuin.ledger.tile_proofs import HashSource
 
 _Made = TypeVar("_Made")
 

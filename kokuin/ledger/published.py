@@ -111,13 +111,6 @@ def cosignatures(rows: Rows, size: int) -> list[str]:
     return [row[0] for row in found]
 
 
-def newest_cosigned(rows: Rows) -> KeptCheckpoint | None:
-    """Return the largest kept checkpoint that any witness has signed."""
-    found = rows.execute("SELECT max(size) FROM cosignature")
-    found = rows.execute(_CHECKPOINT + "WHERE size = ?", (found[0][0],))
-    return KeptCheckpoint(*found[0]) if found else None
-
-
 def stamps(rows: Rows, since: int = 0) -> list[KeptStamp]:
     """Return the time-stamps over checkpoints of at least `since` leaves, the smallest first."""
     found = rows.execute(

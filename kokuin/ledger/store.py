@@ -106,18 +106,7 @@ class SqliteStore:
             self._connection.close()
 
     def commit(self, batch: Sequence[Append], now_us: int) -> list[AppendOutcome]:
-        """Write a batch in one durable transaction.
-
-        Args:
-            batch: appends in the order of arrival; one that is refused takes nobody with it.
-            now_us: the wall clock, microseconds since 1970 UTC.
-
-        Returns:
-            One outcome for each append. Receipts are given only for what is durable.
-
-        Raises:
-            StoreLostError: what is durable cannot be known; the process must end.
-        """
+        """Write a batch in one durable transaction; see `LedgerStore.commit`."""
         try:
             plan = make_plan(batch, self.head, now_us)
             try:

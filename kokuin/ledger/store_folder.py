@@ -10,6 +10,7 @@ from kokuin.ledger.note import MAX_NOTE
 from kokuin.ledger.store_faults import StoreFault
 from kokuin.ledger.tiles import WIDTH, TilePath, parse_path
 from kokuin.ledger.tree import HASH_OCTETS, MAX_SIZE
+from pqc.os_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +128,7 @@ class TileFiles:
 
     def _unreadable(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
-            self._findings.add(StoreFault.FILE_STRANGE, None, f"{error.filename}: {error.strerror}")
+            self._findings.add(StoreFault.FILE_STRANGE, None, explain(error))
 
 
 def _cut(octets: bytes) -> list[bytes]:

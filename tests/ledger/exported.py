@@ -24,7 +24,7 @@ from kokuin.ledger.published import (
 )
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
-from kokuin.ledger.tiles import root_at
+from kokuin.ledger.tile_proofs import root_at
 from kokuin.trust.records import CLOCK_FIT, Record
 from kokuin.wire.pem import read_blocks, write_block
 from tests.ledger import issued_records

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.plan import Append
 from kokuin.ledger.reader import LedgerReader
-from kokuin.ledger.tiles import root_at
+from kokuin.ledger.tile_proofs import root_at
 from kokuin.ledger.tree import Builder
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import TST_ISSUED, Record

@@ -149,7 +149,6 @@ def test_a_ledger_is_not_made_over_another(shared: PostgresKit) -> None:
     shared.server.do(f"GRANT CREATE ON DATABASE {shared.name} TO {LEDGER_OWNER}")
     with pytest.raises(FileExistsError):
         postgres_schema.create(owner)
-    postgres_schema.upgrade(owner)
     with shared.reader() as reader:
         assert len(check_ledger(reader)) == 1
 

@@ -115,7 +115,7 @@ QUERIES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     leaves=st.lists(LEAVES, max_size=60), queries=st.lists(QUERIES, min_size=1, max_size=6), data=st.data()
 )

@@ -11,7 +11,7 @@ from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError, Wo
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.plan import MAX_TOKEN, Append
 from kokuin.ledger.published import KeptCheckpoint, SecondRootError, keep_checkpoint, newest_checkpoint
-from kokuin.ledger.tiles import consistency_proof, inclusion_proof
+from kokuin.ledger.tile_proofs import consistency_proof, inclusion_proof
 from kokuin.trust.journal import AppendRefusal
 from kokuin.trust.records import CFG_ACTIVATED, CLOCK_FIT, CLOCK_UNFIT, Receipt, Record
 from tests.ledger import rfc6962

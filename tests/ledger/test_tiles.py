@@ -10,25 +10,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kokuin.ledger.tiles import (
-    WIDTH,
-    TilePath,
-    consistency_proof,
-    entries_path,
-    inclusion_proof,
-    new_tiles,
-    parse_path,
-    root_at,
-    subtree,
-    tile_path,
-)
+from kokuin.ledger.tile_proofs import consistency_proof, inclusion_proof, root_at, subtree
+from kokuin.ledger.tiles import WIDTH, TilePath, new_tiles, parse_path
 from kokuin.ledger.tree import EMPTY_ROOT, MAX_SIZE, grow, root_of, verify_consistency, verify_inclusion
 from tests.ledger import rfc6962
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kokuin.ledger.tiles import HashSource
+    from kokuin.ledger.tile_proofs import HashSource
 
 COUNT = 140_000
 
@@ -57,7 +47,7 @@ class Files:
         }
 
     def hashes(self, level: int, start: int, stop: int) -> list[bytes]:
-        octets = self._files[tile_path(level, start // WIDTH, stop - start)]
+        octets = self._files[TilePath(level, start // WIDTH, stop - start).path]
         return [octets[at : at + 32] for at in range(0, len(octets), 32)]
 
 
@@ -75,11 +65,11 @@ def _rows() -> Rows:
 
 
 def test_paths_are_those_of_the_specification() -> None:
-    assert tile_path(0, 1_234_067) == "tile/0/x001/x234/067"
-    assert tile_path(1, 1, 17) == "tile/1/001.p/17"
-    assert tile_path(63, 0) == "tile/63/000"
-    assert entries_path(1_234_067) == "tile/entries/x001/x234/067"
-    assert entries_path(273, 112) == "tile/entries/273.p/112"
+    assert TilePath(0, 1_234_067).path == "tile/0/x001/x234/067"
+    assert TilePath(1, 1, 17).path == "tile/1/001.p/17"
+    assert TilePath(63, 0).path == "tile/63/000"
+    assert TilePath(0, 1_234_067, entries=True).path == "tile/entries/x001/x234/067"
+    assert TilePath(0, 273, 112, entries=True).path == "tile/entries/273.p/112"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +85,7 @@ def test_paths_are_those_of_the_specification() -> None:
     ],
 )
 def test_numbers_of_tiles_are_written_as_go_writes_them(index: int, number: str) -> None:
-    assert tile_path(0, index) == f"tile/0/{number}"
+    assert TilePath(0, index).path == f"tile/0/{number}"
     assert parse_path(f"tile/0/{number}") == TilePath(0, index)
 
 
@@ -109,7 +99,6 @@ def test_a_path_is_read_back(tile: TilePath) -> None:
     assert parse_path(tile.path) == tile
     bundle = TilePath(0, tile.index, tile.width, entries=True)
     assert parse_path(bundle.path) == bundle
-    assert entries_path(tile.index, tile.width) == bundle.path
 
 
 @pytest.mark.parametrize(
@@ -175,10 +164,10 @@ def test_whatever_is_read_as_a_path_is_written_the_same(path: str) -> None:
 )
 def test_a_tile_that_no_tree_has_has_no_path(level: int, index: int, width: int) -> None:
     with pytest.raises(ValueError, match="no tree"):
-        tile_path(level, index, width)
+        TilePath(level, index, width)
     if level == 0:
         with pytest.raises(ValueError, match="no tree"):
-            entries_path(index, width)
+            TilePath(0, index, width, entries=True)
     with pytest.raises(ValueError, match="no tree"):
         TilePath(1, 0, 1, entries=True)
 

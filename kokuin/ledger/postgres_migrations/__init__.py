@@ -1,1 +1,1 @@
-"""Schema migrations of the ledger's store over PostgreSQL, run by `kokuin.ledger.postgres_schema.upgrade`."""
+"""Schema migrations of the ledger's store over PostgreSQL, run by `kokuin.ledger.postgres_schema.create`."""
