@@ -12,8 +12,11 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException
 
 import kokuin
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.service import (
     api_page,
+    batch_api,
+    batch_openapi,
     export_api,
     ledger_api,
     log_endpoint,
@@ -28,13 +31,17 @@ from kokuin.service.access.gate import AccessGate, principal_of
 from kokuin.service.access.principal import PUBLIC_TENANT
 from kokuin.service.access.rules import check_routes
 from kokuin.service.body_limit import BodyLimitMiddleware
+from kokuin.service.described import JSON, Answers, answers, complete
 from kokuin.service.eseals import api as seal_api
 from kokuin.service.eseals import offers
 from kokuin.service.eseals import openapi as seal_openapi
 from kokuin.service.eseals.face import make_face
+from kokuin.service.evidence import api as evidence_api
+from kokuin.service.evidence.embedded_records import leaving_token
 from kokuin.service.ledger_search import SearchDesk, tenant_of
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.migration.desk import InventoryDesk
+from kokuin.service.ports import KEEPER_UNAVAILABLE
 from kokuin.service.problems import problem_response
 from kokuin.service.stamp_endpoint import TOKENS, StampEndpoint
 from kokuin.service.verify_api import VerifyDesk
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
     from kokuin.service.ports import KeeperPort, Readiness
 
 _PEM = "application/x-pem-file"
+_TEXT = "text/plain"
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -66,7 +74,7 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Describe the routes, also those beside the router, and who may use them."""
-        document = stamp_openapi.complete(verify_openapi.complete(super().openapi()))
+        document = complete(stamp_openapi.complete(verify_openapi.complete(super().openapi())))
         return openapi.secured(document, self.config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +109,7 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     )
     app.config, app.stamp, app.verify = config, stamp, VerifyDesk(config)
     app.seals = make_face(folder, config, keeper, doorkeeper, lambda: stamp.responder)
-    streamed = frozenset({verify_openapi.PATH, *seal_openapi.PATHS})
+    streamed = frozenset({verify_openapi.PATH, batch_openapi.PATH, *seal_openapi.PATHS})
     # What is added last is asked first: content is bounded before anybody's credentials are looked at.
     app.add_middleware(
         AccessGate, routes=app.router.routes, doorkeeper=doorkeeper, config=config, unread=streamed
@@ -113,6 +121,8 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
     _add_health(app, readiness, keeper)
     _add_trust(app, folder)
     _add_tokens(app, folder, config)
+    evidence_api.add(app, folder, config)
+    batch_api.add(app, batch_api.BatchDesk(config, doorkeeper, keeper, lambda: stamp.responder))
     operator_api.add(app, keeper, InventoryDesk(folder, config))
     admin_api.add(app, keeper)
     log_endpoint.add(app, folder, config)
@@ -128,19 +138,26 @@ def make_app(  # noqa: PLR0913, PLR0917  # the parts of one worker, joined at on
 
 
 def _add_health(app: FastAPI, readiness: Callable[[], Readiness], keeper: KeeperPort) -> None:
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", tags=["operation"], response_class=Response, responses=answers(_TEXT))
     async def healthz() -> PlainTextResponse:
         """The process answers."""
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz", tags=["operation"])
+    unready: Answers = {503: {"description": "Not fit, and why.", "content": {JSON: {}}}}
+
+    @app.get("/readyz", tags=["operation"], responses=answers(JSON) | unready)
     async def readyz() -> JSONResponse:
         """Clock, ledger, keys and workers are fit: 200; else 503 with every reason."""
         state = readiness()
         content = {"ready": state.ready, "problems": list(state.problems)}
         return JSONResponse(content, status_code=200 if state.ready else 503)
 
-    @app.get("/metrics", tags=["operation"])
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        response_class=Response,
+        responses=answers(_TEXT, codes={KEEPER_UNAVAILABLE: 503}),
+    )
     async def metrics() -> Response:
         """All workers' metrics in the Prometheus text format."""
         answer = await keeper.ask("metrics")
@@ -157,7 +174,9 @@ def _add_trust(app: FastAPI, folder: DataFolder) -> None:
             return FileResponse(path, media_type=_PEM, filename=path.name)
 
         send_file.__doc__ = help_text
-        app.get(f"/trust/{name}", tags=["trust"], name=name)(send_file)
+        told = answers(_PEM, codes={"NOT_FOUND": 404})
+        route = f"/trust/{name}"
+        app.get(route, tags=["trust"], name=name, response_class=Response, responses=told)(send_file)
 
     download("ca.pem", folder.anchors, "Roots that vouch for this authority's tokens.")
     download("units.pem", folder.units, "Certificates of the time-stamp units and what lies above them.")
@@ -170,16 +189,26 @@ def _add_tokens(app: FastAPI, folder: DataFolder, config: Config) -> None:
     def find(serial: str, sees: Callable[[str], bool]) -> bytes | None:
         with open_reader(folder, config) as reader:
             stored = reader.by_serial(serial)
-        if stored is None:
-            return None
-        tenant = tenant_of(stored)
-        return stored.token if tenant == PUBLIC_TENANT or sees(tenant) else None
+            if stored is None:
+                return None
+            tenant = tenant_of(stored)
+            return leaving_token(reader, stored) if tenant == PUBLIC_TENANT or sees(tenant) else None
 
-    @app.get(TOKENS + "/{serial}", tags=["stamping"])
+    @app.get(
+        TOKENS + "/{serial}",
+        tags=["stamping"],
+        response_class=Response,
+        responses=answers(
+            "application/timestamp-reply", codes={"TOKEN_UNKNOWN": 404, OpenFault.UNREADABLE: 503}
+        ),
+    )
     async def token(request: Request, serial: str) -> Response:
         """A token that was issued, as a granted TimeStampResp; its serial number in lower-case hex."""
         sees = principal_of(request).sees
-        found = await asyncio.to_thread(find, serial, sees) if _SERIAL.fullmatch(serial) else None
+        try:
+            found = await asyncio.to_thread(find, serial, sees) if _SERIAL.fullmatch(serial) else None
+        except OpenRefusedError as error:
+            return problem_response(503, error.fault, headers={"Retry-After": "1"})
         if found is None:
             return problem_response(404, "TOKEN_UNKNOWN")
         return Response(granted(found), media_type="application/timestamp-reply")

@@ -125,4 +125,23 @@ def contradictions(candidate: Snapshot, guarded_us: int) -> list[Blocker]:
         if profile.accuracy_us < guarded_us:
             detail = "the clock guard is laxer; stop the service, use the profile, and start it again"
             found.append(Blocker("ACCURACY_NOT_GUARDED", name, detail))
+    return found + _offered_evidence(candidate)
+
+
+def _offered_evidence(candidate: Snapshot) -> list[Blocker]:
+    """Find units that make evidence and are to answer requests too.
+
+    Evidence is for the day on which a key that answers is lost: that must never be its own.
+    """
+    try:
+        profiles = [candidate.profile(name) for name in sorted(candidate.enabled)]
+    except ProfileError:
+        return []  # which is said already
+    answering = {owner: profile.name for profile in profiles for owner in profile.answering}
+    found = []
+    for profile in profiles:
+        answers = answering.get(profile.evidence or "")
+        if answers is not None:
+            detail = f"the unit of {profile.evidence} makes its evidence, and answers requests to {answers}"
+            found.append(Blocker("EVIDENCE_UNIT_ANSWERS", profile.name, detail))
     return found

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.publishing import Publisher
     from kokuin.service.recording import Recorder
-    from kokuin.service.stamp_sources import Present, StampSource
+    from kokuin.service.stamp_sources import StampSource
+    from kokuin.service.unit_alone import Present
     from kokuin.trust.records import LeafValue
 
 LOOK_SECONDS = 1.0

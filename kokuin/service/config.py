@@ -134,7 +134,7 @@ SignerTable = Annotated[Pkcs11Key | LiboqsKey, Field(discriminator="backend")]
 class Config(Table):
     """All of it. Relative paths are relative to the file."""
 
-    profile: str = "classical"
+    profile: str = "hybrid"
     arc: Oid = DEVELOPMENT_ARC
     checks: Literal["rfc3161", "etsi-319-422"] = "rfc3161"
     pki: Literal["development", "operator"] = "operator"
@@ -177,7 +177,9 @@ def load_config(folder: Path, environment: dict[str, str] | None = None) -> Conf
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; `tsa init --dir {folder}` makes one") from None
+        # A folder that was made once and lost its file is to be restored: made anew, it would lose the rest.
+        remedy = "" if (folder / "format").exists() else f"; `tsa init --dir {folder}` makes one"
+        raise ConfigError(f"{path}: {error.strerror}{remedy}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from None
     _apply_environment(table, dict(os.environ) if environment is None else environment)

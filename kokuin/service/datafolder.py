@@ -129,14 +129,17 @@ class DataFolder:
         """Refuse a folder that another release wrote.
 
         Raises:
-            FolderError: no data folder, or one of another format.
+            FolderError: no data folder, one that cannot be read, or one of another format.
         """
         try:
             text = self.format.read_text(encoding="ascii", errors="replace").strip()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             raise FolderError(
                 f"{self.root} is no data folder; `tsa init --dir {self.root}` makes one"
             ) from None
+        except OSError as error:
+            # Of a folder that is another user's nobody may be told that there is none, and to make one.
+            raise FolderError(f"{self.format}: {error.strerror}") from None
         if text != str(FORMAT):
             older = text.isascii() and text.isdecimal() and len(text) < 5 and int(text) < FORMAT
             remedy = f"; `tsa upgrade --dir {self.root}` brings it there" if older else ""

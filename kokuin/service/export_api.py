@@ -13,6 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.child_start import end_child, start_child
+from kokuin.service.described import answers
 from kokuin.service.exporting import EXPORT_CHANGED, Asked
 from kokuin.service.problems import problem_response
 
@@ -49,7 +50,12 @@ def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     """Add the route of bundles."""
     desk = ExportDesk(folder, config)
 
-    @app.get("/api/v1/ledger/export", tags=["ledger"])
+    @app.get(
+        "/api/v1/ledger/export",
+        tags=["ledger"],
+        response_class=Response,
+        responses=answers(_TAR, codes={**_STATUS, "REQUEST_INVALID": 422}),
+    )
     async def export(  # noqa: PLR0913, PLR0917  # the query's words
         request: Request,
         since_us: _Moment = None,

@@ -11,6 +11,7 @@ from kokuin.service import metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kokuin.service.evidence.renewal_watch import Ends
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.metrics import MetricName
     from kokuin.service.ports import Readiness
@@ -29,6 +30,9 @@ class Health:
         lag_s: how long the oldest append has been waiting, seconds.
         unwitnessed_since: since when a checkpoint has wanted its quorum of witnesses, microseconds since 1970
             UTC; None when none does.
+        evidence_backlog_s: how long the oldest token has been waiting for evidence, seconds.
+        evidence_ends: what of the stored evidence ends first; None: no end is known.
+        warnings: codes of what an operator should know, and what speaks against no request.
         active: digest and epoch of what is in force.
         snapshot: what is in force.
         workers: names of those that have reported.
@@ -40,6 +44,9 @@ class Health:
     leaves: int
     lag_s: float
     unwitnessed_since: int | None
+    evidence_backlog_s: float
+    evidence_ends: Ends | None
+    warnings: tuple[str, ...]
     active: ActiveConfiguration
     snapshot: Snapshot
     workers: tuple[str, ...]
@@ -50,6 +57,8 @@ class Health:
         return {
             "ready": self.readiness.ready,
             "problems": list(self.readiness.problems),
+            "warnings": list(self.warnings),
+            "evidence_ends": None if self.evidence_ends is None else self.evidence_ends.document(),
             "leaves": self.leaves,
             "epoch": self.active.epoch,
             "cfg": self.active.digest,
@@ -65,6 +74,9 @@ class Health:
             metrics.LEDGER_SIZE: self.leaves,
             metrics.LEDGER_LAG: self.lag_s,
             metrics.UNWITNESSED: self._unwitnessed_s(),
+            metrics.EVIDENCE_BACKLOG: self.evidence_backlog_s,
+            metrics.EVIDENCE_END: 0.0 if self.evidence_ends is None else self.evidence_ends.until / 1e6,
+            metrics.EVIDENCE_DUE: float(self.evidence_ends is not None and self.evidence_ends.due),
             metrics.READY: float(self.readiness.ready),
             metrics.WORKERS: len(self.workers),
         }

@@ -227,8 +227,9 @@ class GuardedProtocol(GuardedConnection):
         for name, _ in self.headers:
             if name == b"host":
                 hosts += 1
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            return TransportCode.MALFORMED  # RFC 9112 §3.2
+        version = self.parser.get_http_version()  # the parser takes 0.9 and 2.0 too
+        if version not in {"1.0", "1.1"} or (hosts != 1 and (hosts or version == "1.1")):
+            return TransportCode.MALFORMED  # RFC 9112 §2.3, §3.2
         if len(self.pipeline) >= self.limits.pipelined:
             return TransportCode.TOO_MANY_REQUESTS
         return None
@@ -267,6 +268,20 @@ class GuardedProtocol(GuardedConnection):
                 except Exception:  # noqa: BLE001  # as in _taken, and nobody else would answer
                     _log.exception("direct.answer.failed")
                     self.loop.call_soon(cycle.fail)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it; uvicorn returns None
+        """Let a client that has sent all, and says so by closing its half, read what it has asked for.
+
+        Its token is on record when the answer is written; closing here would give it to nobody.
+        """
+        exchange = self._exchange
+        # TLS has no half that is closed, and asyncio warns.
+        if exchange is None or exchange is not self.cycle or self.scheme == "https":
+            return None
+        if exchange.more_body or exchange.response_complete:
+            return None
+        exchange.keep_alive = False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and a request of it that was not answered."""

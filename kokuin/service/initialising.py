@@ -6,7 +6,6 @@ data folder and is never served.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import os
 import secrets
@@ -17,15 +16,16 @@ from kokuin.ledger import schema
 from kokuin.service.access import state
 from kokuin.service.config import Config, ConfigError, load_config
 from kokuin.service.datafolder import FORMAT, DataFolder
+from kokuin.service.joining import take_certificates
 from kokuin.service.keystore import key_file
 from kokuin.service.log_signing import copy_log_keys, make_log_keys
+from kokuin.service.provisioning import certify, unrecorded
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
 from kokuin.trust.certification_request import unit_request
-from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.name import MAX_ATTRIBUTE_CHARACTERS
 from pqc.keyfiles import KeyFileError, read_key, write_key
-from pqc.profiles import ProfileError, load_shipped
+from pqc.profiles import ProfileError, load_shipped, shipped
 from pqc.signing import KeyMismatchError, SoftwareSigner, generate_key
 from tsa.clock.settings import ClockSettings, SourceKind
 
@@ -54,7 +54,7 @@ class InitRequest:
     """
 
     root: Path
-    profile: str = "classical"
+    profile: str = "hybrid"
     keys: Path | None = None
     production: bool = False
     clock: str | None = None
@@ -103,12 +103,7 @@ def _initialise(request: InitRequest, profile: Profile) -> InitDone:
     folder.config.write_text(_config_text(request, folder), encoding="utf-8")
     config = load_config(folder.root)
     config.keys.mkdir(parents=True, exist_ok=True)
-    signer = _unit_signer(config, profile, done)
-    if request.production:
-        _request_certificate(folder, signer, config, done)
-    else:
-        _development_pki(folder, profile, signer)
-        done.note("init.development")
+    _units(folder, config, profile, done, production=request.production)
     _log_keys(folder, config, request.join, done)
     if config.ledger.postgres is None:
         schema.create(folder.ledger)
@@ -131,10 +126,8 @@ def _profile(request: InitRequest) -> Profile:
         profile = load_shipped(request.profile)
     except ProfileError as error:
         raise InitError("init.profile_unknown", reason=error) from None
-    if profile.units != (profile.name,):
-        others = " and ".join(profile.units)
-        reason = f"{profile.name} signs with the units of {others}: begin with {profile.units[0]}"
-        raise InitError("init.profile_unknown", reason=reason)
+    if any(load_shipped(name).evidence == profile.name for name in shipped()):
+        raise InitError("init.profile_unknown", reason=f"{profile.name} answers no request")
     return profile
 
 
@@ -243,6 +236,8 @@ def _log_keys(folder: DataFolder, config: Config, join: Path | None, done: InitD
     try:
         if join is not None:
             copy_log_keys(DataFolder(join), load_config(join), folder, config)
+            taken = take_certificates(DataFolder(join), folder)
+            done.note("init.certificates_taken", count=taken, folder=folder.anchors.parent)
         else:
             passphrase = _init_passphrase(config)
             make_log_keys(folder, config, 1, passphrase)
@@ -253,23 +248,20 @@ def _log_keys(folder: DataFolder, config: Config, join: Path | None, done: InitD
     done.note("init.log_keys", path=folder.log_keys)
 
 
-def _development_pki(folder: DataFolder, profile: Profile, signer: Signer) -> None:
-    made = make_development_hierarchy(
-        profile.certificate,
-        signer.public_key,
-        now=dt.datetime.now(dt.UTC).replace(microsecond=0),
-        days=profile.certificate_days,
-        key_days=profile.key_days,
-    )
-    folder.anchors.write_bytes(made.anchor_pem)
-    folder.units.write_bytes(made.unit_pem + made.intermediates_pem)
-    folder.development_lists(made.unit.der).write_bytes(made.lists_pem)
-
-
-def _request_certificate(folder: DataFolder, signer: Signer, config: Config, done: InitDone) -> None:
-    path = folder.anchors.parent / "unit.csr"
-    path.write_bytes(unit_request(signer, config.unit.organisation))
-    done.note("init.request", path=path, units=folder.units, anchors=folder.anchors)
+def _units(folder: DataFolder, config: Config, profile: Profile, done: InitDone, *, production: bool) -> None:
+    """Make the key of every unit that the profile needs, with its certificate or a request for one."""
+    classical: bytes | None = None
+    for owner in (load_shipped(name) for name in profile.units):
+        signer = _unit_signer(config, owner, done)
+        if production:
+            path = folder.anchors.parent / ("unit.csr" if owner.name == profile.unit else f"{owner.name}.csr")
+            path.write_bytes(unit_request(signer, config.unit.organisation))
+            done.note("init.request", path=path, units=folder.units, anchors=folder.anchors)
+        else:
+            made = certify(folder, owner, signer.public_key, classical, unrecorded)
+            classical = classical or (None if owner.tst.quantum_category else made)
+    if not production:
+        done.note("init.development")
 
 
 def _operator_key(folder: DataFolder, done: InitDone) -> None:

@@ -18,12 +18,15 @@ from tsa.status import Refusal
 
 if TYPE_CHECKING:
     from kokuin.service.access.principal import Principal
+    from kokuin.service.evidence.embedded import Embedded
     from kokuin.trust.records import LeafValue
     from tsa.clock.reader import ClockReader
     from tsa.clock.verdict import ClockVerdict
     from tsa.unit import IssuedToken, TimeStampUnit
 
-CANARY = TimeStampReq(1, DIGEST_BY_NAME["sha512"].oid, None, bytes(64), None, None, None, True, ())
+_SHA512 = DIGEST_BY_NAME["sha512"].oid
+
+CANARY = TimeStampReq(1, _SHA512, None, bytes(64), None, None, None, True, ())
 """What is stamped to see whether a unit can; the token never leaves."""
 
 
@@ -34,11 +37,18 @@ class Draft(NamedTuple):
         issued: the token that answers.
         records: what must be durable before it leaves, all or none.
         twin: serial number of a second token over the same imprint, empty when there is none.
+        embedded: the evidence that the token carries when it leaves; None: it leaves as it is.
     """
 
     issued: IssuedToken
     records: tuple[Record, ...]
     twin: str = ""
+    embedded: Embedded | None = None
+
+    @property
+    def leaving(self) -> bytes:
+        """The token as it leaves, once its records are durable."""
+        return self.issued.token if self.embedded is None else self.embedded.into(self.issued.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +62,27 @@ class ActiveConfiguration:
 class Issuer:
     """One profile at work: rules, unit and clock. Safe for several threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a profile at work is made of
         self,
         profile: str,
         rules: IssuingRules,
         unit: TimeStampUnit,
         clock: ClockReader,
         twin: Issuer | None = None,
+        *,
+        evidence: str | None = None,
+        embed: bool = False,
     ) -> None:
-        """Args: `twin` makes a second token of each request, recorded together with the first."""
+        """Args: `twin` makes a second token of each request, recorded together with the first.
+
+        `evidence` is the profile whose unit makes evidence for the tokens; their leaves say that it is owed.
+        `embed`: it is put into each token before that leaves.
+        """
         self.profile = profile
         self.unit = unit
         self.rules = rules
+        self.evidence = evidence
+        self.embed = embed
         self._clock = clock
         self._twin = twin
         self._active = ActiveConfiguration(0, "")
@@ -74,6 +93,8 @@ class Issuer:
             "signer": hashlib.sha256(unit.certificate).hexdigest(),
             "res": "granted",
         }
+        if evidence is not None:
+            self._constants["evidence"] = evidence
         self._known = self._constants
         """Fields of a record that only a new verdict of the clock changes."""
 
@@ -106,27 +127,35 @@ class Issuer:
         if self._twin is not None:
             self._twin.update_clock(verdict, accuracy_us)
 
-    def issue(self, request: TimeStampReq, body: bytes, principal: Principal) -> Draft | Refusal:
+    def issue(
+        self, request: TimeStampReq, body: bytes, principal: Principal, document: bytes | None = None
+    ) -> Draft | Refusal:
         """Decide, read the clock, sign (RFC 3161 §2.1).
 
         Args:
             request: the request as read.
             body: its octets, for the record's request digest.
             principal: who asked.
+            document: SHA-512 of what the imprint is of, as the client says, to be covered by the evidence.
         """
         refusal = decide(request, self.rules)
         if refusal is not None:
             return refusal
+        more: dict[str, LeafValue] = {}
+        if document is not None and request.digest_oid != _SHA512:
+            more["doc512"] = document.hex()
+        elif document not in {None, request.imprint}:
+            return status.DOCUMENT
         issued = self._sign(request)
         if isinstance(issued, Refusal):
             return issued
         if self._twin is None:
-            return Draft(issued, (self._record(request, body, principal, issued, {}),))
+            return Draft(issued, (self._record(request, body, principal, issued, more),))
         twin = self._twin._sign(request)  # noqa: SLF001  # another of this class
         if isinstance(twin, Refusal):
             return twin
-        first = self._record(request, body, principal, issued, {"twin": twin.serial})
-        second = self._twin._record(request, body, principal, twin, {"twin": issued.serial})  # noqa: SLF001  # likewise
+        first = self._record(request, body, principal, issued, {"twin": twin.serial, **more})
+        second = self._twin._record(request, body, principal, twin, {"twin": issued.serial, **more})  # noqa: SLF001  # likewise
         return Draft(issued, (first, second), twin.serial)
 
     def _sign(self, request: TimeStampReq) -> IssuedToken | Refusal:

@@ -18,8 +18,12 @@ from kokuin.service.epochs import openings
 from kokuin.service.ledger_scene import ActRefusedError
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys, take_log_keys
+from kokuin.service.provisioning import append_pem
 from kokuin.service.setting_aside import set_aside
 from kokuin.service.standing import remembered
+from kokuin.service.unit_errors import UnitError
+from kokuin.trust.anchors import TrustError, read_certificates
+from kokuin.wire.pem import write_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +79,33 @@ def join(folder: DataFolder, config: Config, other: DataFolder, others: Config) 
             set_aside(folder.log)
             set_aside(config.ledger.high_water)
     return Joined(keys, behind)
+
+
+def take_certificates(other: DataFolder, folder: DataFolder) -> int:
+    """Give a new node the anchors and the units' certificates of another; return how many it did not have.
+
+    Their units stamp one ledger: evidence that one node made is judged, and renewed, with them on the other.
+
+    Args:
+        other: the other node's folder; what it has not yet got from its authority is not there.
+        folder: the new node's, with its own certificates where it has some.
+
+    Raises:
+        UnitError: a file holds something else.
+        OSError: a file cannot be read or written.
+    """
+    taken = 0
+    for theirs, own in ((other.anchors, folder.anchors), (other.units, folder.units)):
+        try:
+            known = {each.der for each in read_certificates(own)} if own.exists() else set()
+            found = [each.der for each in read_certificates(theirs)] if theirs.exists() else []
+        except TrustError as error:
+            raise UnitError(f"{error.path}: {error.code}") from None
+        new = [each for each in dict.fromkeys(found) if each not in known]
+        if new:
+            append_pem(own, b"".join(write_block("CERTIFICATE", each) for each in new))
+        taken += len(new)
+    return taken
 
 
 def _uncovered(reader: StoreReader, known: tuple[Known, ...]) -> list[Known]:

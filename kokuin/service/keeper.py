@@ -16,18 +16,18 @@ from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.access.access_desk import AccessDesk
 from kokuin.service.access.people import People, open_state
 from kokuin.service.access.withdrawals import withdraw_recorded
+from kokuin.service.announcing import Announcer
 from kokuin.service.clock_watch import ClockWatch
-from kokuin.service.eseals.owner_desk import OwnerSeals
-from kokuin.service.eseals.profiles_desk import SealProfiles
+from kokuin.service.desks import Desks
+from kokuin.service.evidence.batcher import Batcher
+from kokuin.service.evidence.renewal_watch import RenewalWatch
+from kokuin.service.evidence.renewing import Renewer
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.keeper_view import KeeperView
-from kokuin.service.keys_operations import KeyOperations
 from kokuin.service.ledger_desk import LedgerDesk
 from kokuin.service.ledger_watch import LedgerWatch
 from kokuin.service.metrics import MetricsView
-from kokuin.service.migration.dryrun_operations import DryRuns
 from kokuin.service.opening import open_ledger
-from kokuin.service.profile_operations import ROTATION, ProfileOperations
 from kokuin.service.recording import Recorder
 from kokuin.service.switching import Switchboard
 from kokuin.service.tasks import lifelong
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.opening import Opened
     from kokuin.service.participants import Preparing
-    from kokuin.service.ports import Desk, Push, WorkerReport
+    from kokuin.service.ports import Push, WorkerReport
+    from kokuin.service.unit_alone import Present
     from tsa.clock.verdict import ClockVerdict
 
 TICK_SECONDS = 1.0
@@ -78,14 +79,10 @@ class Keeper:
         """
         self._folder, self._config = folder, config
         self._on_fatal = on_fatal
-        self._subscribers: dict[int, Callable[[Push], None]] = {}
-        self._next = 0
         self._reports = WorkerReports()
         self._metrics = MetricsView()
         self._refusals = RefusalCounter(TST_REFUSED, "profile")
         self._tasks: list[asyncio.Task[None]] = []
-        self._push: Push | None = None
-        self._dry_runs = DryRuns(folder, config)
 
     async def start(self, *, serving: bool = True) -> None:
         """Open the ledger, activate the configuration, poll the clock once, and start the keeper's tasks.
@@ -119,6 +116,8 @@ class Keeper:
             lifelong(self._clock.run(), "clock", self._on_fatal),
             lifelong(self._ledger.run(), "ledger", self._on_fatal),
             lifelong(self._log.run(), "log", self._on_fatal),
+            lifelong(self._evidence.run(), "evidence", self._on_fatal),
+            lifelong(self._ends.run(), "evidence ends", self._on_fatal),
             lifelong(self._access.run(), "access", self._on_fatal),
             lifelong(self._tick(), "tick", self._on_fatal),
         ]
@@ -136,6 +135,29 @@ class Keeper:
             on_active=self._activated,
             on_act=self._records.act,
         )
+        self._open_desks(opened)
+        settings = self._config.clock_settings(accuracy_us)
+        self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
+        self._ledger = LedgerWatch(self.journal, self._publish)
+        self._open_log(opened)
+        self._owe_evidence()
+        self._desks.add({"ledger": self._log, "evidence": self._renewer})
+        self._view = KeeperView(
+            self.journal,
+            self.switchboard,
+            self._clock,
+            self._ledger,
+            self._log,
+            self._evidence,
+            self._ends,
+            self._access.emergency,
+            self._reports,
+            active=lambda: self._active,
+        )
+        self._announcer = Announcer(self._view.push)
+
+    def _open_desks(self, opened: Opened) -> None:
+        """Make whoever answers operators."""
         self._access = AccessDesk(
             self._folder,
             self._config,
@@ -143,17 +165,23 @@ class Keeper:
             self.journal,
             self._records,
             self.people,
-            switches=lambda: self._operations,
+            switches=lambda: self._desks.profiles,
             on_change=self._publish,
         )
-        shared = (self._folder, self._config, self.switchboard, self._records.recorded)
-        self._operations = ProfileOperations(*shared, opened.pending, self._access.approvals.propose)
-        self._keys = KeyOperations(*shared)
-        self._owner_seals = OwnerSeals(self._folder, self._config, self.journal, self.subscribe)
-        self._seals = SealProfiles(self._folder, self._config, self._records.recorded, self.people.ask)
-        settings = self._config.clock_settings(accuracy_us)
-        self._clock = ClockWatch(settings, self._judged, stopped_before=opened.stopped_by_clock)
-        self._ledger = LedgerWatch(self.journal, self._publish)
+        self._desks = Desks(
+            self._folder,
+            self._config,
+            self.journal,
+            self._records,
+            self.switchboard,
+            self.people,
+            self._access,
+            opened,
+            self.subscribe,
+        )
+
+    def _open_log(self, opened: Opened) -> None:
+        """Make whoever publishes the ledger."""
         self._log = LedgerDesk(
             self._folder,
             self._config,
@@ -167,29 +195,32 @@ class Keeper:
                 publisher,
                 self._records,
                 opened.witnesses,
-                lambda: self._view.present(),  # noqa: PLW0108  # which is made after it
+                self._present,
                 on_problem=self._publish,
             ),
             on_problem=self._publish,
             on_fatal=self._on_fatal,
         )
-        self._view = KeeperView(
-            self.journal,
-            self.switchboard,
-            self._clock,
-            self._ledger,
-            self._log,
-            self._access.emergency,
-            self._reports,
-            active=lambda: self._active,
+
+    def _owe_evidence(self) -> None:
+        """Make whoever makes evidence, renews it, and knows when it ends."""
+        issuing = (
+            self._folder,
+            self._config,
+            self._records,
+            self._present,
+            lambda: self._access.emergency.stopped,
         )
+        self._evidence = Batcher(*issuing, on_problem=self._publish)
+        self._renewer = Renewer(*issuing)
+        self._ends = RenewalWatch(self._folder, self._config)
 
     async def stop(self) -> None:
         """Write what is still counted, then close the ledger; the last of all to stop."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._dry_runs.close()
+        await self._desks.close()
         await self._access.close()
         self._records.counted(self._refusals.drain())
         await self._records.recorded(SERVICE_STOPPED, {})
@@ -204,19 +235,14 @@ class Keeper:
 
     def subscribe(self, on_push: Callable[[Push], None]) -> Callable[[], None]:
         """Tell `on_push` the present state now and every change later; the result ends that."""
-        number = self._next = self._next + 1
-        self._subscribers[number] = on_push
-        self._push = None  # the newcomer must hear the present state, whatever the others heard last
-        self._publish()
-
-        def unsubscribe() -> None:
-            self._subscribers.pop(number, None)
-
-        return unsubscribe
+        return self._announcer.subscribe(on_push)
 
     def enlist(self, name: str, worker: Preparing) -> Callable[[], None]:
         """Ask a worker at every switch; see `Switchboard.enlist`."""
         return self.switchboard.enlist(name, worker)
+
+    def _present(self) -> Present:
+        return self._view.present()
 
     def _activated(self, active: ActiveConfiguration) -> None:
         self._active = active
@@ -246,11 +272,12 @@ class Keeper:
 
         Who asks stands in `arguments["actor"]`, set by whoever let the question in.
         """
-        desk = self._desk(operation)
+        desk = self._desks.of(operation)
         if desk is not None:
             return await desk.ask(operation, arguments)
         match operation:
             case "metrics":
+                self._metrics.report("keeper", self._evidence.counters)
                 return {"ok": True, "text": self._metrics.render(self._view.health().gauges()).decode()}
             case "status":
                 return {"ok": True, **self._view.health().status()}
@@ -258,27 +285,8 @@ class Keeper:
                 return await self._resume()
         return {"ok": False, "code": "OPERATION_UNKNOWN"}
 
-    def _desk(self, operation: str) -> Desk | None:
-        """Return who answers a group of operations."""
-        if operation == ROTATION:
-            return self._operations
-        desks: dict[str, Desk] = {
-            "profile": self._operations,
-            "keys": self._keys,
-            "seal-profile": self._seals,
-            "seal": self._owner_seals,
-            "dryrun": self._dry_runs,
-            "ledger": self._log,
-            **dict.fromkeys(("access", "approval", "activation", "stop"), self._access),
-        }
-        return desks.get(operation.partition(".")[0])
-
     def _publish(self) -> None:
-        push = self._view.push()
-        if push != self._push:
-            self._push = push
-            for on_push in tuple(self._subscribers.values()):
-                on_push(push)
+        self._announcer.publish()
 
     def _judged(self, verdict: ClockVerdict, changed: bool) -> None:  # noqa: FBT001  # the watch's callback
         if changed:
@@ -306,5 +314,5 @@ class Keeper:
             now_us = time.time_ns() // 1_000
             self._records.counted(self._refusals.due(now_us))
             self._access.tick(now_us)
-            await self._operations.tick(now_us)
+            await self._desks.profiles.tick(now_us)
             self._publish()

@@ -53,7 +53,7 @@ class KeeperChild:
         await self._keeper.start()
         control = Control(control_sock, self._on_order)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ended.set)
-        server = await owner.listen(self._keeper, self._folder.owner_socket)
+        server = await owner.listen(self._keeper.ask, self._folder.owner_socket)
         self._alone.set()
         control.tell("ready")
         await self._ended.wait()

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 from kokuin.service.access.emergency import PROBLEM as STOPPED
 from kokuin.service.health import Health
 from kokuin.service.ports import Push, Readiness
-from kokuin.service.stamp_sources import Present
+from kokuin.service.unit_alone import Present
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kokuin.ledger.committer import Committer
     from kokuin.service.access.emergency import Emergency
     from kokuin.service.clock_watch import ClockWatch
+    from kokuin.service.evidence.renewal_watch import RenewalWatch
     from kokuin.service.issuing import ActiveConfiguration
     from kokuin.service.ledger_watch import LedgerWatch
     from kokuin.service.switching import Switchboard
@@ -32,6 +33,19 @@ class _Log(Protocol):
     def unwitnessed_since(self) -> int | None: ...
 
 
+class _Evidence(Protocol):
+    """The batcher, likewise."""
+
+    @property
+    def problems(self) -> Mapping[str, str]: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    @property
+    def backlog_s(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeeperView:
     """A keeper's parts, which are looked at and not changed."""
@@ -41,6 +55,8 @@ class KeeperView:
     clock: ClockWatch
     ledger: LedgerWatch
     log: _Log
+    evidence: _Evidence
+    ends: RenewalWatch
     emergency: Emergency
     reports: WorkerReports
     active: Callable[[], ActiveConfiguration]
@@ -48,7 +64,14 @@ class KeeperView:
     def push(self) -> Push:
         """Return what every worker is told."""
         floors = dict(self.journal.highest_gen())
-        return Push(self.clock.verdict, self.active(), floors, self.readiness(), self.emergency.stopped)
+        return Push(
+            self.clock.verdict,
+            self.active(),
+            floors,
+            self.readiness(),
+            self.emergency.stopped,
+            tuple(sorted(self.evidence.problems)),
+        )
 
     def readiness(self) -> Readiness:
         """Return what `/readyz` answers."""
@@ -58,7 +81,8 @@ class KeeperView:
             problems.append(fault.value)
         if self.ledger.problem:
             problems.append(self.ledger.problem)
-        return Readiness((*problems, *self.log.problems, *self.reports.problems()))
+        evidence = sorted({*self.evidence.problems.values()})
+        return Readiness((*problems, *self.log.problems, *evidence, *self.reports.problems()))
 
     def present(self) -> Present:
         """Return what a unit issues under now; for stamps by a unit of this service."""
@@ -73,6 +97,9 @@ class KeeperView:
             leaves=self.journal.size,
             lag_s=self.journal.lag(),
             unwitnessed_since=self.log.unwitnessed_since,
+            evidence_backlog_s=self.evidence.backlog_s,
+            evidence_ends=self.ends.first,
+            warnings=(*self.ends.warnings, *self.evidence.warnings),
             active=self.active(),
             snapshot=self.switchboard.snapshot,
             workers=self.reports.workers,

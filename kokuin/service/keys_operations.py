@@ -17,7 +17,7 @@ from kokuin.service.activation import activations, first_snapshot, last_snapshot
 from kokuin.service.backup import make_backup
 from kokuin.service.backup_archive import BackupError
 from kokuin.service.certificate_import import ImportRefusedError, import_certificates
-from kokuin.service.keys_view import LIST, KeyUse, list_keys, numbers, profile_of, use_of
+from kokuin.service.keys_view import LIST, KeyUse, list_keys, numbers, use_of
 from kokuin.service.keystore import has_key, key_name, key_number, open_signer
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.provisioning import Act, make_key, number_of
@@ -28,6 +28,7 @@ from kokuin.trust.certification_request import unit_request
 from kokuin.trust.records import CERTIFICATE_REQUESTED
 from pqc.envelope_errors import EnvelopeError
 from pqc.keyfiles import KeyFileError
+from pqc.os_errors import explain
 from pqc.profiles import ProfileError
 from pqc.signing import KeyMismatchError, SignerError
 from pqc.suites import UnknownSuiteError
@@ -175,7 +176,7 @@ class KeyOperations:
     def _profile(self, arguments: Mapping[str, Any]) -> Profile:
         name = str(arguments.get("name", ""))
         try:
-            profile = profile_of(self._folder, self._snapshot, name)
+            profile = self._snapshot.known_profile(name, self._folder.profiles)
         except ProfileError as error:
             raise KeysRefusedError("PROFILE_UNFIT", str(error)) from None
         if name not in profile.units:
@@ -225,7 +226,7 @@ def _answered(
     except (UnitError, ProfileError) as error:
         code, detail = "UNIT_UNFIT", str(error)
     except OSError as error:
-        code, detail = "FILE_UNUSABLE", f"{error.filename}: {error.strerror}"
+        code, detail = "FILE_UNUSABLE", explain(error)
     return {"ok": False, "code": code, "detail": detail}
 
 

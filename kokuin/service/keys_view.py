@@ -17,7 +17,7 @@ from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import issuing_policy, read_passphrase
 from kokuin.trust.anchors import TrustError, read_certificates
 from pqc.keyfiles import KeyFileError
-from pqc.profiles import ProfileError, available, load_profile
+from pqc.profiles import ProfileError, available
 from pqc.signing import KeyMismatchError, Provider, SignerError
 
 if TYPE_CHECKING:
@@ -77,20 +77,11 @@ def owners(folder: DataFolder, snapshot: Snapshot) -> Iterator[Profile]:
     """Yield the profiles that have keys of their own, as they are in force, else as the files have them."""
     for name in sorted({*available(folder.profiles), *snapshot.profiles}):
         try:
-            profile = profile_of(folder, snapshot, name)
+            profile = snapshot.known_profile(name, folder.profiles)
         except ProfileError:
             continue  # `tsa profile list` says why
         if name in profile.units:
             yield profile
-
-
-def profile_of(folder: DataFolder, snapshot: Snapshot, name: str) -> Profile:
-    """Return a profile as it is in force, else as the files have it.
-
-    Raises:
-        ProfileError: there is none, or it cannot be used.
-    """
-    return snapshot.profile(name) if name in snapshot.profiles else load_profile(name, folder.profiles)
 
 
 def use_of(snapshot: Snapshot, profile: str, number: int) -> KeyUse:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 PIN_VARIABLE = "TSA_PIN"
 """The PIN of every token whose table names no `pin_file`."""
 MAX_PIN = 256
-MAX_NUMBER = 999
-"""Of a key; one a day would last for years."""
 
 
 def key_name(profile: str, number: int = 1) -> str:
@@ -39,7 +37,7 @@ def key_name(profile: str, number: int = 1) -> str:
 
 
 def key_number(profile: str, name: str) -> int | None:
-    """Return the number of a profile's key by its name; None: it is no key of that profile."""
+    """Return the number, up to 999, of a profile's key by its name; None: it is no key of that profile."""
     found = re.fullmatch(rf"unit-{re.escape(profile)}(?:\.([1-9][0-9]{{0,2}}))?", name)
     if found is None or found[1] == "1":
         return None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.service.activation_error import ActivationError
+from kokuin.service.long_operations import SEAL
 from kokuin.service.noting import annotate, redact
-from kokuin.service.operating import SEAL
 from kokuin.service.pruning import prune
 from kokuin.service.reentering import REENTER, reenter
 from kokuin.service.sealing import SEAL_ERRORS

@@ -9,12 +9,14 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from kokuin.ledger import search_query
+from kokuin.ledger.faults import OpenFault
 from kokuin.ledger.search import Progress
-from kokuin.ledger.search_query import Order, QueryError
+from kokuin.ledger.search_query import Order, QueryError, QueryFault
 from kokuin.service.access.denials import Denial, DenialCode
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.principal import OPERATOR_TENANT
 from kokuin.service.access.refusing import DeniedError
+from kokuin.service.described import refusals
 from kokuin.service.ledger_search import REFUSALS
 from kokuin.service.problems import problem_response
 
@@ -29,6 +31,12 @@ SEARCH_BUILDING = "SEARCH_BUILDING"
 RECORD_UNKNOWN = "RECORD_UNKNOWN"
 
 _SOON = {"Retry-After": "1"}
+_SEARCH: dict[str, int] = {
+    **dict.fromkeys(QueryFault, 422),
+    "REQUEST_INVALID": 422,
+    SEARCH_BUILDING: 503,
+    OpenFault.UNREADABLE: 503,
+}
 _SEVERAL = frozenset({"imprint", "kind"})
 
 
@@ -74,7 +82,7 @@ class Conditions(BaseModel):
 def add(app: FastAPI, desk: SearchDesk) -> None:
     """Add the ledger's routes."""
 
-    @app.get("/api/v1/ledger/records", tags=["ledger"])
+    @app.get("/api/v1/ledger/records", tags=["ledger"], responses=refusals(_SEARCH))
     async def records(request: Request, conditions: Annotated[Conditions, Query()]) -> Response:
         """Search the ledger: a page of records that fit all conditions, of the caller's tenant alone."""
         names = [name for name, _ in request.query_params.multi_items() if name not in _SEVERAL]
@@ -92,7 +100,11 @@ def add(app: FastAPI, desk: SearchDesk) -> None:
             return problem_response(503, SEARCH_BUILDING, headers=_SOON, more=far)
         return JSONResponse(found)
 
-    @app.get("/api/v1/ledger/records/{index}", tags=["ledger"])
+    @app.get(
+        "/api/v1/ledger/records/{index}",
+        tags=["ledger"],
+        responses=refusals({RECORD_UNKNOWN: 404, OpenFault.UNREADABLE: 503}),
+    )
     async def record(request: Request, index: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
         """One record by its index in the ledger; of another tenant's only its hash."""
         try:

@@ -226,4 +226,5 @@ def unpack_push(header: dict[str, Any]) -> Push:
         floors=header["floors"],
         readiness=Readiness(tuple(header["readiness"]["problems"])),
         stopped=header["stopped"],
+        unproven=tuple(header["unproven"]),
     )

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from fastapi import Request  # noqa: TC002  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import Response
 
-from kokuin.ledger.faults import OpenRefusedError
+from kokuin.ledger.faults import OpenFault, OpenRefusedError
 from kokuin.ledger.proving import ProofFault
 from kokuin.ledger.tiles import parse_path
+from kokuin.service.described import answers
 from kokuin.service.problems import problem_response
 from kokuin.service.published_log import LogFault, LogRefusedError, PublishedLog
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.tiles import TilePath
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.described import Answers
 
 _PREFIX = "/log/"
 _NOTE = "text/plain; charset=utf-8"
@@ -36,7 +38,7 @@ _MUTABLE = {"Cache-Control": "public, max-age=1"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NO_STORE = {"Cache-Control": "no-store"}
 _SOON = {**_NO_STORE, "Retry-After": "1"}
-_STATUS = {
+_STATUS: dict[str, int] = {
     ProofFault.CHECKPOINT_UNKNOWN: 404,
     LogFault.TILE_UNKNOWN: 404,
     LogFault.ENTRIES_GONE: 410,
@@ -50,18 +52,28 @@ def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     log = PublishedLog(folder, config)
     bundles = _Bundles(log, public=config.ledger.public_entries)
 
-    @app.get("/trust/log.vkey", tags=["trust"])
+    @app.get("/trust/log.vkey", tags=["trust"], response_class=Response, responses=_said(_NOTE))
     async def keys() -> Response:
         """Verifier keys of the ledger's checkpoints, of all epochs, a line each (C2SP signed-note)."""
         return await _told(lambda: Response(log.keys(), media_type=_NOTE))
 
-    @app.get(_PREFIX + "checkpoint", tags=["log"])
+    @app.get(
+        _PREFIX + "checkpoint",
+        tags=["log"],
+        response_class=Response,
+        responses=_said(_NOTE, ProofFault.CHECKPOINT_UNKNOWN),
+    )
     async def checkpoint() -> Response:
         """The newest signed checkpoint (C2SP tlog-checkpoint)."""
         return await _told(lambda: Response(log.checkpoint(), media_type=_NOTE, headers=_MUTABLE))
 
     # Before the route of tiles, which would take its paths.
-    @app.get(_PREFIX + "tile/entries/{path:path}", tags=["log"])
+    @app.get(
+        _PREFIX + "tile/entries/{path:path}",
+        tags=["log"],
+        response_class=Response,
+        responses=_said(_TILE, LogFault.TILE_UNKNOWN, LogFault.ENTRIES_GONE, OpenFault.UNREADABLE),
+    )
     async def entries(request: Request) -> Response:
         """An entry bundle `N[.p/W]`: records of all tenants (C2SP tlog-tiles)."""
         named = _named(request)
@@ -69,13 +81,23 @@ def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
             return _unknown()
         return await bundles.send(named, request.headers.get("accept-encoding", ""))
 
-    @app.get(_PREFIX + "tile/{path:path}", tags=["log"])
+    @app.get(
+        _PREFIX + "tile/{path:path}",
+        tags=["log"],
+        response_class=Response,
+        responses=_said(_TILE, LogFault.TILE_UNKNOWN),
+    )
     async def tile(request: Request) -> Response:
         """A tile `L/N[.p/W]` (C2SP tlog-tiles)."""
         named = _named(request)
         if named is None or named.entries:
             return _unknown()
         return await _told(lambda: Response(log.tile(named), media_type=_TILE, headers=_FOR_EVER))
+
+
+def _said(media_type: str, *faults: str) -> Answers:
+    codes = {fault: _STATUS.get(fault, 503) for fault in (*faults, LogFault.UNREADABLE)}
+    return answers(media_type.partition(";")[0], codes=codes)
 
 
 def _named(request: Request) -> TilePath | None:

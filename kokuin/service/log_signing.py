@@ -32,11 +32,6 @@ def log_key_file(config: Config, epoch: int, suite_id: str) -> Path:
     return config.keys / f"log-{epoch}-{suite_id}.pem"
 
 
-def has_log_keys(config: Config, epoch: int) -> bool:
-    """Say whether an epoch's keys are there; whether they fit is for `open_log_signer` to say."""
-    return all(log_key_file(config, epoch, suite_id).exists() for suite_id in SUITES)
-
-
 def make_log_keys(folder: DataFolder, config: Config, epoch: int, passphrase: bytes | None) -> LogSigner:
     """Make what is missing of an epoch's keys, add them to `trust/log.vkey`, and open them.
 

@@ -40,6 +40,16 @@ LEDGER_LAG = MetricName("kokuin_ledger_lag_seconds", "How long the oldest append
 UNWITNESSED = MetricName(
     "kokuin_ledger_unwitnessed_seconds", "How long a checkpoint has wanted its quorum of witnesses."
 )
+EVIDENCE_BATCHES = MetricName("kokuin_evidence_batches", "Archive time-stamps over batches of tokens.")
+EVIDENCE_TOKENS = MetricName("kokuin_evidence_tokens", "Tokens that these cover.")
+EVIDENCE_BACKLOG = MetricName(
+    "kokuin_evidence_backlog_seconds", "How long the oldest token has been waiting for evidence."
+)
+EVIDENCE_END = MetricName(
+    "kokuin_evidence_end_seconds",
+    "Unix time at which the first of the stored evidence ends; 0: none is known.",
+)
+EVIDENCE_DUE = MetricName("kokuin_evidence_renewal_due", "1 when stored evidence is to be renewed.")
 CLOCK_FIT = MetricName("kokuin_clock_fit", "1 when time-stamps may be issued by the clock.")
 CLOCK_OFFSET = MetricName("kokuin_clock_offset_seconds", "Estimated offset of the wall clock from UTC.")
 CLOCK_UNCERTAINTY = MetricName("kokuin_clock_uncertainty_seconds", "Bound of that estimate's error.")
@@ -49,11 +59,14 @@ KEY_END = MetricName(
 READY = MetricName("kokuin_ready", "1 when /readyz answers 200.")
 WORKERS = MetricName("kokuin_workers", "Workers that have reported.")
 
-COUNTERS = (ANSWERS, TRANSPORT)
+COUNTERS = (ANSWERS, TRANSPORT, EVIDENCE_BATCHES, EVIDENCE_TOKENS)
 GAUGES = (
     LEDGER_SIZE,
     LEDGER_LAG,
     UNWITNESSED,
+    EVIDENCE_BACKLOG,
+    EVIDENCE_END,
+    EVIDENCE_DUE,
     CLOCK_FIT,
     CLOCK_OFFSET,
     CLOCK_UNCERTAINTY,

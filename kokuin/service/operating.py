@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kokuin.service.datafolder import FolderError
+from kokuin.service.long_operations import LONG, LONG_SECONDS
 from kokuin.service.owner import OwnerLostError, OwnerUnavailableError, ask_owner
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 OPERATE_SECONDS = 120.0
 """How long an operation may take: keys are made and every worker loads them."""
-SEAL_SECONDS = 3600.0
-"""How long a seal may take: every leaf of the epoch is hashed."""
-SEAL = "ledger.seal"
-"""The operation that may take as long."""
 
 
 def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def operate(folder: DataFolder, operation: str, arguments: Mapping[str, Any]) ->
     """
     folder.check_format()
     try:
-        seconds = SEAL_SECONDS if operation == SEAL else OPERATE_SECONDS
+        seconds = LONG_SECONDS if operation in LONG else OPERATE_SECONDS
         return ask_owner(folder.owner_socket, operation, arguments, seconds)
     except OwnerLostError:
         # To become the owner now would do twice what may have been done.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import Body, Query, Request  # FastAPI reads the routes' annotations when they are added
 from fastapi.responses import JSONResponse, Response
 
+from kokuin.service.described import answers, refusals
 from kokuin.service.keeper_routes import asking, problem_of
 from kokuin.service.ledger_status import STATUS
 from kokuin.service.migration.desk import INVENTORY_BUSY, INVENTORY_FAILED, INVENTORY_TOO_LONG, POLICY_UNKNOWN
@@ -31,6 +32,7 @@ _STATUS = {
     DRY_RUN_UNKNOWN: 404,
 }
 """Of answers that say no for another reason than the present state."""
+_NO = refusals({**_STATUS, "REQUEST_INVALID": 422, "SWITCH_BLOCKED": 409})
 _MEDIA_TYPES = {"json": "application/json", "cbom": "application/vnd.cyclonedx+json"}
 
 
@@ -38,7 +40,7 @@ def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
     """Add the operator's routes."""
     operate = asking(keeper, _STATUS)
 
-    @app.get("/api/v1/inventory", tags=["inventory"])
+    @app.get("/api/v1/inventory", tags=["inventory"], responses=answers(*_MEDIA_TYPES.values()) | _NO)
     async def inventory(
         format: Literal["json", "cbom"] = "json",  # noqa: A002  # the query's word
         policy: str | None = None,
@@ -57,53 +59,53 @@ def add(app: FastAPI, keeper: KeeperPort, desk: InventoryDesk) -> None:
 
 
 def _add_state(app: FastAPI, operate: Operate) -> None:
-    @app.get("/api/v1/status", tags=["operator"])
+    @app.get("/api/v1/status", tags=["operator"], responses=_NO)
     async def status(request: Request) -> Response:
         """State of clock, ledger and workers."""
         return await operate(request, "status")
 
-    @app.get("/api/v1/ledger/status", tags=["operator"])
+    @app.get("/api/v1/ledger/status", tags=["operator"], responses=_NO)
     async def ledger_status(request: Request) -> Response:
         """How the ledger stands: size, checkpoint, witnesses, stamps."""
         return await operate(request, STATUS)
 
-    @app.post("/api/v1/clock/resume", tags=["operator"])
+    @app.post("/api/v1/clock/resume", tags=["operator"], responses=_NO)
     async def resume(request: Request) -> Response:
         """Let issuing go on after a clock fault that was cured."""
         return await operate(request, "clock.resume")
 
 
 def _add_profiles(app: FastAPI, operate: Operate) -> None:
-    @app.get("/api/v1/profiles", tags=["profiles"])
+    @app.get("/api/v1/profiles", tags=["profiles"], responses=_NO)
     async def profiles(request: Request) -> Response:
         """Every profile, its state, policy OID and suites."""
         return await operate(request, "profile.list")
 
-    @app.get("/api/v1/profiles/{name}", tags=["profiles"])
+    @app.get("/api/v1/profiles/{name}", tags=["profiles"], responses=_NO)
     async def profile(request: Request, name: str) -> Response:
         """One profile with its TOML."""
         return await operate(request, "profile.show", {"name": name})
 
-    @app.post("/api/v1/profiles/{name}/use", tags=["profiles"])
+    @app.post("/api/v1/profiles/{name}/use", tags=["profiles"], responses=_NO)
     async def use(request: Request, name: str, at_us: int | None = None) -> Response:
         """Make a profile the default, now or at a time (microseconds since 1970 UTC); 409 names blockers."""
         return await operate(request, "profile.use", {"name": name, "at_us": at_us})
 
-    @app.post("/api/v1/profiles/{name}/disable", tags=["profiles"])
+    @app.post("/api/v1/profiles/{name}/disable", tags=["profiles"], responses=_NO)
     async def disable(request: Request, name: str) -> Response:
         """Turn a profile off."""
         return await operate(request, "profile.disable", {"name": name})
 
 
 def _add_switches(app: FastAPI, operate: Operate) -> None:
-    @app.post("/api/v1/switches/{act}", tags=["profiles"])
+    @app.post("/api/v1/switches/{act}", tags=["profiles"], responses=_NO)
     async def switches(request: Request, act: Literal["rollback", "unschedule"]) -> Response:
         """Undo the last switch, or drop the scheduled one."""
         return await operate(request, f"profile.{act}")
 
 
 def _add_dry_runs(app: FastAPI, operate: Operate) -> None:
-    @app.post("/api/v1/dry-runs", tags=["profiles"], status_code=202)
+    @app.post("/api/v1/dry-runs", tags=["profiles"], status_code=202, responses=_NO)
     async def start(
         request: Request,
         profile: Annotated[str, Body()],
@@ -115,7 +117,7 @@ def _add_dry_runs(app: FastAPI, operate: Operate) -> None:
         asked = {"profile": profile, "requests": requests, "from_ledger": from_ledger, "policy": policy}
         return await operate(request, "dryrun.start", asked, 202)
 
-    @app.get("/api/v1/dry-runs/{run_id}", tags=["profiles"])
+    @app.get("/api/v1/dry-runs/{run_id}", tags=["profiles"], responses=_NO)
     async def show(request: Request, run_id: str) -> Response:
         """State of a rehearsal, its progress while it runs, then its report."""
         return await operate(request, "dryrun.show", {"id": run_id})

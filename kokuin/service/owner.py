@@ -10,15 +10,13 @@ import contextlib
 import functools
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
-
-    from kokuin.service.keeper import Keeper
 
 MAX_LINE = 1024 * 1024
 """Octets of a question: certificates of the largest suites come with their chain."""
@@ -27,6 +25,9 @@ MAX_ANSWER = 16 * MAX_LINE
 ASK_SECONDS = 10.0
 OWNER = "owner"
 """The actor of whoever may open the socket."""
+
+Ask: TypeAlias = "Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]"
+"""Answers one operation with its arguments, as `Keeper.ask` does."""
 
 
 class OwnerUnavailableError(Exception):
@@ -37,27 +38,27 @@ class OwnerLostError(OwnerUnavailableError):
     """The owner was asked and did not answer: it ended, or needs longer. What became of it is unknown."""
 
 
-async def listen(keeper: Keeper, path: Path) -> asyncio.Server:
+async def listen(ask: Ask, path: Path) -> asyncio.Server:
     """Serve the owner socket; the caller holds the folder's lock, so a socket lying there is a dead one's."""
     path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, at the start
 
     # The mask, not a later chmod: between the two anybody could connect.
     before = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(functools.partial(_serve, keeper), path, limit=MAX_LINE)
+        return await asyncio.start_unix_server(functools.partial(_serve, ask), path, limit=MAX_LINE)
     finally:
         os.umask(before)
 
 
-async def _serve(keeper: Keeper, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve(ask: Ask, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError, ValueError):  # a line beyond the limit is a ValueError
         while line := await reader.readline():
-            writer.write(orjson.dumps(await _answer(keeper, line)) + b"\n")
+            writer.write(orjson.dumps(await _answer(ask, line)) + b"\n")
             await writer.drain()
     writer.close()
 
 
-async def _answer(keeper: Keeper, line: bytes) -> dict[str, Any]:
+async def _answer(ask: Ask, line: bytes) -> dict[str, Any]:
     try:
         question = orjson.loads(line)
         operation, arguments = question["operation"], question.get("arguments", {})
@@ -65,7 +66,7 @@ async def _answer(keeper: Keeper, line: bytes) -> dict[str, Any]:
         return {"ok": False, "code": "QUESTION_UNREADABLE"}
     if not isinstance(arguments, dict):
         return {"ok": False, "code": "QUESTION_UNREADABLE"}
-    return await keeper.ask(str(operation), {**arguments, "actor": OWNER})
+    return await ask(str(operation), {**arguments, "actor": OWNER})
 
 
 def ask_owner(

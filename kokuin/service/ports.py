@@ -48,6 +48,7 @@ class Push:
         floors: highest committed genTime by unit, microseconds since 1970 UTC.
         readiness: what `/readyz` answers.
         stopped: whether an operator has stopped issuing.
+        unproven: profiles that make no evidence now, so that what owes it must not be issued.
     """
 
     clock: ClockVerdict | None
@@ -55,6 +56,7 @@ class Push:
     floors: Mapping[str, int]
     readiness: Readiness
     stopped: bool = False
+    unproven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

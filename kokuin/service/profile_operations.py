@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kokuin.service.access.approvals import Proposal
+from kokuin.service.access.proposals import Proposal
 from kokuin.service.candidates import with_next_key
 from kokuin.service.profile_view import READS, ProfileView, Schedule
 from kokuin.service.switch_refusals import LEDGER_REFUSED, MAX_NAME, Blocker, SwitchRefusedError

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.snapshot import Snapshot
-    from pqc.profiles import Profile
 
 LIST, SHOW = "profile.list", "profile.show"
 READS = frozenset({LIST, SHOW})
@@ -99,8 +98,10 @@ class ProfileView:
         snapshot = self.snapshot
         state = "default" if name == snapshot.default else "enabled" if name in snapshot.enabled else "off"
         try:
-            profile = self._profile(name)
-            suites = [self._profile(owner).tst.id for owner in profile.units]
+            profile = self.snapshot.known_profile(name, self.folder.profiles)
+            suites = [
+                self.snapshot.known_profile(owner, self.folder.profiles).tst.id for owner in profile.units
+            ]
         except ProfileError as error:
             return {"name": name, "state": state, "unfit": str(error)}
         return {
@@ -108,16 +109,11 @@ class ProfileView:
             "state": state,
             "policy": profile.policy(self.config.arc),
             "suites": suites,
+            "embed": profile.embed,
             "imprints": list(profile.imprints),
             "accuracy_us": profile.accuracy_us,
             "envelope": profile.envelope,
         }
-
-    def _profile(self, name: str) -> Profile:
-        """Return a profile as it is in force, else as the files have it."""
-        if name in self.snapshot.profiles:
-            return self.snapshot.profile(name)
-        return load_profile(name, self.folder.profiles)
 
 
 def read_view(folder: DataFolder, config: Config) -> ProfileView:

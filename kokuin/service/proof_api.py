@@ -21,6 +21,7 @@ from kokuin.ledger.proving import ProofFault, ProofRefusedError
 from kokuin.ledger.search_file import SearchRefusedError
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.principal import PUBLIC_TENANT
+from kokuin.service.described import answers, refusals
 from kokuin.service.problems import problem_response
 from kokuin.service.proofs import Proofs, Wanted, as_text, consistency_document
 from kokuin.service.published_log import LogFault
@@ -39,7 +40,7 @@ WAIT_SECONDS = 3.0
 _POLL_SECONDS = 0.1
 _SOON = {"Cache-Control": "no-store", "Retry-After": "1"}
 _NO_STORE = {"Cache-Control": "no-store"}
-_STATUS = {
+_STATUS: dict[str, int] = {
     ProofFault.PENDING: 503,
     ProofFault.SEARCHING: 503,
     ProofFault.RECORD_UNKNOWN: 404,
@@ -47,6 +48,8 @@ _STATUS = {
     ProofFault.SIZES: 422,
     ProofFault.TREE: 500,
 }
+_CODES: dict[str, int] = {**_STATUS, OpenFault.UNREADABLE: 503, LogFault.UNREADABLE: 503}
+_NO = refusals({code: status for code, status in _CODES.items() if status != 422})
 
 _Size = Annotated[int | None, Query(ge=0, lt=2**63)]
 _Hex = r"^[0-9a-fA-F]+$"
@@ -56,19 +59,28 @@ def add(app: FastAPI, folder: DataFolder, config: Config) -> None:
     """Add the routes of proofs."""
     desk, public = ProofDesk(Proofs(folder, config)), config.ledger.public_entries
 
-    @app.get("/api/v1/ledger/checkpoint", tags=["ledger"])
+    @app.get("/api/v1/ledger/checkpoint", tags=["ledger"], responses=_NO)
     async def checkpoint() -> Response:
         """The published checkpoint as JSON: origin, size, root (base64) and the signed note."""
         return await _told(desk.checkpoint)
 
-    @app.get("/api/v1/ledger/proofs/consistency", tags=["ledger"])
+    @app.get(
+        "/api/v1/ledger/proofs/consistency",
+        tags=["ledger"],
+        responses=refusals({**_CODES, "REQUEST_INVALID": 422}),
+    )
     async def consistency(
         from_: Annotated[int, Query(alias="from", ge=0, lt=2**63)], to: _Size = None
     ) -> Response:
         """That the log of `to` records (default: the published one) begins with that of `from` records."""
         return await _told(lambda: desk.consistency(from_, to))
 
-    @app.get("/api/v1/ledger/proofs/inclusion", tags=["ledger"])
+    @app.get(
+        "/api/v1/ledger/proofs/inclusion",
+        tags=["ledger"],
+        response_class=Response,
+        responses=answers("text/plain", codes={**_CODES, "REQUEST_INVALID": 422}),
+    )
     async def inclusion(  # noqa: PLR0913, PLR0917  # the query's words
         request: Request,
         token: Annotated[str | None, Query(pattern=_Hex, min_length=64, max_length=64)] = None,

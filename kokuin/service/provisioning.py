@@ -16,6 +16,7 @@ from kokuin.trust.hierarchy import make_development_hierarchy
 from kokuin.trust.records import ANCHOR_ADDED, CERTIFICATE_ISSUED, KEY_GENERATED
 from pqc.keyfiles import KeyFileError
 from pqc.newfile import write_durably
+from pqc.os_errors import explain
 from pqc.signing import KeyMismatchError, SignerError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def provide_units(
         except (KeyFileError, KeyMismatchError, SignerError) as error:
             missing.append((profile.name, f"unit key of profile {profile.name}: {error}"))
         except OSError as error:
-            missing.append((profile.name, f"{error.filename}: {error.strerror}"))
+            missing.append((profile.name, explain(error)))
         else:
             if profile.tst.quantum_category == 0:
                 classical = classical or certificate
@@ -120,7 +121,7 @@ def _provide(  # noqa: PLR0913, PLR0917  # what a unit depends on, named once
             f" `tsa keys csr {profile.name}{key}`, have the request signed and import the certificate"
             f" with `tsa keys import {profile.name}`"
         )
-    return certificate or _certify(folder, profile, signer.public_key, classical, on_act)
+    return certificate or certify(folder, profile, signer.public_key, classical, on_act)
 
 
 def _signer(config: Config, profile: Profile, number: int, on_act: Callable[[Act], None]) -> Signer:
@@ -167,14 +168,28 @@ def _certificate_of(public_key: bytes, path: Path) -> bytes | None:
     return max(own, key=lambda item: item.not_before).der if own else None
 
 
-def _certify(
+def certify(
     folder: DataFolder,
     profile: Profile,
     public_key: bytes,
     classical: bytes | None,
     on_act: Callable[[Act], None],
 ) -> bytes:
-    """Issue a unit's certificate under a new development root, bound to the classical unit's (RFC 9763)."""
+    """Issue a unit's certificate under a new development root, bound to the classical unit's (RFC 9763).
+
+    Args:
+        folder: the data folder, whose `trust/` takes certificates, anchor and revocation lists.
+        profile: whose unit it is.
+        public_key: SubjectPublicKeyInfo (DER).
+        classical: the certificate (DER) of a classical unit, None where there is none.
+        on_act: told what was made.
+
+    Returns:
+        The certificate, DER.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     made = make_development_hierarchy(
         profile.certificate,
         public_key,

@@ -24,6 +24,7 @@ from kokuin.trust.records import (
     EPOCH_OPENED,
     EPOCH_SEALED,
     LEDGER_PRUNED,
+    TST_ISSUED,
 )
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ def _due(scene: Scene, now_us: int) -> Due:
 
 
 def _years(config: Config, kind: str) -> int:
-    """Return the years of a kind; records of tokens stay as long as tokens must be verifiable, at least."""
+    """Return the years of a kind; tokens stay as long as they must be verifiable, evidence as they do."""
     years = config.ledger.retention.years(kind)
+    if kind.startswith("evidence."):
+        # A renewal covers batches of up to a year: for the youngest the leaf of the oldest is needed.
+        return max(years, _years(config, TST_ISSUED) + 1)
     return max(years, config.retention_years) if kind.startswith("tst.") else years
 
 

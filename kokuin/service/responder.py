@@ -2,8 +2,7 @@
 
 One way for all suites: issue, append, answer. Fast signatures are made where
 the request is read; slow ones in threads, since the signature releases the
-interpreter. Tokens of one turn of the loop are appended together: each append
-of its own would wake the ledger's thread, which then commits handfuls.
+interpreter.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ import asyncio
 import functools
 import itertools
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import structlog
 
+from kokuin.service.appending import Appending
 from kokuin.service.issuers import NO_PROFILE, Issuers
-from kokuin.service.loopqueue import LoopQueue
 from kokuin.service.ports import PATIENCE_SECONDS
 from kokuin.service.signing_threads import SigningThreads
+from kokuin.service.stamping import Answer, Stamping
 from kokuin.trust.journal import AppendRefusal, Refused
-from kokuin.trust.records import RELEASE_SECONDS
 from tsa import status
-from tsa.clock.machine import boot_ns
 from tsa.request import read_request
 from tsa.status import Refusal
 
@@ -32,71 +30,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kokuin.service.access.principal import Principal
+    from kokuin.service.appending import Result
+    from kokuin.service.evidence.embedding import ArchiveUnit
     from kokuin.service.issuing import Draft, Issuer
-    from kokuin.trust.journal import AppendOutcome, Journal
-    from kokuin.wire.tsp import TimeStampReq
+    from kokuin.trust.journal import Journal
 
 _AGAIN = frozenset({AppendRefusal.DUPLICATE_SERIAL, AppendRefusal.LEAF_TOO_LARGE})
 """Refusals that a fresh token in an append of its own cures, whether it or a neighbour earned them."""
 
 SWEEP_SECONDS = 1.0
 
-_RELEASE_NS = RELEASE_SECONDS * 1_000_000_000
-
 _log = structlog.get_logger()
 
-_Result: TypeAlias = "Refusal | tuple[Draft, AppendOutcome]"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes to the client, and what the log and the metrics say of it.
-
-    Attributes:
-        body: DER of the TimeStampResp.
-        refusal: None when a token was granted.
-        profile: the profile that answered.
-        serial: the token's serial number, hex; empty for a refusal.
-        twin: serial number of its twin; empty when there is none.
-    """
-
-    body: bytes
-    refusal: Refusal | None
-    profile: str
-    serial: str = ""
-    twin: str = ""
-
-
-class _Stamping:
-    """A request on its way to a token; whoever asked is answered once."""
-
-    __slots__ = ("again", "body", "boot_ns", "done", "issuer", "principal", "profile", "request", "since")
-
-    def __init__(  # noqa: PLR0913, PLR0917  # what a signing thread needs to know, and whom to tell
-        self,
-        issuer: Issuer,
-        request: TimeStampReq,
-        body: bytes,
-        principal: Principal,
-        profile: str | None,
-        done: Callable[[Answer], None],
-        since: float,
-    ) -> None:
-        self.issuer, self.request, self.body, self.principal = issuer, request, body, principal
-        self.profile, self.done, self.since = profile, done, since
-        self.again = False
-        self.boot_ns = boot_ns()
-
-    def has_slept(self) -> bool:
-        """Say whether the machine slept since, so long that no clock but this one would tell."""
-        return boot_ns() - self.boot_ns > _RELEASE_NS
+_NOBODY: Mapping[str, ArchiveUnit] = MappingProxyType({})
 
 
 class Responder:
     """Answers time-stamp requests for every profile that is on."""
 
     def __init__(
-        self, issuers: Mapping[str, Issuer], default: str, journal: Journal, slow: frozenset[str]
+        self,
+        issuers: Mapping[str, Issuer],
+        default: str,
+        journal: Journal,
+        slow: frozenset[str],
+        archives: Mapping[str, ArchiveUnit] = _NOBODY,
     ) -> None:
         """Bind to the running event loop.
 
@@ -105,24 +63,32 @@ class Responder:
             default: the profile of `POST /tsa` without reqPolicy.
             journal: where records become durable.
             slow: profiles whose signatures are made in threads.
+            archives: units that put evidence into tokens, by profile name.
         """
-        self._journal = journal
         self._loop = asyncio.get_running_loop()
-        self._drafts = LoopQueue(self._loop, self._append)
-        self._results = LoopQueue(self._loop, self._conclude)
-        self._threads: SigningThreads[_Stamping, Draft] | None = None
-        self._open: dict[_Stamping, None] = {}
-        self._stale: list[_Stamping] = []
+        self._appending = Appending(self._loop, journal, self._conclude, lambda each: each in self._open)
+        self._threads: SigningThreads[Stamping, Draft] | None = None
+        self._open: dict[Stamping, None] = {}
+        self._stale: list[Stamping] = []
         self.stopped = False
         """Whether an operator has stopped issuing; set by the worker, from the keeper's word."""
-        self.install(issuers, default, slow)
+        self.unproven: tuple[str, ...] = ()
+        """Profiles that make no evidence now; set likewise."""
+        self.install(issuers, default, slow, archives)
         self._sweep = self._loop.call_later(SWEEP_SECONDS, self._give_up)
 
-    def install(self, issuers: Mapping[str, Issuer], default: str, slow: frozenset[str]) -> None:
+    def install(
+        self,
+        issuers: Mapping[str, Issuer],
+        default: str,
+        slow: frozenset[str],
+        archives: Mapping[str, ArchiveUnit] = _NOBODY,
+    ) -> None:
         """Issue with these from now on; what the ledger refused as stale meanwhile is made again."""
-        self._issuers = Issuers(issuers, default, slow)
+        self._issuers = Issuers(issuers, default, slow, archives)
         if slow and self._threads is None:
-            self._threads = SigningThreads(self._issue, self._append, len(os.sched_getaffinity(0)))
+            self._threads = SigningThreads(self._issue, self._appending.append, len(os.sched_getaffinity(0)))
+        self._appending.install(self._issuers)
         self._restart_stale()
 
     @property
@@ -131,11 +97,32 @@ class Responder:
         return self._issuers.configuration
 
     @property
+    def counters(self) -> Mapping[str, float]:
+        """What left with its evidence since the start, by metric name."""
+        return self._appending.counters
+
+    @property
     def certificate(self) -> bytes:
         """Of the unit that answers requests which name no profile, DER."""
         return self._issuers.certificate
 
-    async def answer(self, body: bytes, principal: Principal, profile: str | None = None) -> Answer:
+    def embeds(self, profile: str | None) -> bool:
+        """Say whether tokens of a profile, None for the default, can leave with their evidence in them."""
+        return self._issuers.embeds(profile)
+
+    def owes(self, profile: str) -> bool:
+        """Say whether evidence is made for tokens of a profile."""
+        return self._issuers.owes(profile)
+
+    async def answer(
+        self,
+        body: bytes,
+        principal: Principal,
+        profile: str | None = None,
+        document: bytes | None = None,
+        *,
+        embed: bool = False,
+    ) -> Answer:
         """Answer one request body; see `ask`."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
 
@@ -144,11 +131,18 @@ class Responder:
             if not answer.done():  # a client that has gone cancelled its request
                 answer.set_result(result)
 
-        self.ask(body, principal, profile, take)
+        self.ask(body, principal, profile, take, document, embed=embed)
         return await answer
 
-    def ask(
-        self, body: bytes, principal: Principal, profile: str | None, done: Callable[[Answer], None]
+    def ask(  # noqa: PLR0913  # what whoever asks says, and who is told
+        self,
+        body: bytes,
+        principal: Principal,
+        profile: str | None,
+        done: Callable[[Answer], None],
+        document: bytes | None = None,
+        *,
+        embed: bool = False,
     ) -> None:
         """Answer one request body; never raises for anything that the body may hold.
 
@@ -157,6 +151,9 @@ class Responder:
             principal: who asks.
             profile: the profile named in the URL path, None for the default.
             done: told the answer once, on the event loop, after this call; must not raise.
+            document: SHA-512 of what the imprint is of, where the client says it; see `Issuer.issue`.
+            embed: the token leaves with its evidence in it, also of a profile that does not say so; refused
+                where it cannot, see `embeds`.
         """
         request = read_request(body)
         if isinstance(request, Refusal):
@@ -169,7 +166,13 @@ class Responder:
         if isinstance(issuer, Refusal):
             self._loop.call_soon(done, _refused(issuer, NO_PROFILE))
             return
-        stamping = _Stamping(issuer, request, body, principal, profile, done, self._loop.time())
+        unable = (embed or issuer.embed) and self._issuers.archive(issuer) is None
+        if unable or issuer.evidence in self.unproven:
+            self._loop.call_soon(done, _refused(status.EVIDENCE, issuer.profile))
+            return
+        stamping = Stamping(
+            issuer, request, body, principal, profile, done, self._loop.time(), document, embed=embed
+        )
         self._open[stamping] = None
         self._start(stamping)
 
@@ -180,59 +183,37 @@ class Responder:
             self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
         if self._threads is not None:
             self._threads.close()
+        self._appending.close()
 
-    def _start(self, stamping: _Stamping) -> None:
+    def _start(self, stamping: Stamping) -> None:
         if self._threads is not None and stamping.issuer.profile in self._issuers.slow:
             self._threads.put(stamping)
             return
         draft = self._issue(stamping)
         if draft is not None:
-            self._drafts.put((stamping, draft))
+            self._appending.put(stamping, draft)
 
-    def _issue(self, stamping: _Stamping) -> Draft | None:
+    def _issue(self, stamping: Stamping) -> Draft | None:
         """Return a draft to be appended, or let the request end with a refusal; runs in loop or thread."""
         if stamping not in self._open:
             # Its patience ended: a queue that only grows must not keep the key busy for nobody.
             return None
         try:
-            draft = stamping.issuer.issue(stamping.request, stamping.body, stamping.principal)
+            draft = stamping.issuer.issue(
+                stamping.request, stamping.body, stamping.principal, stamping.document
+            )
         except Exception:  # noqa: BLE001  # a key device may raise anything; the client still gets the protocol's words
             _log.exception("signing.failed", profile=stamping.issuer.profile)
             draft = status.SIGNING
         if isinstance(draft, Refusal):
-            self._results.put([(stamping, draft)])
+            self._appending.end([stamping], draft)
             return None
         return draft
 
-    def _append(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
-        """Append what is ready; what is tried again goes alone, so that no neighbour can spoil it."""
-        first = [item for item in drafts if not item[0].again]
-        if first:
-            # Those of the former configuration would have the others refused with them.
-            for epoch in {draft.records[0].cfg_epoch for _, draft in first}:
-                self._append_together([item for item in first if item[1].records[0].cfg_epoch == epoch])
-        if len(first) < len(drafts):
-            for item in drafts:
-                if item[0].again:
-                    self._append_together([item])
-
-    def _append_together(self, drafts: list[tuple[_Stamping, Draft]]) -> None:
-        """Append the records of all drafts or of none; their tokens stay here until that is durable."""
-        appended = self._journal.append(*[record for _, draft in drafts for record in draft.records])
-        appended.add_done_callback(
-            lambda future: self._results.put(
-                [(stamping, (draft, future.result())) for stamping, draft in drafts]
-            )
-        )
-
-    def _conclude(self, results: list[list[tuple[_Stamping, _Result]]]) -> None:
-        for together in results:
-            for stamping, result in together:
-                if stamping in self._open:  # else its answer was given when patience ended
-                    self._conclude_one(stamping, result)
-
-    def _conclude_one(self, stamping: _Stamping, result: _Result) -> None:
+    def _conclude(self, stamping: Stamping, result: Result) -> None:
         """Answer, or issue and record again when the epoch moved or, once, when the serial was taken."""
+        if stamping not in self._open:
+            return  # its answer was given when patience ended
         if isinstance(result, Refusal):
             self._finish(stamping, _refused(result, stamping.issuer.profile))
             return
@@ -245,7 +226,7 @@ class Responder:
                 _log.warning("token.withheld", serial=issued.serial)
                 self._finish(stamping, _refused(status.LEDGER, stamping.issuer.profile))
                 return
-            token, serial = status.granted(issued.token), issued.serial
+            token, serial = status.granted(draft.leaving), issued.serial
             self._finish(stamping, Answer(token, None, stamping.issuer.profile, serial, draft.twin))
         elif outcome.reason is AppendRefusal.STALE_EPOCH:
             self._renew(stamping, draft)
@@ -259,7 +240,7 @@ class Responder:
             stamping.again = True
             self._start(stamping)
 
-    def _renew(self, stamping: _Stamping, draft: Draft) -> None:
+    def _renew(self, stamping: Stamping, draft: Draft) -> None:
         """Make a token of the former configuration again under the new one, as soon as that is installed."""
         issuer = self._issuers.choose(stamping.request, stamping.profile, stamping.principal)
         if isinstance(issuer, Refusal):
@@ -283,7 +264,7 @@ class Responder:
                     stamping.issuer = issuer
                     self._start(stamping)
 
-    def _finish(self, stamping: _Stamping, answer: Answer) -> None:
+    def _finish(self, stamping: Stamping, answer: Answer) -> None:
         del self._open[stamping]
         stamping.done(answer)
 

@@ -42,7 +42,7 @@ def find_revoked(
         RevocationListError: a file cannot be read, or a list in an issuer's name is not signed by it.
     """
     for path in sorted(folder.glob("*.crl")):
-        for found in _read(path):
+        for _, found in _read(path):
             own = [item for item in certificates if same_name(item.issuer, found.issuer)]
             if own:
                 _check_signature(path, found, issuers)
@@ -57,12 +57,29 @@ def find_revoked(
     return None
 
 
-def _read(path: Path) -> Iterator[PublishedList]:
+def lists_of(folder: Path, issuers: Sequence[Certificate]) -> list[bytes]:
+    """Return the lists (DER) in `*.crl` of a folder that are in the name of one of these issuers.
+
+    Raises:
+        RevocationListError: a file cannot be read, or a list in an issuer's name is not signed by it.
+    """
+    kept = []
+    for path in sorted(folder.glob("*.crl")):
+        for octets, found in _read(path):
+            if any(same_name(issuer.subject, found.issuer) for issuer in issuers):
+                _check_signature(path, found, issuers)
+                kept.append(octets)
+    return kept
+
+
+def _read(path: Path) -> Iterator[tuple[bytes, PublishedList]]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_LIST_OCTETS + 1)
         blocks = read_blocks(data, MAX_LISTS) if is_armoured(data) else [("X509 CRL", data)]
-        yield from (read_revocation_list(octets) for label, octets in blocks if label == "X509 CRL")
+        for label, octets in blocks:
+            if label == "X509 CRL":
+                yield octets, read_revocation_list(octets)
     except OSError as error:
         raise RevocationListError(f"{path}: {error.strerror}") from None
     except WireError as error:

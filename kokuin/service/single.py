@@ -59,7 +59,7 @@ async def _answer(
     worker, loop = Worker(folder, config), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
-    server = await owner.listen(keeper, folder.owner_socket)
+    server = await owner.listen(keeper.ask, folder.owner_socket)
     forget = keeper.people.subscribe(worker.on_access)
     unsubscribe, leave = keeper.subscribe(worker.on_push), keeper.enlist(NAME, worker)
     _log.info("serving", **places(sock, admin), workers=1)

@@ -15,7 +15,7 @@ import orjson
 
 from kokuin.wire import strictjson
 from pqc.newfile import write_durably
-from pqc.profiles import Profile, ProfileError, parse_profile
+from pqc.profiles import Profile, ProfileError, load_profile, parse_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -99,6 +99,18 @@ class Snapshot:
         if name not in self.profiles:
             raise ProfileError(f"profile {name!r} is not in force")
         return parse_profile(name, self.profiles[name])
+
+    def known_profile(self, name: str, files: Path) -> Profile:
+        """Return a profile as it was when this snapshot was made, else as its file has it now.
+
+        Args:
+            name: of the profile.
+            files: the folder of the operator's own profiles.
+
+        Raises:
+            ProfileError: there is none, or it cannot be used.
+        """
+        return self.profile(name) if name in self.profiles else load_profile(name, files)
 
 
 def read_snapshot(octets: bytes) -> Snapshot:

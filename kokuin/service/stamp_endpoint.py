@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -19,6 +19,13 @@ from kokuin.service.access.refusing import refusal
 from kokuin.service.access.request_ids import endless_request_ids, request_id_of
 from kokuin.service.access.rules import decide, rule_for
 from kokuin.service.body_limit import BodyRefusal, read_body, refuse_body
+from kokuin.service.evidence.document_digest import (
+    FIELD as DOCUMENT_DIGEST,
+)
+from kokuin.service.evidence.document_digest import (
+    DocumentDigestError,
+    read_document_digest,
+)
 from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.http_problems import TransportCode, send_problem
 from kokuin.service.problems import problem_body
@@ -36,7 +43,8 @@ if TYPE_CHECKING:
     from kokuin.service.exchange import Exchange
     from kokuin.service.metrics import WorkerCounters
     from kokuin.service.ports import KeeperPort
-    from kokuin.service.responder import Answer, Responder
+    from kokuin.service.responder import Responder
+    from kokuin.service.stamping import Answer
 
 PATH = "/tsa"
 TOKENS = "/api/v1/timestamps"
@@ -50,6 +58,13 @@ _NO_STORE = (b"cache-control", b"no-store")
 _FIELDS = (
     b"content-type: " + _REPLY + b"\r\ncache-control: no-store\r\ncontent-length: %d\r\nx-request-id: %s\r\n"
 )
+
+
+class _Asked(NamedTuple):
+    """The content of a request, and SHA-512 of the document where the client says it."""
+
+    body: bytes
+    document: bytes | None
 
 
 class StampEndpoint:
@@ -97,6 +112,8 @@ class StampEndpoint:
                 length = int(value.lstrip(b"0") or b"0")  # all digits; why so, see `read_body`
             elif name in telling:
                 shows = True
+            elif name == DOCUMENT_DIGEST:
+                return None
         if not 0 <= length <= self._direct_octets or self._keeper.lag() > self._behind_s:
             return None
         return self._shown(headers, peer) if shows else self._anonymous
@@ -143,16 +160,21 @@ class StampEndpoint:
         if isinstance(body, BodyRefusal):
             await refuse_body(send, body)
             return
+        try:
+            document = read_document_digest(list(scope["headers"]))
+        except DocumentDigestError:
+            await _problem(send, 400, "DOCUMENT_DIGEST_INVALID")
+            return
         if await self._is_activated(scope, send, principal):
-            await self._stamp(scope, send, body, principal, started)
+            await self._stamp(scope, send, _Asked(body, document), principal, started)
 
     async def _stamp(
-        self, scope: HTTPScope, send: ASGISendCallable, body: bytes, principal: Principal, started: float
+        self, scope: HTTPScope, send: ASGISendCallable, asked: _Asked, principal: Principal, started: float
     ) -> None:
         profile = scope["path"][len(_PREFIX) :] or None
         request_id = request_id_of(scope)
         try:
-            answer = await self._responder.answer(body, principal, profile)
+            answer = await self._responder.answer(asked.body, principal, profile, asked.document)
             self._account(answer, started, request_id)
         except Exception:
             await send_problem(send, TransportCode.INTERNAL)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from kokuin.service.access.principal import Principal
-from kokuin.service.installation import install
+from kokuin.service.unit_alone import UnitAlone
 from kokuin.service.unit_errors import UnitError
-from kokuin.service.units import read_passphrase
 from kokuin.trust.anchors import TrustError, load_trust
 from kokuin.trust.context import Context
 from kokuin.trust.judge import find_signer, judge_token
@@ -34,8 +32,6 @@ from pqc.policies import PolicyError, load_policy
 from pqc.profiles import ProfileError
 from tsa import status
 from tsa.client import REQUEST_MEDIA_TYPE, Refused, check_answer, make_query
-from tsa.clock.reader import ClockReader
-from tsa.request import read_request
 from tsa.status import Refusal
 
 if TYPE_CHECKING:
@@ -44,12 +40,9 @@ if TYPE_CHECKING:
 
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
-    from kokuin.service.installation import Installation
-    from kokuin.service.issuing import ActiveConfiguration
-    from kokuin.service.snapshot import Snapshot
+    from kokuin.service.unit_alone import Present
     from kokuin.trust.records import Record
     from tsa.client import Query
-    from tsa.clock.verdict import ClockVerdict
 
 MAX_ANSWER = 1 << 20
 """Octets of the longest answer that is read."""
@@ -93,16 +86,6 @@ class Stamp:
     tok: str
     tok512: str
     signer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What a unit of this service issues under at this moment."""
-
-    snapshot: Snapshot
-    active: ActiveConfiguration
-    clock: ClockVerdict | None
-    floors: dict[str, int]
 
 
 class StampSource(Protocol):
@@ -175,23 +158,18 @@ class SecondUnit:
             raise StampError(f"STAMP_UNIT_UNFIT: {error!r}") from None
 
     def _issue(self, query: Query, present: Present) -> Answer:
-        issuer = self._installation(present).issuers[self.name]
-        request = read_request(query.der)
-        if isinstance(request, Refusal):
-            raise StampError(f"STAMP_REFUSED: {request.code}")
-        draft = issuer.issue(request, query.der, KEEPER)
+        self._require_another(present)
+        draft = UnitAlone(self._folder, self._config, self.name, present).issue(query.der, KEEPER, present)
         if isinstance(draft, Refusal):
             raise StampError(f"STAMP_REFUSED: {draft.code}")
-        # A token of a unit of ours stands in the ledger as any other, or it would count as stolen.
-        records = tuple(record._replace(self_caused=True) for record in draft.records)
-        return Answer(status.granted(draft.issued.token), records)
+        return Answer(status.granted(draft.issued.token), draft.records)
 
-    def _installation(self, present: Present) -> Installation:
-        """Load the unit alone.
+    def _require_another(self, present: Present) -> None:
+        """Look whether the unit may stamp.
 
         Raises:
             StampError: the clock is not known yet, or the unit is off or the default's.
-            UnitError, ProfileError: the unit is unfit.
+            ProfileError: a profile cannot be used.
         """
         snapshot = present.snapshot
         if self.name not in snapshot.enabled:
@@ -202,15 +180,6 @@ class SecondUnit:
             raise StampError(f"STAMP_UNIT_UNFIT: {self.name} signs with the default's key, or with several")
         if present.clock is None:
             raise StampError("STAMP_REFUSED: the clock is not known yet")
-        alone = replace(snapshot, default=self.name, enabled=frozenset({self.name}))
-        clock = ClockReader(self._config.clock_settings(snapshot.profile(self.name).accuracy_us))
-        passphrase = read_passphrase(self._config, dict(os.environ))
-        installation = install(self._folder, self._config, alone, clock, passphrase)
-        for unit, gen_us in present.floors.items():
-            clock.raise_floor(unit, gen_us)
-        installation.update_clock(present.clock)
-        installation.activate(present.active)
-        return installation
 
 
 async def obtain(source: StampSource, note: bytes, policy: str) -> tuple[Stamp, tuple[Record, ...]]:

@@ -214,9 +214,12 @@ class Switchboard:
             return await asyncio.to_thread(
                 find, self._folder, self._config, candidate.pruned(), must_sign=must_sign
             )
-        except (UnitError, ProfileError) as error:
-            owner = error.owner if isinstance(error, UnitError) else ""
-            raise SwitchRefusedError(Blocker("UNIT_UNFIT", owner or candidate.default, str(error))) from None
+        except ProfileError as error:
+            raise SwitchRefusedError(Blocker(UnitError.code, candidate.default, str(error))) from None
+        except UnitError as error:
+            raise SwitchRefusedError(
+                Blocker(error.code, error.owner or candidate.default, str(error))
+            ) from None
 
 
 def _refuse(blockers: Iterable[Blocker]) -> None:

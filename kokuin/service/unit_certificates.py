@@ -84,6 +84,30 @@ def find_certificates(folder: DataFolder, public_key: bytes, activated: str) -> 
     return UnitCertificates(own, tuple(_chain(own, bag, anchors)), tuple(anchors))
 
 
+def path_to_anchor(folder: DataFolder, digest: str) -> tuple[Certificate, ...]:
+    """Return a unit's certificate, what leads from it to an anchor, and that anchor.
+
+    Of a certificate that nobody vouches for any more it is alone; of an unknown one there is nothing.
+
+    Args:
+        folder: the data folder.
+        digest: SHA-256 (hex) of the certificate.
+
+    Raises:
+        UnitError: a file cannot be read.
+    """
+    bag, anchors = _read_certificates(folder.units), _read_certificates(folder.anchors)
+    own = next((each for each in bag if hashlib.sha256(each.der).hexdigest() == digest), None)
+    if own is None:
+        return ()
+    try:
+        chain = (own, *_chain(own, bag, anchors))
+    except UnitError:
+        return (own,)
+    anchor = next(each for each in anchors if _issued(each, chain[-1]))
+    return (*chain, anchor)
+
+
 def _read_certificates(path: Path) -> list[Certificate]:
     try:
         found = read_certificates(path)

@@ -8,9 +8,11 @@ class UnitError(Exception):
 
     Attributes:
         owner: the profile that the unit belongs to; empty where that does not matter.
+        code: of the blocker that it is to a switch.
     """
 
     owner: str = ""
+    code = "UNIT_UNFIT"
 
 
 class KeyOutOfReachError(UnitError):
@@ -19,3 +21,9 @@ class KeyOutOfReachError(UnitError):
 
 class UnitEndedError(UnitError):
     """The unit's certificate has expired or was revoked: nothing that is done to the files brings it back."""
+
+
+class EmbeddingSlowError(UnitError):
+    """The unit signs too slowly to put evidence into each token before that leaves."""
+
+    code = "EVIDENCE_UNIT_SLOW"

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokuin.service.child_frames import read
 from kokuin.service.lifeline import watch
 from kokuin.service.shut_doors import allow_seconds, place_of, resident_octets, shut_doors
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
-from kokuin.service.verify_question import Answer, Question, read
+from kokuin.service.verify_question import Answer, Question
 
 if TYPE_CHECKING:
     from kokuin.service.verify_judging import Bench
@@ -40,7 +41,7 @@ def main() -> None:
     answer = Answer()
     _say(answer)
     while not answer.last and (frame := read(sys.stdin.buffer)) is not None:
-        answer = _judge(bench, Question.decode(*frame))
+        answer = _judge(bench, Question.decode(frame.header, frame.octets))
         _say(answer)
 
 
@@ -54,7 +55,7 @@ def _prepare() -> Bench | None:
     )
 
     try:
-        return prepare(Path(first[0]["trust"]))
+        return prepare(Path(first.header["trust"]))
     except TrustUnreadableError as error:
         _say(Answer(code=VerifyCode.TRUST_UNREADABLE, detail=repr(error.__cause__), last=True))
     return None

@@ -81,14 +81,15 @@ class Bench:
             policy=policy,
             revocation=_revocation(question).with_more(self.revocation),
             revocation_mode=RevocationMode(question.revocation),
+            evidence=() if question.evidence is None else (question.evidence,),
         )
         content, request = _content(question), _request(question)
         context = replace(context, content=content, request=request)
         if question.proof is None:
             report = verify_bytes(question.token, context)
         else:
-            evidence = LedgerEvidence(self.auditor, question.proof)
-            report = verify_with_ledger(question.token, context, evidence)
+            ledger = LedgerEvidence(self.auditor, question.proof)
+            report = verify_with_ledger(question.token, context, ledger)
         return f"{report.to_json()}\n".encode()
 
 

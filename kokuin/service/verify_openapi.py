@@ -22,8 +22,8 @@ _FORM = {
     "properties": {
         "token": {
             **_BINARY,
-            "description": "TimeStampResp, TimeStampToken or CMS seal (DER, BER or PEM), sealed PDF or JWS; "
-            "up to 1 MiB.",
+            "description": "TimeStampResp, TimeStampToken, EvidenceRecord or CMS seal (DER, BER or PEM), "
+            "sealed PDF or JWS; up to 1 MiB.",
         },
         "data": {
             **_BINARY,
@@ -31,6 +31,7 @@ _FORM = {
         },
         "digest": {"type": "string", "description": "In place of data: its digest, hexadecimal digits."},
         "request": {**_BINARY, "description": "The TimeStampReq that the token must answer, DER."},
+        "evidence": {**_BINARY, "description": "The token's evidence record (RFC 4998), DER or BER."},
         "proof": {**_BINARY, "description": "The token's tlog-proof."},
         "crl": {**_SEVERAL, "description": "Revocation lists, DER or PEM."},
         "ocsp": {**_SEVERAL, "description": "OCSP answers, DER or PEM."},

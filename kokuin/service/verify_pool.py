@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
+from kokuin.service.child_frames import HEAD, encode
 from kokuin.service.child_start import await_end, end_child, start_child, was_costly
 from kokuin.service.verify_codes import VerifyCode, VerifyRefusedError
-from kokuin.service.verify_question import HEAD, MAX_HEADER, MAX_REPORT, Answer, Question, encode
+from kokuin.service.verify_question import MAX_HEADER, MAX_REPORT, Answer, Question
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -1,4 +1,4 @@
-"""Frames between a worker and a child that judges: lengths, a JSON header, and octets that need no escaping.
+"""What a worker asks a child that judges, and what that answers.
 
 The worker wrote what the child reads, so that side is bounded by what the worker took in. What the child
 writes is bounded here: it has read hostile octets, and its word is trusted for one report only.
@@ -6,22 +6,20 @@ writes is bounded here: it has read hostile octets, and its word is trusted for 
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from kokuin.service.child_frames import encode
 from kokuin.service.verify_codes import VerifyCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-HEAD = struct.Struct(">II")
 MAX_HEADER = 1 << 16
 MAX_REPORT = 1 << 24
 """Octets; a report speaks of what is in one token."""
 
-_SINGLE = ("token", "request", "proof")
+_SINGLE = ("token", "request", "evidence", "proof")
 _SEVERAL = ("crl", "ocsp")
 
 
@@ -37,6 +35,7 @@ class Question:
         digest: of the stamped data, made elsewhere.
         digests: of the stamped data that was sent, by the name of every algorithm.
         request: DER of the TimeStampReq.
+        evidence: octets of an evidence record that came beside the token.
         proof: octets of a proof of the token's place in a ledger.
         crl: revocation lists.
         ocsp: OCSP answers.
@@ -49,6 +48,7 @@ class Question:
     digest: bytes | None = None
     digests: Mapping[str, bytes] | None = None
     request: bytes | None = None
+    evidence: bytes | None = None
     proof: bytes | None = None
     crl: tuple[bytes, ...] = field(default=())
     ocsp: tuple[bytes, ...] = field(default=())
@@ -96,6 +96,7 @@ class Question:
             if digests is None
             else {name: bytes.fromhex(value) for name, value in digests.items()},
             request=next(iter(found["request"]), None),
+            evidence=next(iter(found["evidence"]), None),
             proof=next(iter(found["proof"]), None),
             crl=tuple(found["crl"]),
             ocsp=tuple(found["ocsp"]),
@@ -138,21 +139,3 @@ class Answer:
             return Answer(blob, known, str(header["field"]), str(header["detail"]), last)
         except (KeyError, TypeError):
             raise ValueError from None
-
-
-def encode(header: Mapping[str, Any], blob: bytes = b"") -> bytes:
-    """Return one frame."""
-    text = json.dumps(header).encode()
-    return HEAD.pack(len(text), len(blob)) + text + blob
-
-
-def read(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
-    """Return header and blob of the next frame; None when whoever asks has gone."""
-    head = stream.read(HEAD.size)
-    if len(head) < HEAD.size:
-        return None
-    header_size, blob_size = HEAD.unpack(head)
-    text, blob = stream.read(header_size), stream.read(blob_size)
-    if len(blob) < blob_size or len(text) < header_size:
-        return None
-    return json.loads(text), blob

@@ -43,7 +43,7 @@ FORM = "multipart/form-data"
 MODES = ("if-available", "required")
 TEXTS = ("at", "policy", "revocation", "digest")
 """Fields of text, of the query and of the form."""
-SINGLE = ("token", "request", "proof")
+SINGLE = ("token", "request", "evidence", "proof")
 SEVERAL = ("crl", "ocsp")
 DATA = "data"
 
@@ -179,6 +179,7 @@ class Reception:
         return Question(
             token=single["token"],
             request=single.get("request"),
+            evidence=single.get("evidence"),
             proof=single.get("proof"),
             at=_moment(self._texts.get("at")),
             policy=_policy(self._texts.get("policy", BASELINE)),

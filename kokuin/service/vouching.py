@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.publishing import Publisher
     from kokuin.service.recording import Recorder
-    from kokuin.service.stamp_sources import Present
+    from kokuin.service.unit_alone import Present
     from kokuin.service.witness_client import Witnesses
 
 

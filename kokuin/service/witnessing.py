@@ -20,7 +20,7 @@ from kokuin.ledger.checked import stored_root
 from kokuin.ledger.checkpoint import read_checkpoint, verify_line
 from kokuin.ledger.faults import OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.published import cosignatures, keep_cosignature
-from kokuin.ledger.tiles import consistency_proof
+from kokuin.ledger.tile_proofs import consistency_proof
 from kokuin.ledger.witness_exchange import Conflict, Cosigned, WitnessRefusal
 from kokuin.service.ledger_store import open_reader
 from kokuin.service.log_signing import published_keys

@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import structlog
-
 from kokuin.service.access.admin_door import admin_door
 from kokuin.service.access.bearer_tokens import read_issuers
 from kokuin.service.access.doorkeeper import Doorkeeper, read_operator_digest
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 1.0
 PROBE_SECONDS = 15.0
 
-_log = structlog.get_logger()
-
 
 class Worker:
     """One worker on the running event loop."""
@@ -59,6 +55,7 @@ class Worker:
         self._responder: Responder | None = None
         self._readiness = Readiness((KEEPER_UNAVAILABLE,))
         self._stopped = False
+        self._unproven: tuple[str, ...] = ()
         self._counters = WorkerCounters()
         self._probe = ""
         self._probed = float("-inf")
@@ -77,8 +74,9 @@ class Worker:
         """Take the keeper's word: clock verdict, configuration, floors, readiness."""
         self._readiness = push.readiness
         self._stopped = push.stopped
+        self._unproven = push.unproven
         if self._responder is not None:
-            self._responder.stopped = push.stopped
+            self._responder.stopped, self._responder.unproven = push.stopped, push.unproven
         self._installer.on_push(push)
 
     def on_access(self, table: AccessTable) -> None:
@@ -95,7 +93,9 @@ class Worker:
         self._installation = installation
         self._probed = float("-inf")
         if self._responder is not None:
-            self._responder.install(installation.issuers, installation.default, installation.slow)
+            self._responder.install(
+                installation.issuers, installation.default, installation.slow, installation.archives
+            )
 
     def on_keeper_gone(self) -> None:
         """Say at `/readyz` that nothing can be recorded now."""
@@ -124,9 +124,10 @@ class Worker:
                     each.close()  # as the server would have done
                 return
             raise
-        made = Responder(installation.issuers, installation.default, keeper, installation.slow)
-        self._responder = responder = made
-        responder.stopped = self._stopped
+        self._responder = responder = Responder(
+            installation.issuers, installation.default, keeper, installation.slow, installation.archives
+        )
+        responder.stopped, responder.unproven = self._stopped, self._unproven
         doorkeeper = self._doorkeeper
         stamp = StampEndpoint(self._config, responder, doorkeeper, keeper, self._counters)
         app = make_app(self._folder, self._config, stamp, doorkeeper, keeper, lambda: self._readiness)
@@ -181,7 +182,9 @@ class Worker:
 
     def _tell(self, keeper: KeeperPort, stamp: StampEndpoint) -> None:
         refusals = tuple((code, profile, count) for (code, profile), count in stamp.refusals.items())
-        counters = dict(self._counters.values)
+        counters: dict[str, float] = dict(self._counters.values)
+        if self._responder is not None:
+            counters |= self._responder.counters
         key_ends = {} if self._installation is None else self._installation.key_ends
         denials, used = self._doorkeeper.drain_denials(), self._doorkeeper.drain_used()
         problem = self._installer.problem or self._probe

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.service.evidence.embedded import embedding_folder
 from tests.service.running import Prepared, Service, prepare, serving
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ def rsa(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
 def pq(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
     """One worker, ML-DSA-65."""
     with serving(folder_of("pq")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def embedding(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
+    """Parent, keeper and two workers; P-256, with evidence by ML-DSA-65 in each token."""
+    with serving(embedding_folder(folder_of), workers=2) as service:
         yield service
 
 

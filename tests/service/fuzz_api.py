@@ -42,6 +42,8 @@ COSTLY = {"/api/v1/ledger/export", "/api/v1/inventory"}
 """Routes for which a child works for seconds: each caller gets through once."""
 UNREAD = {400, 413, 431}
 """What one is answered that was refused before it had a route."""
+OF_THE_TRANSPORT = {405, 408, 413, 431}
+"""What any request may be answered, as the description says of all."""
 _WRONG = "kokuin_aaaaaaaaaaaaaaaa_" + "A" * 43
 _SECONDS = 60.0
 
@@ -172,7 +174,11 @@ class _Judge:
             run.reached.add((self.caller.name, operation.label))
         port = "admin" if self.admin else "common"
         place = f"{self.caller.name} by the {port} port: {answer.request.method} {answer.request.url}"
-        problems = [*self._of_every_answer(answer), *self._of_the_denied(operation, answer)]
+        problems = [
+            *self._of_every_answer(answer),
+            *self._of_the_denied(operation, answer),
+            *_of_the_undescribed(operation, answer),
+        ]
         run.violations += [f"{place}: {status} {problem}" for problem in problems]
 
     def _of_every_answer(self, answer: Any) -> Iterator[str]:
@@ -205,6 +211,21 @@ class _Judge:
             yield f"reached what the table denies ({denial})"
         elif answer.status_code in DENIED and json.loads(answer.content)["code"] not in set(DenialCode):
             yield f"was turned away by somebody else than the table: {answer.content[:200]!r}"
+
+
+def _of_the_undescribed(operation: Any, answer: Any) -> Iterator[str]:
+    """Hold an answer against what the description says of its operation: status, and type of the content."""
+    status, sent = answer.status_code, answer.request.url
+    if _rule_of(operation, answer.request) is None or status in OF_THE_TRANSPORT:
+        return
+    described = operation.definition.raw["responses"].get(str(status))
+    if described is None:
+        yield f"a status that is not described: {answer.content[:100]!r}"
+        return
+    types = set(described.get("content", ()))
+    found = " ".join(answer.headers.get("content-type", ())).partition(";")[0]
+    if found != "" and found not in types:
+        yield f"content of type {found}, where {sorted(types)} is described for {sent}"
 
 
 def _rule_of(operation: Any, request: Any) -> Rule | None:

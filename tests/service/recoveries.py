@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.reader import LedgerReader
-from kokuin.ledger.tiles import inclusion_proof
+from kokuin.ledger.tile_proofs import inclusion_proof
 from kokuin.ledger.tlog_proof import TlogProof
 from kokuin.trust.records import TST_ISSUED, Record
 from kokuin.trust.report import Check

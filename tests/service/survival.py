@@ -54,7 +54,7 @@ class SurvivalError(AssertionError):
 def make_folder(root: Path) -> Path:
     """Make a development data folder under `root` and return it."""
     folder = root / "data"
-    initialise(InitRequest(folder))
+    initialise(InitRequest(folder, profile="classical"))
     return folder
 
 

@@ -54,7 +54,7 @@ class Cluster:
             folder = self.root / name / "data"
             folder.parent.mkdir()
             join = None if folder == first else first
-            initialise(InitRequest(folder, postgres=dsn, node=name, join=join))
+            initialise(InitRequest(folder, profile="classical", postgres=dsn, node=name, join=join))
             self.nodes[name] = Service(folder, self.workers, program=self.program)
         for node in self.nodes.values():
             node.start()

@@ -35,6 +35,22 @@ def test_the_page_names_every_route_and_its_parameters(single: Service) -> None:
     assert "<td>The process answers.</td>" in text
 
 
+def test_programs_are_told_of_what_type_each_answer_is(single: Service) -> None:
+    document = single.client.get("/openapi.json").json()
+    operator = {"authorization": f"Bearer {single.operator_key}"}
+    asked = 0
+    for path, methods in document["paths"].items():
+        if "get" not in methods or "{" in path:
+            continue
+        answer = single.client.get(path, headers=operator)
+        described = methods["get"]["responses"][str(answer.status_code)]["content"]
+        assert answer.headers["content-type"].partition(";")[0] in described, path
+        asked += 1
+    assert asked > 10
+    assert "HTTPValidationError" not in str(document)
+    assert set(document["paths"]["/readyz"]["get"]["responses"]) >= {"200", "503"}
+
+
 def test_what_a_description_says_is_text() -> None:
     operation = {"description": EVIL, "parameters": [{"name": EVIL}]}
     written = page({"info": {"title": EVIL, "version": EVIL}, "paths": {EVIL: {EVIL: operation}}})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kokuin.service import responder
+from kokuin.service import responder, stamping
 from kokuin.service.access.principal import NOBODY
 from kokuin.service.issuing import Draft
 from kokuin.service.responder import Responder
@@ -33,10 +33,14 @@ class ForgedIssuer:
 
     profile = "classical"
     epoch = 1
+    evidence = None
+    embed = False
     rules = IssuingRules("1.3.6.1.4.1.32473.1", frozenset({"sha256"}))
 
-    def issue(self, request: TimeStampReq, body: bytes, principal: Principal) -> Draft:
-        del body, principal
+    def issue(
+        self, request: TimeStampReq, body: bytes, principal: Principal, document: bytes | None
+    ) -> Draft:
+        del body, principal, document
         token = encode.integer(request.nonce or 0)
         return Draft(IssuedToken(token, b"", "ab", 1), (Record("tst.issued", token=token),))
 
@@ -112,7 +116,7 @@ def test_a_token_that_slept_with_its_machine_between_signature_and_record_is_wit
             now[0] += (RELEASE_SECONDS + 1) * 1_000_000_000
             return super().append(*records)
 
-    monkeypatch.setattr(responder, "boot_ns", lambda: now[0])
+    monkeypatch.setattr(stamping, "boot_ns", lambda: now[0])
     slept = Sleeper(AppendRefusal.UNAVAILABLE)
     assert asyncio.run(answers(slept, range(1, 3))) == ["LEDGER_UNAVAILABLE"] * 2
     assert slept.sizes == [2], "what was recorded stays so, and nobody gets it"

@@ -172,7 +172,7 @@ def test_the_owner_resumes_over_the_owner_socket(prepared: Prepared, monkeypatch
         async with clocked(monkeypatch, prepared.folder, OPERATOR, *GOOD) as service:
             await hold(service)
             path = prepared.folder.owner_socket
-            async with await owner.listen(service.keeper, path):
+            async with await owner.listen(service.keeper.ask, path):
                 answers = [await asyncio.to_thread(owner.ask_owner, path, "clock.resume") for _ in "12"]
             assert answers == [{"ok": True}, {"ok": False, "code": "CLOCK_NOT_HELD"}]
             assert await service.stamp() == GRANTED

@@ -64,9 +64,11 @@ def test_whoever_hangs_up_frees_no_place_for_more_work(folder: DataFolder) -> No
     """Else a client that resets its connections could queue any number of signatures."""
     with serving(folder, TransportLimits(requests=3)) as server:
         server.journal.script.extend([None] * 3)
-        for _ in range(3):
-            connect(server.address, GOOD).close()
+        clients = [connect(server.address, GOOD) for _ in range(3)]
         server.await_records(3)
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            client.close()
         server.await_(lambda: server.connections() == 0, "the connections are still there")
         assert server.ask(GOOD)[0].problem()["code"] == "HTTP_TOO_MANY_REQUESTS"
         server.let_records_be_durable()

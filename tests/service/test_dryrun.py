@@ -27,6 +27,7 @@ from kokuin.trust.judge import judge_token
 from kokuin.trust.report import iso_time
 from pqc.policies import load_policy
 from tests.service.dryruns import HASHES, TOKENS, issue_tokens, tree
+from tests.service.evidence.embedded import NAME, add_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,6 +256,36 @@ def test_a_bundle_counts_both_tokens_of_a_request(folder: DataFolder, scratch: P
     assert found.measured.verified == found.measured.passed == 3 * 12
     assert found.measured.source == "profile"
     assert {each.program: each.reads for each in found.clients.verifiers}["openssl-ts"] == "yes"
+
+
+def test_evidence_within_the_token_is_measured_as_the_client_gets_it(
+    folder: DataFolder, scratch: Path
+) -> None:
+    add_profile(folder)
+    found = run(folder, scratch, NAME, requests=24)
+    assert not found.consequences.blockers
+    assert found.measured.verified == found.measured.passed == 48
+    cost, before = found.measured.candidate, found.measured.in_force
+    assert cost is not None
+    assert before is not None
+    assert cost.granted == 24
+    # One signature of ML-DSA-65 alone has 3,309 octets, and the certificates above it have theirs.
+    assert cost.token_octets > before.token_octets + 3 * 3309
+    assert cost.largest > cost.token_octets
+    assert found.clients.largest == cost.largest
+
+
+@pytest.mark.parametrize("profile", ["hybrid", NAME])
+def test_the_ledger_grows_by_archive_time_stamps_too(folder: DataFolder, scratch: Path, profile: str) -> None:
+    add_profile(folder)
+    found = run(folder, scratch, profile, requests=24)
+    cost, before = found.measured.candidate, found.measured.in_force
+    assert cost is not None
+    assert before is not None
+    assert cost.octets_a_year is not None
+    assert before.octets_a_year is not None
+    # Half of a second is the least between two batches; what leaves with its evidence waits for less.
+    assert cost.octets_a_year - before.octets_a_year > 10_000 * YEAR_SECONDS
 
 
 def test_a_suite_too_slow_for_its_requests_makes_fewer(

@@ -199,3 +199,14 @@ def test_a_toy_suite_is_rehearsed_like_any_other(folder: DataFolder, scratch: Pa
         assert found.measured.verified == found.measured.passed == 12
         assert {row.purpose: row.after for row in found.diff.rows}["tst"] == toy.id
         assert "key:unit-toy" in found.bills.added
+
+
+def test_a_profile_with_evidence_is_rehearsed_with_the_unit_that_makes_it(
+    folder: DataFolder, scratch: Path
+) -> None:
+    found = run(folder, scratch, "hybrid")
+    assert blockers(found) == {}
+    assert found.measured.candidate is not None
+    assert {row.subject for row in found.chain} >= {"classical", "evidence"}
+    rows = {row.purpose: (row.before, row.after) for row in found.diff.rows}
+    assert rows["evidence"] == ("", "evidence")

@@ -122,7 +122,9 @@ def test_a_request_is_signed_by_the_key_and_asks_for_time_stamping_alone(folder:
 
 def test_a_fresh_production_folder_is_certified_and_then_serves(tmp_path: Path, ca: OperatorCa) -> None:
     root = tmp_path / "data"
-    initialise(InitRequest(root, production=True, clock="kernel", organisation="Some Company"))
+    initialise(
+        InitRequest(root, profile="classical", production=True, clock="kernel", organisation="Some Company")
+    )
     folder = DataFolder(root)
     # The machine's clock need not be fit here; the certificate is what is tried.
     text = folder.config.read_text().replace('kind = "kernel"', 'kind = "system"')

@@ -257,7 +257,7 @@ def test_the_commands_copy_and_restore(
     assert main(["ledger", "backup", *place]) == Exit.USAGE
     assert main(["ledger", "backup", "-o", copy, *place]) == Exit.PASSED
     assert main(["ledger", "backup", "-o", copy, *place]) == Exit.FAILED
-    assert "BACKUP_FILE_EXISTS" in capsys.readouterr().out
+    assert "BACKUP_FILE_EXISTS" in capsys.readouterr().err
     assert main(["ledger", "restore", copy, *place, "--json"]) == Exit.PASSED
     assert json.loads(capsys.readouterr().out)["size"] == 301
     assert main(["ledger", "restore", str(tmp_path / "nothing"), *place]) == Exit.FAILED

@@ -210,6 +210,8 @@ def test_the_log_is_there_while_the_ledger_is_not(log: Service) -> None:
         assert answer.headers["retry-after"] == "1"
         assert log.client.get("/api/v1/ledger/proofs/consistency?from=3&to=200").status_code == 200
         assert code(inclusion(log, index="3", **key(log))) == (503, "LEDGER_UNREADABLE")
+        answer = log.client.get("/api/v1/timestamps/ab", headers=key(log))
+        assert (*code(answer), answer.headers["retry-after"]) == (503, "LEDGER_UNREADABLE", "1")
     finally:
         hidden.rename(ledger)
     assert log.client.get("/log/tile/entries/000", headers=key(log)).status_code == 200

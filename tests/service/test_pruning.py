@@ -183,6 +183,46 @@ def test_a_record_cannot_be_deleted_and_its_octets_not_changed(desked: Desked) -
     connection.close()
 
 
+def test_the_leaves_of_evidence_stay_as_long_as_the_tokens_that_they_cover(folder: DataFolder) -> None:
+    settings = {"TSA_LEDGER__RETENTION__DEFAULT_YEARS": "2", "TSA_RETENTION_YEARS": "7"}
+    desked = Desked(folder, settings)
+    for kind in ("evidence.stamped", "evidence.added", "evidence.renewed"):
+        desked.append(Record(kind))
+    fill(desked)
+    now = time.time_ns() // 1_000
+    with LedgerReader(folder.ledger) as reader:
+        kinds = [leaf["kind"] for leaf in desked.leaves()]
+        gone = {
+            years: {kinds[index] for index in due(reader, desked.config, _at(now, years)).indexes}
+            for years in (3, 8)
+        }
+    assert not {kind for kind in gone[3] if kind.startswith("evidence.")}
+    assert {"evidence.stamped", "evidence.added", "evidence.renewed"} < gone[8]
+    desked.end()
+
+
+def test_the_leaves_of_evidence_outlast_the_tokens_by_the_year_that_a_renewal_spans(
+    folder: DataFolder,
+) -> None:
+    """Also where tokens have years of their own; the youngest batch of a renewal needs the oldest's leaf."""
+    kinds = ("evidence.stamped", "evidence.added", "evidence.renewed")
+    desked = Desked(folder, {"TSA_LEDGER__RETENTION__KINDS": '{"tst.issued" = 20}'})
+    for kind in kinds:
+        desked.append(Record(kind))
+    fill(desked)
+    now = time.time_ns() // 1_000
+    with LedgerReader(folder.ledger) as reader:
+        found = [leaf["kind"] for leaf in desked.leaves()]
+        gone = {
+            years: {found[index] for index in due(reader, desked.config, _at(now, years)).indexes}
+            for years in (20, 21)
+        }
+    assert "tst.issued" in gone[20]
+    assert gone[20].isdisjoint(kinds)
+    assert gone[21].issuperset(kinds)
+    desked.end()
+
+
 @pytest.mark.parametrize("value", ["0", "101", '"x"'])
 def test_no_retention_of_less_than_a_year_can_be_asked_for(folder: DataFolder, value: str) -> None:
     with pytest.raises(ConfigError):

@@ -18,7 +18,7 @@ from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
-from kokuin.ledger.tiles import new_tiles, tile_path
+from kokuin.ledger.tiles import new_tiles
 from kokuin.service import publishing
 from kokuin.service.config import Config, load_config
 from kokuin.service.log_signing import open_log_signer, published_keys
@@ -124,7 +124,7 @@ def test_what_was_appended_is_signed_kept_and_shown_with_its_tiles(log: Log) -> 
         size += count
         log.publish()
         assert log.shown() == size
-    assert not (log.folder.log / tile_path(0, 1)).with_name("001.p").exists(), "the full tile stands for it"
+    assert not (log.folder.log / "tile/0/001.p").exists(), "the full tile stands for it"
     check_standing(log)
 
 

@@ -17,7 +17,7 @@ from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
 from kokuin.ledger.store_check import check_store
-from kokuin.ledger.tiles import consistency_proof
+from kokuin.ledger.tile_proofs import consistency_proof
 from kokuin.ledger.tlog_proof import TlogProof, read_proof
 from kokuin.ledger.tree import node_hash, verify_consistency
 from kokuin.service import recovering
@@ -338,7 +338,7 @@ def test_the_command_enters_a_token_again(
     with LedgerReader(lost.folder.ledger) as reader:
         size = reader.size()
     assert main([*words, "--lang", "ja"]) == Exit.FAILED
-    assert "TOKEN_PRESENT" in capsys.readouterr().out
+    assert "TOKEN_PRESENT" in capsys.readouterr().err
     with LedgerReader(lost.folder.ledger) as reader:
         assert reader.size() == size, "a refusal leaves no record of start and stop"
 

@@ -25,11 +25,13 @@ def test_no_request_breaks_the_service_or_reaches_what_the_table_denies(
     # Seconds to load, which each process of a test run would pay.
     from tests.service.fuzz_api import SETTINGS, run_api  # noqa: PLC0415
 
-    with serving(folder_of("classical"), {**SETTINGS, "PYTHONPATH": at_once}) as service:
+    with serving(folder_of("hybrid"), {**SETTINGS, "PYTHONPATH": at_once}) as service:
         run = run_api(service, EXAMPLES, SEED)
         assert run.violations == []
         assert run.operations >= {
+            "POST /api/v1/batches",
             "POST /tsa",
+            "GET /api/v1/evidence/{serial}",
             "GET /api/v1/ledger/export",
             "POST /api/v1/profiles/{name}/use",
         }

@@ -15,7 +15,7 @@ from kokuin.ledger.log_folder import LogFolder
 from kokuin.ledger.published import newest_checkpoint
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store_check import check_store
-from kokuin.ledger.tiles import consistency_proof, root_at
+from kokuin.ledger.tile_proofs import consistency_proof, root_at
 from kokuin.ledger.tree import verify_consistency
 from kokuin.service import ledger_desk, publishing, sealing
 from kokuin.service.datafolder import DataFolder

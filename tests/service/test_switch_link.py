@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kokuin.service.issuing import Issuer
     from kokuin.service.keeper import Keeper
     from kokuin.service.ports import WorkerPort
-    from kokuin.service.responder import Answer
+    from kokuin.service.stamping import Answer
     from kokuin.trust.journal import AppendOutcome
 
 
@@ -198,6 +198,8 @@ class EpochIssuer:
     """Signs nothing: its records carry an epoch."""
 
     profile = "classical"
+    evidence = None
+    embed = False
     rules = IssuingRules("1.3.6.1.4.1.32473.1", frozenset({"sha256"}))
 
     def __init__(self, epoch: int) -> None:

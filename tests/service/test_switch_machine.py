@@ -114,7 +114,7 @@ class Switching(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="kokuin-switching-"))
-        self.folder, self.config = DataFolder(self.root), Config()
+        self.folder, self.config = DataFolder(self.root), Config(profile="classical")
         self.snapshots = SnapshotFolder(self.folder.active)
         self.journal = FakeJournal()
         self.broken: set[str] = set()

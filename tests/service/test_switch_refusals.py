@@ -121,6 +121,13 @@ def test_two_profiles_of_one_policy_oid_are_never_on_together(root: Path) -> Non
     assert (code, detail) == ("POLICY_OID_TAKEN", "classical has arc 1 too")
 
 
+def test_a_unit_that_makes_evidence_answers_no_request(root: Path) -> None:
+    own_profile(root, "mine", changed("arc = 1", 'arc = 9\nunit = "classical-rsa"\nevidence = "classical"'))
+    ((code, detail),) = refused(root, "use", "mine")
+    assert code == "EVIDENCE_UNIT_ANSWERS"
+    assert detail == "the unit of classical makes its evidence, and answers requests to classical"
+
+
 def test_the_default_and_what_is_off_cannot_be_turned_off(root: Path) -> None:
     assert refused(root, "disable", "classical")[0][0] == "PROFILE_IS_DEFAULT"
     assert refused(root, "disable", "pq")[0][0] == "PROFILE_NOT_ENABLED"

@@ -172,7 +172,7 @@ def test_a_scheduled_rotation_whose_end_could_not_be_recorded_is_not_made_twice(
 
     async def run() -> None:
         async with keeping(folder) as keeper:
-            operations = keeper._operations
+            operations = keeper._desks.profiles
             assert operations is not None
             real, tries = operations._record, 0
 

@@ -245,6 +245,7 @@ def test_a_policy_is_no_path(name: str) -> None:
     [
         ((part("token", bytes(MAX_TOKEN + 1)),), "token"),
         ((part("token", b"x"), part("proof", bytes(MAX_TOKEN + 1))), "proof"),
+        ((part("token", b"x"), part("evidence", bytes(MAX_TOKEN + 1))), "evidence"),
         ((part("token", b"x"), part("at", bytes(2000))), "at"),
         ((part("token", b"x"), part("crl", bytes(MAX_KEPT))), "crl"),
         ((part("token", b"x"), *[part("crl", bytes(MAX_KEPT // 10))] * 11), "crl"),

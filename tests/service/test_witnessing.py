@@ -22,7 +22,8 @@ from kokuin.ledger.witness_exchange import MAX_ANSWER, WitnessRefusal, read_requ
 from kokuin.ledger.witness_policy import read_policy
 from kokuin.service import witness_standing, witnessing
 from kokuin.service.config import ConfigError
-from kokuin.service.operating import SEAL, operate
+from kokuin.service.long_operations import SEAL
+from kokuin.service.operating import operate
 from kokuin.service.standing import require_not_behind
 from kokuin.service.witness_client import WitnessFault, read_witnesses
 from kokuin.service.witness_server import make_witness_app

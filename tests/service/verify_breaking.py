@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.service import verify_child
+from kokuin.service.child_frames import encode
 from kokuin.service.verify_judging import Bench
-from kokuin.service.verify_question import MAX_REPORT, encode
+from kokuin.service.verify_question import MAX_REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,13 @@ import structlog
 from kokuin.ledger.faults import OpenRefusedError
 from kokuin.ledger.refusals import RefusalCounter
 from kokuin.service.access.activations import Activations
-from kokuin.service.access.approvals import Approvals, Proposal
+from kokuin.service.access.approvals import Approvals
 from kokuin.service.access.approvers import GRANT, RELEASE, people_of
 from kokuin.service.access.emergency import SET, Emergency
 from kokuin.service.access.people import CHANGES, prepare
 from kokuin.service.access.people_changes import Prepared
 from kokuin.service.access.people_values import PeopleRefusedError
+from kokuin.service.access.proposals import Proposal
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.usage import KEEP_SECONDS, DayTotals
 from kokuin.service.activation_error import ActivationError
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kokuin.ledger.committer import Committer
-    from kokuin.service.access.approvals import Decided
     from kokuin.service.access.people import People
+    from kokuin.service.access.proposals import Decided
     from kokuin.service.access.state import StateStore
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
@@ -115,7 +116,7 @@ class AccessDesk:
             await self._totals.keep()
         except StateRefusedError as error:
             _log.error("usage.unkept", reason=str(error))  # its text says all
-        self.emergency.close()
+        await self.emergency.close()
         self._records.counted(self._denials.drain())
 
     def take(self, report: WorkerReport) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmodel import col, delete, select
 
-from kokuin.service.access.approvals import Proposal
 from kokuin.service.access.approvers import GRANT, tenant_of
 from kokuin.service.access.people_changes import new_id
 from kokuin.service.access.principal import OPERATOR_TENANT
+from kokuin.service.access.proposals import Proposal
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.state_models import Activation, Client
 from kokuin.service.owner import OWNER
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
     from sqlmodel.sql.expression import SelectOfScalar
 
-    from kokuin.service.access.approvals import Decided, Record
+    from kokuin.service.access.approvals import Record
+    from kokuin.service.access.proposals import Decided
     from kokuin.service.access.state import StateStore
     from kokuin.trust.records import LeafValue
 

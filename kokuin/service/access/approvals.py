@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlmodel import col, func, select
@@ -18,6 +17,7 @@ from sqlmodel import col, func, select
 from kokuin.service.access.approvers import find_approver, may_propose, tenant_of
 from kokuin.service.access.people_changes import new_id
 from kokuin.service.access.principal import OPERATOR_TENANT
+from kokuin.service.access.proposals import Decided
 from kokuin.service.access.state_models import Approval
 from kokuin.service.activation import read_act
 from kokuin.service.switch_refusals import LEDGER_REFUSED
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.access.approvers import Approver
+    from kokuin.service.access.proposals import Proposal
     from kokuin.service.access.state import StateStore
     from kokuin.trust.records import LeafValue
 
@@ -35,46 +36,10 @@ APPROVAL_SECONDS = 3600
 """How long a proposal waits for its second person."""
 MAX_APPROVALS = 64
 """How many of one proposer may wait at a time: nobody's flood keeps others from proposing."""
-SERVICE = "service"
-"""Whom a proposal concerns that is about the whole service, as leaves name it."""
 
 _UNKNOWN = (
     "it has expired, was approved or denied, or what it was proposed in has changed since: propose it again"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What somebody wants done.
-
-    Attributes:
-        operation: of the keeper.
-        arguments: with what it is called; nothing secret.
-        about: pseudonym, or a profile's name, of what it is about; for leaves.
-        tenant: whom it concerns: a tenant's pseudonym, or `SERVICE`.
-        context: what must still be so when it is approved; empty: nothing.
-        answer: what the proposer is told beside.
-    """
-
-    operation: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    about: str = ""
-    tenant: str = SERVICE
-    context: str = ""
-    answer: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Who wanted something done: who proposed it, and who approved it."""
-
-    proposer: str
-    approver: str
-
-    @property
-    def both(self) -> str:
-        """The two as one actor, for leaves that have no place for a second."""
-        return f"{self.proposer}+{self.approver}"
 
 
 Execute: TypeAlias = Callable[[str, Mapping[str, Any], Decided], Awaitable[dict[str, Any]]]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kokuin.service.access.principal import OPERATOR_TENANT, Role
 from kokuin.service.access.state_models import Binding, Client, Key, Tenant
+from kokuin.service.access.validity import is_valid
 from kokuin.service.owner import OWNER
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def _in_force(session: Session, actor: str, now_us: int) -> Client | None:
     tenant = None if client is None else session.get(Tenant, client.tenant)
     if client is None or tenant is None or not (client.enabled and tenant.enabled):
         return None
-    begun = client.begins_us is None or client.begins_us <= now_us
-    ended = client.ends_us is not None and client.ends_us < now_us
-    return client if begun and not ended else None
+    return client if is_valid(client.begins_us, client.ends_us, now_us) else None
 
 
 def tenant_of(session: Session, actor: str) -> str:
@@ -111,7 +110,6 @@ def people_of(table: AccessTable, now_us: int) -> tuple[str, ...]:
             and client.person
             and client.tenant == OPERATOR_TENANT
             and Role.APPROVE in client.roles
-            and (client.begins_us is None or client.begins_us <= now_us)
-            and (client.ends_us is None or now_us <= client.ends_us)
+            and is_valid(client.begins_us, client.ends_us, now_us)
         )
     )

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 PREFIX = "kokuin_"
 """Of every API key: programs that look for secrets in texts find it."""
-KEY_ID_CHARACTERS = 16
 MAX_TOKEN_OCTETS = 8192
 """Of a JWT; a longer one is refused unread."""
 

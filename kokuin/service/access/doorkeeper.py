@@ -21,6 +21,7 @@ from kokuin.service.access.peers import Proxies, is_within
 from kokuin.service.access.principal import NOBODY, OPERATOR_TENANT, PUBLIC_TENANT, Principal, Role
 from kokuin.service.access.quotas import FailureThrottle, Quotas
 from kokuin.service.access.table import AccessTable, subject_key
+from kokuin.service.access.validity import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -191,7 +192,7 @@ class Doorkeeper:
         known = self._clients.get(self._certificates.get(caller.certificate or "", ""))
         if known is None:
             return Denial(DenialCode.CERTIFICATE_UNKNOWN)
-        if not _is_now(caller.begins_us, caller.ends_us):
+        if not is_valid(caller.begins_us, caller.ends_us, time.time_ns() // 1000):
             return Denial(DenialCode.CERTIFICATE_EXPIRED, known.client.tenant)
         return _let_in(known, caller)
 
@@ -213,7 +214,7 @@ def _let_in(known: _Known, caller: Peer) -> Principal | Denial:
     client = known.client
     if not client.enabled:
         return Denial(DenialCode.CLIENT_DISABLED, client.tenant)
-    if not _is_now(client.begins_us, client.ends_us):
+    if not is_valid(client.begins_us, client.ends_us, time.time_ns() // 1000):
         return Denial(DenialCode.CLIENT_EXPIRED, client.tenant)
     if known.networks and not is_within(caller.address, known.networks):
         return Denial(DenialCode.NETWORK_NOT_ALLOWED, client.tenant)
@@ -223,12 +224,7 @@ def _let_in(known: _Known, caller: Peer) -> Principal | Denial:
 def _key_over(key: Key) -> DenialCode | None:
     if key.is_revoked(time.time_ns() // 1000):
         return DenialCode.KEY_REVOKED
-    return None if _is_now(key.begins_us, key.ends_us) else DenialCode.KEY_EXPIRED
-
-
-def _is_now(begins_us: int | None, ends_us: int | None) -> bool:
-    now_us = time.time_ns() // 1000
-    return (begins_us is None or begins_us <= now_us) and (ends_us is None or now_us < ends_us)
+    return None if is_valid(key.begins_us, key.ends_us, time.time_ns() // 1000) else DenialCode.KEY_EXPIRED
 
 
 def _is_secret(credential: Credential, digest: str) -> bool:

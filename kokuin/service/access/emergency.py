@@ -18,12 +18,12 @@ import structlog
 from sqlmodel import select
 
 from kokuin.ledger.faults import OpenRefusedError
-from kokuin.service.access.approvals import Proposal
 from kokuin.service.access.approvers import RELEASE, client_of
 from kokuin.service.access.principal import OPERATOR_TENANT
+from kokuin.service.access.proposals import Proposal
 from kokuin.service.access.state_faults import StateRefusedError
 from kokuin.service.access.state_models import Stop
-from kokuin.service.access.stop_views import Stopped, kept_stop, newest_stop, show_stop
+from kokuin.service.access.stop_views import Stopped, StopReader, kept_stop, newest_stop, show_stop
 from kokuin.service.noting import MAX_REASON
 from kokuin.service.switch_refusals import LEDGER_REFUSED
 from kokuin.trust.journal import Refused
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.committer import Committer
     from kokuin.ledger.reader import StoreReader
-    from kokuin.service.access.approvals import Decided
+    from kokuin.service.access.proposals import Decided
     from kokuin.service.access.state import StateStore
     from kokuin.service.access.stop_views import Found
     from kokuin.service.recording import Recorder
@@ -80,7 +80,7 @@ class Emergency:
         """
         self._store, self._journal, self._records = store, journal, records
         self._open, self._people, self._on_change = reader, people, on_change
-        self._reader: StoreReader | None = None
+        self._reader = StopReader(reader)
         self._stop: Stopped | None = None
         self._seen, self._newest_us = -1, 0
         """Index and time of the newest leaf that is known: of several the time may be the same."""
@@ -136,15 +136,14 @@ class Emergency:
                 await self._put_on_record()
             if shared:
                 try:
-                    self._take(await asyncio.to_thread(self._found_again))
+                    self._take(await asyncio.to_thread(self._reader.newest))
                 except OpenRefusedError as error:
                     # Without the ledger nothing is issued either.
                     _log.warning("stop.unseen", reason=str(error))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the ledger go."""
-        if self._reader is not None:
-            self._reader.close()
+        await asyncio.to_thread(self._reader.close)
 
     async def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question, but for `stop.release`; `ok` is False with `code`."""
@@ -260,12 +259,6 @@ class Emergency:
     def _found_now(self) -> Found | None:
         with self._open() as reader:
             return newest_stop(reader)
-
-    def _found_again(self) -> Found | None:
-        """Ask over a connection that is kept: it is asked once a second, for ever."""
-        if self._reader is None:
-            self._reader = self._open()
-        return newest_stop(self._reader)
 
     def _take(self, found: Found | None) -> None:
         """Take the ledger's word, where it is newer than what is known."""

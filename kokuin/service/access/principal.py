@@ -53,10 +53,6 @@ class Principal:
         """Whether a credential says who it is; else nobody does, or anybody may be it."""
         return self.tenant not in {NO_TENANT, PUBLIC_TENANT}
 
-    def may(self, role: Role) -> bool:
-        """Say whether the caller holds `role`."""
-        return role in self.roles
-
     def may_use(self, profile: str) -> bool:
         """Say whether the caller may have time-stamps of a profile."""
         return self.profiles is None or profile in self.profiles

@@ -54,7 +54,6 @@ PUBLIC: frozenset[Role] = frozenset()
 """What a rule needs that lets everybody in."""
 SEAL = frozenset({Role.SEAL})
 STAMP, AUDIT, OPERATE = frozenset({Role.STAMP}), frozenset({Role.AUDIT}), frozenset({Role.OPERATE})
-APPROVE = frozenset({Role.APPROVE})
 _ADMINISTERING = frozenset({Role.OPERATE, Role.APPROVE})
 
 
@@ -105,7 +104,9 @@ def _administering(method: str, path: str) -> Rule:
 RULES = (
     Rule("POST", "/tsa", STAMP, operators_only=_closed, basic=True),
     Rule("POST", "/tsa/{profile}", STAMP, operators_only=_closed, basic=True),
+    Rule("POST", "/api/v1/batches", STAMP, operators_only=_closed),
     Rule("GET", "/api/v1/timestamps/{serial}", STAMP | AUDIT),
+    Rule("GET", "/api/v1/evidence/{serial}", STAMP | SEAL | AUDIT),
     Rule("POST", "/api/v1/verify", OPERATE | AUDIT, opened_by=_open_verifying),
     Rule("POST", "/api/v1/seals/pdf", SEAL),
     Rule("POST", "/api/v1/seals/json", SEAL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from kokuin.service.activation import read_act
 from kokuin.trust.records import STOP_RELEASED, STOP_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlmodel import Session
 
@@ -84,6 +85,40 @@ def newest_stop(reader: StoreReader) -> Found | None:
     named = tuple(people) if isinstance(people, list) else ()
     stop = Stopped(at_us, str(leaf["actor"]), str(leaf["reason"]), named, recorded=True)
     return Found(stored.index, at_us, stop)
+
+
+class StopReader:
+    """Asks the ledger for its newest stop once a second, over one connection that is kept. Thread-safe."""
+
+    def __init__(self, open_reader: Callable[[], StoreReader]) -> None:
+        """Args: opens the ledger for reading, when it is first asked."""
+        self._open = open_reader
+        self._reader: StoreReader | None = None
+        self._asking, self._closed = threading.Lock(), False
+
+    def newest(self) -> Found | None:
+        """Return what the ledger says last of stops; None: nothing, or it was let go.
+
+        Raises:
+            OpenRefusedError, ActivationError: it cannot be read.
+        """
+        with self._asking:
+            if self._closed:
+                return None
+            if self._reader is None:
+                self._reader = self._open()
+            return newest_stop(self._reader)
+
+    def close(self) -> None:
+        """Let the ledger go, once who asks meanwhile has its answer.
+
+        A thread outlives the task that was cancelled over it, and a reader whose connection is closed under
+        it connects anew: that connection would be nobody's.
+        """
+        with self._asking:
+            self._closed = True
+            if self._reader is not None:
+                self._reader.close()
 
 
 def show_stop(stop: Stopped | None, able: Iterable[str]) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from kokuin.service.eseals import openapi
 from kokuin.service.eseals.codes import STATUS, SealCode, SealRefusedError
 from kokuin.service.eseals.spool import pieces
+from kokuin.service.evidence.api import EVIDENCE
 from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eseal.profile import Format
-    from kokuin.service.eseals.desk import Sealed
     from kokuin.service.eseals.entries import Seen
+    from kokuin.service.eseals.sealed import Sealed
 
 NO_STORE = {"Cache-Control": "no-store"}
 # Content that was not read ends the connection (RFC 9112 §9.3): a client must be told not to use it again.
@@ -33,6 +34,7 @@ def shown(name: str, seen: Seen) -> dict[str, Any]:
         told["progress"] = "sealed" if seen.made is not None else "working"
     if state == "done" and seen.made is not None:
         told |= {name: seen.made[name] for name in ("level", "asked", "lowered", "profile", "record", "size")}
+        told["evidence"] = _place(str(seen.made.get("evidence", "")))
     if state == "failed" and seen.outcome is not None:
         told |= {name: seen.outcome[name] for name in ("code", "field", "reason") if seen.outcome[name]}
     if state == "lost":
@@ -56,6 +58,7 @@ def sealed(sealed: Sealed, form: Format, how: str) -> Response:
         "X-Seal-Record": facts["record"],
         **({"X-Seal-Profile": facts["profile"]} if facts["profile"] else {}),
         **({"X-Seal-Lowered": facts["lowered"]} if facts["lowered"] else {}),
+        **({"X-Seal-Evidence": _place(facts["evidence"])} if facts["evidence"] else {}),
     }
 
     def octets() -> Iterator[bytes]:
@@ -67,6 +70,11 @@ def sealed(sealed: Sealed, form: Format, how: str) -> Response:
     sealed.document.file.seek(0)
     kind = openapi.media_type(form, how, sealed.document.file.read(1))
     return StreamingResponse(octets(), media_type=kind, headers=headers)
+
+
+def _place(serial: str) -> str:
+    """Return where the record beside a document is fetched; empty: there is none."""
+    return f"{EVIDENCE}/{serial}" if serial else ""
 
 
 def refused(error: SealRefusedError) -> Response:

@@ -17,10 +17,9 @@ from kokuin.service.access.denials import Denial, DenialCode
 from kokuin.service.access.gate import principal_of
 from kokuin.service.access.refusing import DeniedError
 from kokuin.service.eseals import answers, openapi
+from kokuin.service.eseals.asked import Asked
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.entries import Entry
-from kokuin.service.eseals.jobs import Jobs
-from kokuin.service.eseals.jobs import Request as Asked
 from kokuin.service.eseals.reception import COMMON, MAX_FORM, OPTIONS, RAW, Reception, most_of
 from kokuin.service.eseals.recognising import recognise
 from kokuin.service.eseals.tasks import Act
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from kokuin.service.access.doorkeeper import Doorkeeper
     from kokuin.service.access.principal import Principal
     from kokuin.service.eseals.entries import Seen
+    from kokuin.service.eseals.jobs import Jobs
     from kokuin.service.ports import KeeperPort
 
 MOST_OPEN = 16

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from eseal.profile import Format, parse_seal_profile
 from eseal.values import Level, Material, SealKey, StampUnavailableError
+from kokuin.service import child_frames
 from kokuin.service.eseals import frames, work
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.tasks import Act
@@ -103,7 +104,7 @@ def _read_for_one_tenant(works: Mapping[Format, work.SealWork]) -> NoReturn:
         watch(sys.stdin.fileno())
         shut_doors(MEMORY_OCTETS)
         last = False
-        while not last and (frame := frames.read(sys.stdin.buffer)) is not None:
+        while not last and (frame := child_frames.read(sys.stdin.buffer)) is not None:
             if frame.op == "leave":
                 _say({"op": "left"})
                 break
@@ -131,7 +132,7 @@ def _load(form: Format) -> work.SealWork | None:
         return None
 
 
-def _serve(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
+def _serve(frame: child_frames.Frame, works: Mapping[Format, work.SealWork]) -> bool:
     """Work on one document; True when this reader had better not see another."""
     allow_seconds(CPU_SECONDS)
     try:
@@ -157,14 +158,14 @@ def _refuse(error: Exception) -> bool:
     return _fail(SealCode.FAILED, reason=place_of(error), last=True)
 
 
-def _make(frame: frames.Frame, works: Mapping[Format, work.SealWork]) -> tuple[bytes, Level]:
+def _make(frame: child_frames.Frame, works: Mapping[Format, work.SealWork]) -> tuple[bytes, Level]:
     said = frame.header
     doing = works.get(Format(said["format"]))
     if doing is None:
         raise SealRefusedError(SealCode.FORMAT_UNSUPPORTED)
     parts = frames.split(said["parts"], frame.octets)
     levels = Level(said["level"]), Level(said["least"])
-    stamper = work.Counting(_stamp, said["digest"])
+    stamper = work.Counting(_stamp, said["digest"], int(said["token"]))
     order = work.Order(
         document=parts["document"],
         data=parts.get("data"),
@@ -203,9 +204,9 @@ def _stamp(imprint: bytes) -> bytes:
     return answer.octets
 
 
-def _ask(header: Mapping[str, Any], octets: bytes) -> frames.Frame:
+def _ask(header: Mapping[str, Any], octets: bytes) -> child_frames.Frame:
     _say(header, octets)
-    answer = frames.read(sys.stdin.buffer)
+    answer = child_frames.read(sys.stdin.buffer)
     if answer is None:
         raise GoneError
     return answer
@@ -222,7 +223,7 @@ def _remembers_much() -> bool:
 
 
 def _say(header: Mapping[str, Any], octets: bytes = b"") -> None:
-    sys.stdout.buffer.write(frames.head(header, len(octets)))
+    sys.stdout.buffer.write(child_frames.head(header, len(octets)))
     sys.stdout.buffer.write(octets)
     sys.stdout.buffer.flush()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -12,7 +11,10 @@ import structlog
 from eseal.material import MaterialProblem
 from eseal.values import Level
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
+from kokuin.service.eseals.dialogue import StampRefusedError
 from kokuin.service.eseals.hands import Hands
+from kokuin.service.eseals.sealed import Sealed
+from kokuin.service.eseals.spool import pieces
 from kokuin.service.eseals.stamping import DIGEST
 from kokuin.service.eseals.tasks import Act, Document, Task
 from kokuin.service.eseals.values import SealAbsentError, SealUnfitError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from eseal.values import Material, SealKey
     from kokuin.service.access.principal import Principal
     from kokuin.service.eseals.pool import SealPool
+    from kokuin.service.eseals.stamping import StampFor
     from kokuin.service.eseals.values import TenantSeal
     from kokuin.trust.journal import Journal
     from kokuin.trust.records import LeafValue
@@ -49,37 +52,6 @@ class Keyring(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What was made.
-
-    Attributes:
-        document: sealed, or the detached seal.
-        level: reached.
-        asked: the level that was asked for.
-        lowered: code of why no time-stamp could be had; empty: nothing was lowered.
-        profile: of the tenant; empty when a seal was extended.
-        record: id of its leaf.
-    """
-
-    document: Document
-    level: Level
-    asked: Level
-    lowered: str
-    profile: str
-    record: str
-
-    def facts(self) -> dict[str, str]:
-        """Return what is said of it beside its octets."""
-        return {
-            "level": self.level,
-            "asked": self.asked,
-            "lowered": self.lowered,
-            "profile": self.profile,
-            "record": self.record,
-        }
-
-
 class SealDesk:
     """Where a worker seals; on its event loop."""
 
@@ -88,7 +60,7 @@ class SealDesk:
         keyring: Callable[[], Keyring],
         pool: SealPool,
         journal: Journal,
-        stamp: Callable[[bytes, Principal], Awaitable[bytes]],
+        stamp: StampFor,
         configuration: Callable[[], str],
         unit: Callable[[], bytes],
     ) -> None:
@@ -105,6 +77,7 @@ class SealDesk:
         self._keyring = keyring
         self._pool, self._journal, self._stamp = pool, journal, stamp
         self._configuration, self._unit = configuration, unit
+        self._longest = 0
 
     async def make(  # noqa: PLR0913  # what is asked, by whom, and where it is kept
         self,
@@ -137,7 +110,7 @@ class SealDesk:
         keys = () if opened is None else opened.keys
         hands = Hands(keys, principal, self._stamp, self._material)
         header, parts = _order(task, document, data, opened)
-        header |= {"level": asked, "least": least, "digest": DIGEST}
+        header |= {"level": asked, "least": least, "digest": DIGEST, "token": self._longest}
         try:
             made = await self._pool.run(principal.tenant, header, parts, hands, patient=patient)
         except SealRefusedError as error:
@@ -147,6 +120,7 @@ class SealDesk:
             if error.code in {SealCode.STAMP_UNAVAILABLE, SealCode.MATERIAL_MISSING}:
                 raise SealRefusedError(error.code, reason=hands.refused or error.reason) from None
             raise
+        self._longest = hands.largest or self._longest
         lowered = hands.refused if made.level.rank < asked.rank else ""
         if not _plausible(made.level, asked, least, hands, sealing=task.act is Act.SEAL):
             # What a child that read hostile octets says of its work is not believed where we know better.
@@ -154,8 +128,9 @@ class SealDesk:
             _log.error("seal.child.level", level=made.level, asked=asked)
             raise SealRefusedError(SealCode.FAILED)
         name = "" if opened is None else opened.profile.name
-        sealed = Sealed(made.sealed, made.level, asked, lowered, name, new_id())
         try:
+            evidence = await self._proven(made.sealed, principal) if hands.owed else ""
+            sealed = Sealed(made.sealed, made.level, asked, lowered, name, new_id(), evidence)
             if keep is not None:
                 await keep(sealed)
             record = self._record(task, document, sealed, principal, keys, hands.tokens, key_digest)
@@ -164,6 +139,21 @@ class SealDesk:
             made.sealed.file.close()
             raise
         return sealed
+
+    async def _proven(self, document: Document, principal: Principal) -> str:
+        """Have a document stamped as it leaves, and return the serial number of what evidence is owed to.
+
+        Raises:
+            SealRefusedError: no time-stamp can be had: what is promised to last must not leave without.
+        """
+        digest = hashlib.new(DIGEST)
+        for piece in pieces(document):
+            await asyncio.to_thread(digest.update, piece)
+        document.file.seek(0)
+        try:
+            return (await self._stamp(digest.digest(), principal, within=False)).owed
+        except StampRefusedError as error:
+            raise SealRefusedError(SealCode.STAMP_UNAVAILABLE, reason=error.code) from None
 
     def _material(self, certificates: tuple[bytes, ...]) -> Material:
         # A time-stamp that is still to come is by the unit.
@@ -234,6 +224,7 @@ class SealDesk:
             "doc": document.sha256,
             "out": sealed.document.sha256,
             "toks": tokens,
+            "evidence": sealed.evidence,
             "idem": key_digest,
             "cfg": self._configuration(),
         }

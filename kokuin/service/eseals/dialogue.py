@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from eseal.values import Level
+from kokuin.service import child_frames
 from kokuin.service.eseals import frames
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.spool import PIECE, Spool, pieces
@@ -114,7 +115,7 @@ class Dialogue:
         sizes = {name: _size(each) for name, each in parts.items()}
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101  # a pipe was asked for
-        stdin.write(frames.head({**header, "parts": [*sizes.items()]}, sum(sizes.values())))
+        stdin.write(child_frames.head({**header, "parts": [*sizes.items()]}, sum(sizes.values())))
         for each in parts.values():
             for piece in pieces(each) if isinstance(each, Document) else (each,):
                 stdin.write(piece)
@@ -136,14 +137,16 @@ class Dialogue:
         if said.op == "sign" and said.size <= frames.MAX_SIGNED and self._signed < MOST_SIGNED:
             self._signed += 1
             octets = await said.whole()
-            return frames.encode({"op": "signed"}, await self._keys.sign(int(said.header["key"]), octets))
+            return child_frames.encode(
+                {"op": "signed"}, await self._keys.sign(int(said.header["key"]), octets)
+            )
         if said.op == "stamp" and said.size <= 64 and self._stamped < MOST_STAMPED:
             self._stamped += 1
             try:
                 token = await self._keys.stamp(await said.whole())
             except StampRefusedError:
-                return frames.encode({"op": "unavailable"})
-            return frames.encode({"op": "stamped"}, token)
+                return child_frames.encode({"op": "unavailable"})
+            return child_frames.encode({"op": "stamped"}, token)
         if said.op == "material" and said.size <= MAX_ASKED and self._asked < MOST_ASKED:
             self._asked += 1
             return await self._material(said)
@@ -155,12 +158,12 @@ class Dialogue:
         try:
             found = await self._keys.material(tuple(frames.split(said.header["parts"], octets).values()))
         except MaterialRefusedError as error:
-            return frames.encode({"op": "refused", "code": error.code})
+            return child_frames.encode({"op": "refused", "code": error.code})
         parts = {f"certificate-{number}": each for number, each in enumerate(found.certificates)}
         parts |= {f"crl-{number}": each for number, each in enumerate(found.revocation.lists)}
         parts |= {f"ocsp-{number}": each for number, each in enumerate(found.revocation.answers)}
         lengths, joined = frames.join(parts)
-        return frames.encode({"op": "material", "parts": lengths}, joined)
+        return child_frames.encode({"op": "material", "parts": lengths}, joined)
 
     async def _taken(self, said: Said) -> Made:
         if said.size > frames.MAX_SEALED:
@@ -223,7 +226,7 @@ async def read_frame(process: Process) -> Said:
         ValueError: it is no frame.
     """
     assert process.stdout is not None  # noqa: S101  # a pipe was asked for
-    header_size, size = frames.HEAD.unpack(await process.stdout.readexactly(frames.HEAD.size))
+    header_size, size = child_frames.HEAD.unpack(await process.stdout.readexactly(child_frames.HEAD.size))
     if header_size > frames.MAX_HEADER:
         raise ValueError
     try:

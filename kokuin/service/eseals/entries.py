@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from pqc.filelock import LockHeldError, lock
+from pqc.filelock import LockHeldError, is_held, lock
 from pqc.newfile import sync_folder, write_durably
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ KEPT_SECONDS = 24 * 3600
 MAX_KEPT = 4 << 30
 """Octets of all that is kept."""
 MAX_ENTRIES = 10_000
+_LOOKING_SECONDS = 0.5
+"""How long who looks whether a request is worked on is waited for."""
 
 _HEAD, _LOCK, _MADE, _OUTCOME, _CANCEL, _SEALED = (
     "head.json",
@@ -101,7 +103,7 @@ class Entry:
     def close(self, *, drop: bool = False) -> None:
         """Let go of it, and with `drop` forget it: it can be asked for again."""
         if drop:
-            shutil.rmtree(self.path, ignore_errors=True)
+            _forget(self.path)
         self.held.close()
 
 
@@ -140,6 +142,7 @@ class Entries:
                 shutil.rmtree(fresh, ignore_errors=True)
                 if not (self._root / name).exists():
                     raise
+                self._clear(name)
                 continue
             return Entry(self._root / name, held)
 
@@ -147,17 +150,18 @@ class Entries:
         """Return a request; None: there is none of that name, or it is over for long."""
         path = self._root / name
         header = _read(path / _HEAD)
-        if header is None or time.time() - float(header["since"]) > KEPT_SECONDS:
+        held = _is_held(path)
+        if header is None or (not held and time.time() - float(header["since"]) > KEPT_SECONDS):
             return None
-        running = _is_held(path)
-        # In this order: what ended between the two looks is seen as ended.
-        return Seen(header, _read(path / _MADE), _read(path / _OUTCOME), running)
+        # In this order: what ended between the two looks is seen as ended, and never as running.
+        made, outcome = _read(path / _MADE), _read(path / _OUTCOME)
+        return Seen(header, made, outcome, held and outcome is None)
 
     def take_over(self, name: str) -> Entry | None:
         """Return a request on which nobody works, to be worked on; None: somebody does."""
         path = self._root / name
         try:
-            return Entry(path, lock(path / _LOCK, 0.0))
+            return Entry(path, lock(path / _LOCK, _LOOKING_SECONDS))
         except (LockHeldError, OSError):
             return None
 
@@ -176,7 +180,13 @@ class Entries:
 
     def drop(self, name: str) -> None:
         """Forget a request that has ended."""
-        shutil.rmtree(self._root / name, ignore_errors=True)
+        _forget(self._root / name)
+
+    def _clear(self, name: str) -> None:
+        """Forget what nobody sees and has the name still: its day has ended, or a crash left half of it."""
+        entry = self.take_over(name)
+        if entry is not None:
+            entry.close(drop=_is_over(entry.path))
 
     def _sweep(self) -> None:
         """Forget what is old, at most once a minute, and see that there is room."""
@@ -184,10 +194,11 @@ class Entries:
         if now - self._swept >= 60:
             self._swept = now
             for path in self._root.iterdir():
-                header = _read(path / _HEAD)
-                since = path.stat().st_mtime if header is None else float(header["since"])
-                if now - since > KEPT_SECONDS and not _is_held(path):
-                    shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # another worker was quicker
+                    header = _read(path / _HEAD)
+                    since = path.stat().st_mtime if header is None else float(header["since"])
+                    if now - since > KEPT_SECONDS and not _is_held(path):
+                        _forget(path)
         found = list(self._root.iterdir())
         size = sum(_size(path / _SEALED) for path in found)
         if len(found) >= MAX_ENTRIES or size >= MAX_KEPT:
@@ -210,12 +221,22 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
     try:
-        lock(path / _LOCK, 0.0).close()
-    except LockHeldError:
-        return True
+        return is_held(path / _LOCK)
     except OSError:
         return False
-    return False
+
+
+def _is_over(path: Path) -> bool:
+    header = _read(path / _HEAD)
+    return header is None or time.time() - float(header["since"]) > KEPT_SECONDS
+
+
+def _forget(path: Path) -> None:
+    """Forget a request at once: a crash within this leaves a name that nobody asks for."""
+    gone = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.rename(gone)
+    except OSError:  # another one forgot it, or the disk takes nothing more
+        gone = path
+    shutil.rmtree(gone, ignore_errors=True)

@@ -13,13 +13,15 @@ from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.dialogue import MaterialRefusedError, StampRefusedError
 from kokuin.service.eseals.values import SealUnfitError
 from kokuin.wire.errors import WireError
+from kokuin.wire.token_form import bare_token
 from pqc.signing import SignerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from eseal.values import Material, SealKey
     from kokuin.service.access.principal import Principal
+    from kokuin.service.eseals.stamping import StampFor
 
 _log = structlog.get_logger()
 
@@ -31,11 +33,16 @@ class Hands:
         self,
         keys: tuple[SealKey, ...],
         principal: Principal,
-        stamp: Callable[[bytes, Principal], Awaitable[bytes]],
+        stamp: StampFor,
         material: Callable[[tuple[bytes, ...]], Material],
     ) -> None:
         self._keys, self._principal, self._stamp, self._material = keys, principal, stamp, material
         self.tokens: list[str] = []
+        """SHA-256 (hex) of each as the ledger knows it: without what may be added to it."""
+        self.largest = 0
+        """Octets of the longest of them."""
+        self.owed = False
+        """Whether evidence is owed to one of them that is not within."""
         self.signed = 0
         self.refused = ""
 
@@ -53,12 +60,14 @@ class Hands:
     async def stamp(self, imprint: bytes) -> bytes:
         """See `Keys.stamp`."""
         try:
-            token = await self._stamp(imprint, self._principal)
+            stamped = await self._stamp(imprint, self._principal)
         except StampRefusedError as error:
             self.refused = error.code
             raise
-        self.tokens.append(hashlib.sha256(token).hexdigest())
-        return token
+        self.tokens.append(hashlib.sha256(bare_token(stamped.token)).hexdigest())
+        self.largest = max(self.largest, len(stamped.token))
+        self.owed |= bool(stamped.owed)
+        return stamped.token
 
     async def material(self, certificates: tuple[bytes, ...]) -> Material:
         """See `Keys.material`."""

@@ -8,10 +8,9 @@ Both are their client's alone: what another client of the tenant may have made i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,8 +20,8 @@ from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.activation import read_act
 from kokuin.service.activation_error import ActivationError
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from kokuin.service.eseals.desk import Sealed
 from kokuin.service.eseals.entries import Entries, Entry, Seen
+from kokuin.service.eseals.sealed import Sealed
 from kokuin.service.eseals.spool import writing
 from kokuin.service.eseals.tasks import Document
 from kokuin.service.eseals.turns import Turns
@@ -34,47 +33,13 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.reader import StoreReader
     from kokuin.service.access.principal import Principal
+    from kokuin.service.eseals.asked import Asked
     from kokuin.service.eseals.desk import SealDesk
-    from kokuin.service.eseals.tasks import Task
-    from kokuin.service.eseals.values import TenantSeal
 
 _SLACK_US = 60_000_000
 """By how much clocks of the machine and of the ledger may differ, microseconds."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, as far as it was read.
-
-    Attributes:
-        task: what is asked for.
-        document: of which.
-        data: what a detached seal is about.
-        principal: who asks.
-        key: idempotency key; empty: none.
-        opened: the seal profile, once it was; None of what is extended.
-    """
-
-    task: Task
-    document: Document
-    data: Document | None
-    principal: Principal
-    key: str = ""
-    opened: TenantSeal | None = None
-
-    @property
-    def key_digest(self) -> str:
-        """SHA-256 (hex) of tenant, client and idempotency key; empty without one."""
-        whole = f"{self.principal.tenant}\n{self.principal.actor}\n{self.key}"
-        return hashlib.sha256(whole.encode()).hexdigest() if self.key else ""
-
-    def close(self) -> None:
-        """Forget the documents."""
-        self.document.file.close()
-        if self.data is not None:
-            self.data.file.close()
 
 
 class Jobs:
@@ -87,7 +52,7 @@ class Jobs:
         self.turns = Turns()
         """Places and turns of jobs: `start` wants a place."""
 
-    async def claim(self, request: Request, *, anew: bool) -> tuple[str, Entry | Seen]:
+    async def claim(self, request: Asked, *, anew: bool) -> tuple[str, Entry | Seen]:
         """Begin an entry, or return the one of the same idempotency key.
 
         Args:
@@ -120,7 +85,7 @@ class Jobs:
                 return name, found
             await asyncio.to_thread(self._entries.drop, name)
 
-    async def opened(self, request: Request) -> Request:
+    async def opened(self, request: Asked) -> Asked:
         """Return a request with its seal profile.
 
         Raises:
@@ -128,7 +93,7 @@ class Jobs:
         """
         return replace(request, opened=await self._desk.open(request.task, request.principal))
 
-    async def run(self, request: Request, entry: Entry | None) -> Sealed:
+    async def run(self, request: Asked, entry: Entry | None) -> Sealed:
         """Make the seal of a request; with an entry, which is closed, what came of it is kept.
 
         Raises:
@@ -147,7 +112,7 @@ class Jobs:
                 entry.close(drop=drop)
         return sealed
 
-    async def _run(self, request: Request, entry: Entry | None, *, patient: bool = False) -> Sealed:
+    async def _run(self, request: Asked, entry: Entry | None, *, patient: bool = False) -> Sealed:
         async def keep(sealed: Sealed) -> None:
             assert entry is not None  # noqa: S101  # else nobody asks to keep
             if entry.cancelled:
@@ -171,7 +136,7 @@ class Jobs:
             await _end(entry, {"ok": True})
         return sealed
 
-    def start(self, request: Request, entry: Entry) -> None:
+    def start(self, request: Asked, entry: Entry) -> None:
         """Let a request that has a place run on its own when its turn comes; its outcome is in its entry."""
         running = asyncio.get_running_loop().create_task(self._run_alone(request, entry))
         self._running.add(running)
@@ -214,6 +179,7 @@ class Jobs:
             made["lowered"],
             made["profile"],
             made["record"],
+            made.get("evidence", ""),
         )
 
     async def end(self, name: str, seen: Seen) -> None:
@@ -230,7 +196,7 @@ class Jobs:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._desk.close()
 
-    async def _run_alone(self, request: Request, entry: Entry) -> None:
+    async def _run_alone(self, request: Asked, entry: Entry) -> None:
         try:
             async with self.turns.turn:
                 outcome = await self._outcome(request, entry)
@@ -241,7 +207,7 @@ class Jobs:
             request.close()
             entry.close()
 
-    async def _outcome(self, request: Request, entry: Entry) -> dict[str, Any] | None:
+    async def _outcome(self, request: Asked, entry: Entry) -> dict[str, Any] | None:
         """Return why there is no seal; None: there is one, or it will be known later."""
         try:
             if entry.cancelled:
@@ -266,13 +232,12 @@ class Jobs:
         if not await asyncio.to_thread(self._is_recorded, seen):
             return seen
         entry = await asyncio.to_thread(self._entries.take_over, name)
-        if entry is None:
-            return seen
-        try:
-            with writing():
-                await asyncio.to_thread(entry.end, {"ok": True})
-        finally:
-            entry.close()
+        if entry is not None:
+            try:
+                with writing():
+                    await asyncio.to_thread(entry.end, {"ok": True})
+            finally:
+                entry.close()
         return await asyncio.to_thread(self._entries.look, name) or seen
 
     def _is_recorded(self, seen: Seen) -> bool:

@@ -59,6 +59,7 @@ _JOB = {
     "profile": "invoices",
     "record": "019a0000-0000-7000-8000-000000000000",
     "size": 4096,
+    "evidence": "",
 }
 
 
@@ -116,6 +117,7 @@ def responses(form: Format | None) -> dict[int | str, dict[str, Any]]:
         "X-Seal-Record": "Id of the seal's record in the ledger.",
         "X-Seal-Profile": "The seal profile; not of what was extended.",
         "X-Seal-Lowered": "Why the level is lower than the one that was asked for; only then.",
+        "X-Seal-Evidence": "Where the evidence record is fetched that is kept beside it; only then.",
     }
     sealed = {
         "description": "The sealed document, or the detached seal.",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from eseal.profile import Format
+from kokuin.ledger.faults import OpenRefusedError
 from kokuin.service.access.principal import OPERATOR_TENANT, Principal, Role
+from kokuin.service.eseals.asked import Asked
 from kokuin.service.eseals.codes import SealRefusedError
 from kokuin.service.eseals.face import make_jobs
-from kokuin.service.eseals.jobs import Request
 from kokuin.service.eseals.reception import Received
 from kokuin.service.eseals.recognising import recognise
 from kokuin.service.eseals.spool import Spool, pieces, writing
 from kokuin.service.eseals.stamping import NoUnits
 from kokuin.service.eseals.tasks import Act
+from kokuin.service.evidence.batcher import LOOK_SECONDS
+from kokuin.service.evidence.records import EvidenceFault, EvidenceRecords, EvidenceRefusedError
 from kokuin.service.installer import UNFIT, UNFIT_CODE, Installer
 from kokuin.service.owner import OWNER
 from kokuin.service.responder import Responder
@@ -31,8 +36,11 @@ if TYPE_CHECKING:
     from kokuin.trust.journal import Journal
 
 MAKE = "seal.make"
+EVIDENCE_SECONDS = 60.0
+"""How long the evidence of a sealed document is waited for."""
 PLACE = re.compile(r"\.owner-[0-9a-f]{32}")
-"""Folders in `jobs/` in which whoever asks puts `document` and `data`, and finds `sealed`."""
+"""Folders in `jobs/` in which whoever asks puts `document` and `data`, and finds `sealed`, and
+`evidence` where it belongs beside that."""
 
 
 class OwnerSeals:
@@ -71,14 +79,34 @@ class OwnerSeals:
             principal = Principal(tenant, OWNER, frozenset({Role.SEAL}))
             task = received.task(act, form)
             async with self._jobs() as jobs:
-                asked = await jobs.opened(Request(task, document, received.data, principal))
+                asked = await jobs.opened(Asked(task, document, received.data, principal))
                 sealed = await jobs.run(asked, None)
         finally:
             received.close()
         with sealed.document.file, writing(), (place / "sealed").open("xb") as file:
             for piece in pieces(sealed.document):
                 file.write(piece)
-        return {"ok": True, "format": form, "how": task.how, **sealed.facts()}
+        missing = await self._evidence(sealed.evidence, place) if sealed.evidence else ""
+        more = {"missing": missing} if missing else {}
+        return {"ok": True, "format": form, "how": task.how, **sealed.facts(), **more}
+
+    async def _evidence(self, serial: str, place: Path) -> str:
+        """Wait for the record that belongs beside what was sealed, and write it; return why there is none."""
+        records = EvidenceRecords(self._folder, self._config)
+        deadline = time.monotonic() + EVIDENCE_SECONDS
+        while True:
+            try:
+                octets = await asyncio.to_thread(records.record, serial, lambda _: True)
+            except OpenRefusedError as error:
+                return error.fault
+            except EvidenceRefusedError as error:
+                if error.fault is not EvidenceFault.PENDING or time.monotonic() > deadline:
+                    return error.fault
+            else:
+                with writing():
+                    await asyncio.to_thread((place / "evidence").write_bytes, octets)
+                return ""
+            await asyncio.sleep(LOOK_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _jobs(self) -> AsyncIterator[Jobs]:
@@ -109,7 +137,9 @@ class OwnerSeals:
         except UNFIT:
             # Of a folder whose settings have changed since it was served: B-B needs no unit.
             return NoUnits(UNFIT_CODE, pushed[-1].active.digest)
-        responder = Responder(installed.issuers, installed.default, self._journal, installed.slow)
+        responder = Responder(
+            installed.issuers, installed.default, self._journal, installed.slow, installed.archives
+        )
         responder.stopped = pushed[-1].stopped
         return responder
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from kokuin.service import child_frames
 from kokuin.service.child_start import await_end, end_child, start_child, was_costly
-from kokuin.service.eseals import frames
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.dialogue import Dialogue, Reader, read_frame
 
@@ -125,7 +125,7 @@ class SealPool:
         assert child.process.stdin is not None  # noqa: S101  # a pipe was asked for
         try:
             async with asyncio.timeout(_LEAVING_SECONDS):
-                child.process.stdin.write(frames.encode({"op": "leave"}))
+                child.process.stdin.write(child_frames.encode({"op": "leave"}))
                 await child.process.stdin.drain()
                 return (await read_frame(child.process)).op == "left"
         except (TimeoutError, EOFError, ConnectionError, ValueError):

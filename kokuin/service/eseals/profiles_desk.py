@@ -17,6 +17,7 @@ from kokuin.service.eseals.values import SealAbsentError, SealUnfitError
 from kokuin.service.switch_refusals import LEDGER_REFUSED
 from kokuin.service.unit_errors import UnitError
 from kokuin.service.units import read_passphrase
+from pqc.os_errors import explain
 from pqc.signing import KeyMismatchError, SignerError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _refusal(error: Exception) -> dict[str, Any]:
         case KeyMismatchError():
             code, detail = "KEY_MISMATCH", str(error)
         case OSError():
-            code, detail = "FILE_UNUSABLE", f"{error.filename}: {error.strerror}"
+            code, detail = "FILE_UNUSABLE", explain(error)
         case _:
             code, detail = "UNIT_UNFIT", str(error)
     told = {"detail": detail, "field": field}

@@ -16,6 +16,7 @@ from eseal.profile import MAX_PROFILE, NAME, SealProfile, parse_seal_profile
 from eseal.profile_fields import SealProfileError
 from kokuin.service.eseals.values import SealAbsentError, SealProblem, SealUnfitError
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust, read_certificates
+from pqc.os_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,7 +143,7 @@ def read_stored(place: SealPlace) -> StoredSeal:
     except (SealProfileError, UnicodeDecodeError, TrustError) as error:
         raise SealUnfitError(SealProblem.FILE_UNUSABLE, f"{place.profile}: {error}") from None
     except OSError as error:
-        raise SealUnfitError(SealProblem.FILE_UNUSABLE, f"{error.filename}: {error.strerror}") from None
+        raise SealUnfitError(SealProblem.FILE_UNUSABLE, explain(error)) from None
     return StoredSeal(profile, digest_of(profile.text, image, font), image, font, tuple(certificates))
 
 

@@ -79,14 +79,6 @@ class Spool:
             self._file.write(block)
 
 
-def document_of(octets: bytes) -> Document:
-    """Return octets as a document."""
-    spool = Spool()
-    spool.size = len(octets)
-    spool._put(octets)  # noqa: SLF001  # another of this module
-    return spool.done()
-
-
 def pieces(document: Document) -> Iterator[bytes]:
     """Yield a document's octets."""
     document.file.seek(0)

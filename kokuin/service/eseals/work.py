@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from eseal.profile import SealProfile
-    from eseal.values import Content, Found, Material, SealKey, TimeStamper
+    from eseal.values import Content, Found, Material, SealKey
     from kokuin.trust.context import RevocationData
 
 WORKS = {
@@ -61,7 +61,7 @@ class Order:
 class SealWork(Protocol):
     """A format: a module with these functions."""
 
-    def seal(self, order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+    def seal(self, order: Order, level: Level, stamper: Counting, material: Material) -> bytes:
         """Return the sealed document, or the detached seal.
 
         Raises:
@@ -71,7 +71,7 @@ class SealWork(Protocol):
         """
         ...
 
-    def extend(self, order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+    def extend(self, order: Order, level: Level, stamper: Counting, material: Material) -> bytes:
         """Return the document, or the seal, at a higher level; see `seal`."""
         ...
 
@@ -100,10 +100,14 @@ class MaterialMissingError(Exception):
 
 
 class Counting:
-    """A time-stamper that remembers what it had."""
+    """A time-stamper that remembers what it had.
 
-    def __init__(self, stamp: Callable[[bytes], bytes], digest: str) -> None:
-        self.digest = digest
+    Attributes:
+        expected: octets of the last token that another document had; 0: none had any.
+    """
+
+    def __init__(self, stamp: Callable[[bytes], bytes], digest: str, expected: int = 0) -> None:
+        self.digest, self.expected = digest, expected
         self.tokens: list[bytes] = []
         self._stamp = stamp
 

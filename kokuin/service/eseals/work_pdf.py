@@ -13,13 +13,13 @@ from eseal.pdf.loading import load_late
 from eseal.pdf.orders import PdfSealOrder, VisibleSeal
 from eseal.pdf.refusals import PdfRefusal, PdfRefusedError
 from eseal.pdf.sealing import PdfSealer
-from eseal.pdf.stamping import Stamping
+from eseal.pdf.stamping import Stamping, room_for
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.trust.report import Check
 
 if TYPE_CHECKING:
-    from eseal.values import Level, Material, TimeStamper
-    from kokuin.service.eseals.work import Order
+    from eseal.values import Level, Material
+    from kokuin.service.eseals.work import Counting, Order
 
 __all__ = ["extend", "find", "seal"]
 
@@ -30,7 +30,7 @@ _MAX_TEXT = 256
 _TEXTS = ("reason", "location", "field")
 
 
-def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+def seal(order: Order, level: Level, stamper: Counting, material: Material) -> bytes:
     """See `SealWork.seal`."""
     for name in _TEXTS:
         text = order.options.get(name, "")
@@ -48,7 +48,7 @@ def seal(order: Order, level: Level, stamper: TimeStamper, material: Material) -
     )
     document = io.BytesIO(order.document)
     try:
-        fields = PdfSealer(order.keys, Stamping(stamper)).seal(document, wanted)
+        fields = PdfSealer(order.keys, _stamping(stamper)).seal(document, wanted)
     except PdfRefusedError as error:
         raise _refusal(error) from None
     sealed = document.getvalue()
@@ -74,14 +74,19 @@ def _see(sealed: bytes, fields: tuple[str, ...]) -> None:
         raise SealRefusedError(SealCode.DOCUMENT_UNFIT, reason=PdfRefusal.BROKEN)
 
 
-def extend(order: Order, level: Level, stamper: TimeStamper, material: Material) -> bytes:
+def extend(order: Order, level: Level, stamper: Counting, material: Material) -> bytes:
     """See `SealWork.extend`."""
     document = io.BytesIO(order.document)
     try:
-        extend_pdf(document, level, Stamping(stamper), material)
+        extend_pdf(document, level, _stamping(stamper), material)
     except PdfRefusedError as error:
         raise _refusal(error) from None
     return document.getvalue()
+
+
+def _stamping(stamper: Counting) -> Stamping:
+    """Begin with the room that the last document's tokens needed; this process may have seen none."""
+    return Stamping(stamper, room_for(stamper.expected) if stamper.expected else None)
 
 
 def _visible(order: Order, now_us: int) -> VisibleSeal | None:

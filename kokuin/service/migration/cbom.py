@@ -6,14 +6,13 @@ algorithm that the registry has no family for (a composite, a toy) goes without.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import kokuin
 from kokuin.service.migration.assets import AssetKind, State
-from kokuin.service.migration.limits import to_moment
+from kokuin.service.migration.limits import moment_text, to_moment
 from kokuin.service.migration.mechanisms import Kind
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def algorithm_ref(mechanism: str) -> str:
 def _metadata(made: Inventory) -> dict[str, Any]:
     product = {"type": "application", "name": "kokuin", "version": kokuin.__version__}
     return {
-        "timestamp": _stamp(made.made),
+        "timestamp": moment_text(made.made),
         "lifecycles": [{"phase": "operations"}],
         "tools": {"components": [product]},
         "component": {**product, "bom-ref": _SERVICE},
@@ -265,8 +264,4 @@ def _properties(**values: object) -> list[dict[str, str]]:
 
 
 def _maybe(microseconds: int | None) -> str | None:
-    return None if microseconds is None else _stamp(to_moment(microseconds))
-
-
-def _stamp(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if microseconds is None else moment_text(to_moment(microseconds))

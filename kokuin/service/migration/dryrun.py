@@ -28,7 +28,8 @@ from kokuin.service.migration.inventory import inventory
 from kokuin.service.migration.limits import DAYS_A_YEAR
 from kokuin.service.migration.report import SCHEMA, DryRunReport, Finding
 from kokuin.service.migration.report_load import Measured, Observed
-from kokuin.service.migration.trial import Trial, TrialError, make_queries
+from kokuin.service.migration.trial import Trial, make_queries
+from kokuin.service.migration.trial_issuing import TrialError
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.report import iso_time
@@ -197,7 +198,7 @@ class _Rehearsal:
         try:
             trial = Trial(scratch, self._config, snapshot)
         except TrialError as error:
-            self._blockers.append(Finding("TRIAL_IMPOSSIBLE", self._after.name, str(error)))
+            self._blockers.append(Finding(error.code or "TRIAL_IMPOSSIBLE", self._after.name, str(error)))
             return {}
         try:
             queries = make_queries(self._requests())

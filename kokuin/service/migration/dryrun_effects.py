@@ -73,6 +73,8 @@ def _purposes(profile: Profile, config: Config) -> dict[str, str]:
         "tst": profile.tst.id,
         "unit": profile.unit,
         "twin": profile.twin or "",
+        "evidence": profile.evidence or "",
+        "embed": "yes" if profile.embed else "",
         "certificate": profile.certificate.id,
         "envelope": profile.envelope,
         "imprints": " ".join(profile.imprints),

@@ -6,6 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
+from kokuin.service.evidence.batcher import LOOK_SECONDS
 from kokuin.service.migration.dryrun_status import RenewalCost
 from kokuin.service.migration.report_load import Cost
 from kokuin.service.migration.report_tokens import Count
@@ -42,9 +43,22 @@ def cost_of(profile: str, sums: Sums, rate: float | None) -> Cost:
         largest=sums.largest,
         leaf_octets=leaf_octets,
         verify_ms=sums.verify_seconds / sums.verified * 1e3 if sums.verified else 0.0,
-        octets_a_year=None if rate is None else round((token_octets + leaf_octets) * rate * YEAR_SECONDS),
+        octets_a_year=None if rate is None else round(_growth(sums, rate) * YEAR_SECONDS),
         shortened=sums.shortened,
     )
+
+
+def _growth(sums: Sums, rate: float) -> float:
+    """Return the octets by which the ledger grows in a second, requests spread evenly.
+
+    An archive time-stamp covers what came while the last one was made: no more of them come than requests,
+    nor than there is time for. It stands in the ledger with two leaves of about the length of any.
+    """
+    granted = max(len(sums.latencies), 1)
+    leaves = sums.leaf_octets / granted
+    most = sums.archives / sums.seconds if sums.archives else 1 / LOOK_SECONDS
+    archive = sums.archive_octets + 2 * leaves if sums.archive_octets else 0.0
+    return (sums.kept_octets / granted + leaves) * rate + archive * min(rate, most)
 
 
 def renewal_cost(cost: Cost, token_octets: float) -> RenewalCost | None:

@@ -30,6 +30,7 @@ from kokuin.service.lifeline import watch
 from kokuin.service.migration import dryrun_codes as codes
 from kokuin.service.migration.dryrun import DryRunRequest, rehearse
 from kokuin.service.migration.report import read_report
+from pqc.os_errors import explain
 from pqc.policies import PolicyError
 
 if TYPE_CHECKING:
@@ -55,16 +56,6 @@ class DryRunError(Exception):
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code} {detail}".rstrip())
         self.code, self.detail = code, detail
-
-
-def run_here(folder: DataFolder, config: Config, request: DryRunRequest, progress: Progress) -> DryRunReport:
-    """Rehearse in this process, with a scratch folder of its own.
-
-    Raises:
-        DryRunError: another one is under way, or policy, folder or scratch cannot be used.
-    """
-    with _locked(folder), _scratch(folder) as scratch:
-        return _rehearsed(folder, config, request, scratch, progress)
 
 
 class DryRunChild:
@@ -202,7 +193,7 @@ def _rehearsed(
     except START_ERRORS as error:
         raise DryRunError(codes.DRY_RUN_FOLDER_UNUSABLE, str(error)) from None
     except OSError as error:
-        raise DryRunError(codes.DRY_RUN_SCRATCH_UNUSABLE, f"{error.filename}: {error.strerror}") from None
+        raise DryRunError(codes.DRY_RUN_SCRATCH_UNUSABLE, explain(error)) from None
 
 
 def main() -> int:

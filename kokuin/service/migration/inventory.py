@@ -11,7 +11,8 @@ from kokuin.service.migration.assets import judge, rank
 from kokuin.service.migration.certificates import certificates_of
 from kokuin.service.migration.collecting import collect
 from kokuin.service.migration.counting import count_tokens
-from kokuin.service.migration.limits import DAYS_A_YEAR, to_moment
+from kokuin.service.migration.evidence import stored_evidence
+from kokuin.service.migration.limits import DAYS_A_YEAR, moment_text, to_moment
 from kokuin.service.migration.mechanisms import closure, of_part
 from kokuin.service.migration.seals import seals_of
 from kokuin.service.migration.sources import Source
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kokuin.service.config import Config
     from kokuin.service.datafolder import DataFolder
     from kokuin.service.migration.assets import Asset
+    from kokuin.service.migration.evidence import StoredEvidence
     from kokuin.service.migration.limits import Limit
     from kokuin.service.migration.mechanisms import Mechanism
     from kokuin.service.snapshot import Snapshot
@@ -47,6 +49,7 @@ class Inventory:
         unreadable: files that could not be read: names in `trust/`, and `seals/TENANT/PROFILE.toml`.
         assets: the most urgent first.
         mechanisms: every algorithm that an asset or a token rests on, and what it is made of, by id.
+        evidence: evidence of the ledger's tokens, what ends first standing first.
     """
 
     made: dt.datetime
@@ -56,6 +59,7 @@ class Inventory:
     unreadable: tuple[str, ...]
     assets: tuple[Asset, ...]
     mechanisms: tuple[Mechanism, ...]
+    evidence: tuple[StoredEvidence, ...] = ()
 
     @property
     def needed_until(self) -> dt.date:
@@ -105,6 +109,7 @@ def inventory(  # noqa: PLR0913, PLR0917  # all that an inventory depends on, na
         (*unreadable, *unfit),
         assets,
         mechanisms,
+        stored_evidence(folder, config, reader, policies, counts),
     )
 
 
@@ -113,7 +118,7 @@ def document(made: Inventory) -> dict[str, Any]:
     counts, snapshot = made.source.counts, made.source.snapshot
     return {
         "v": VERSION,
-        "as_of": _stamp(made.made),
+        "as_of": moment_text(made.made),
         "cfg": snapshot.digest(),
         "default": snapshot.default,
         "enabled": sorted(snapshot.enabled),
@@ -133,15 +138,30 @@ def document(made: Inventory) -> dict[str, Any]:
                     "imprint": group.imprint,
                     "signer": group.signer,
                     "count": group.count,
-                    "first": _stamp(to_moment(group.first_us)),
-                    "last": _stamp(to_moment(group.last_us)),
+                    "first": moment_text(to_moment(group.first_us)),
+                    "last": moment_text(to_moment(group.last_us)),
                 }
                 for group in counts.groups
             ],
         },
+        "evidence": [_evidence(each) for each in made.evidence],
         "unreadable_files": list(made.unreadable),
         "assets": [_asset(asset) for asset in made.assets],
         "mechanisms": [_mechanism(mechanism) for mechanism in made.mechanisms],
+    }
+
+
+def _evidence(found: StoredEvidence) -> dict[str, Any]:
+    return {
+        "unit": found.unit,
+        "suites": list(found.suites),
+        "signer": found.signer,
+        "batches": found.batches,
+        "tokens": found.tokens,
+        "stamps": found.stamps,
+        "until": None if found.until is None else moment_text(to_moment(found.until)),
+        "cause": found.cause,
+        "policy": found.policy,
     }
 
 
@@ -159,8 +179,8 @@ def _asset(asset: Asset) -> dict[str, Any]:
         "draft": asset.draft,
         "classical_bits": asset.classical_bits,
         "quantum_category": asset.quantum_category,
-        "since": None if facts.since_us is None else _stamp(to_moment(facts.since_us)),
-        "until": None if facts.until_us is None else _stamp(to_moment(facts.until_us)),
+        "since": None if facts.since_us is None else moment_text(to_moment(facts.since_us)),
+        "until": None if facts.until_us is None else moment_text(to_moment(facts.until_us)),
         "tokens": facts.tokens,
         "limits": [_limit(limit) for limit in asset.limits],
         "decided_by": asset.decided_by,
@@ -199,7 +219,3 @@ def _mechanism(mechanism: Mechanism) -> dict[str, Any]:
 
 def _rounded(years: float | None) -> float | None:
     return None if years is None else round(years, 2)
-
-
-def _stamp(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

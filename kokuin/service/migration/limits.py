@@ -83,6 +83,11 @@ def to_moment(microseconds: int) -> dt.datetime:
         return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
+def moment_text(moment: dt.datetime) -> str:
+    """Return a moment as ISO 8601 in UTC, to the second."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def limits_of(subjects: Sequence[Subject], policies: Sequence[Policy], now: dt.datetime) -> tuple[Limit, ...]:
     """Return what each policy says of things that are only fit together, for both usages."""
     if not subjects:

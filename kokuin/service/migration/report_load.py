@@ -19,11 +19,13 @@ class Cost:
         per_second: granted requests in a second, by one process of low priority.
         p50_ms: median of the time from a request to its durable token, milliseconds.
         p99_ms: 99th percentile of the same.
-        token_octets: mean of the octets of all tokens that one request makes.
+        token_octets: mean of the octets of all tokens that one request makes, as they leave: with their
+            evidence where that is within.
         largest: octets of the largest response.
         leaf_octets: mean of the octets of all leaves that one request makes.
         verify_ms: mean time of judging one token, milliseconds.
-        octets_a_year: tokens and leaves at the observed rate; None where none was observed.
+        octets_a_year: tokens, leaves, and archive time-stamps over the tokens, at the observed rate spread
+            evenly; None where none was observed.
         shortened: the time for trials ended before all requests were made.
     """
 

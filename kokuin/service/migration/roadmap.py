@@ -47,6 +47,8 @@ class Act(StrEnum):
     """Add the seal profile that follows by then, and have it certified."""
     CERTIFICATE_ENDS = "CERTIFICATE_ENDS"
     """Give tokens verified through it a newer proof by then."""
+    RENEW_EVIDENCE = "RENEW_EVIDENCE"
+    """Cover the evidence of tokens by a further archive time-stamp by then (`tsa renew --ledger`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def roadmap(made: Inventory) -> Roadmap:
         *_outliving(made),
         *_periods(made),
         *_legacy(made),
+        *_evidence(made),
     ]
     order = {act: number for number, act in enumerate(Act)}
     return Roadmap(
@@ -220,6 +223,14 @@ def _periods(made: Inventory) -> Iterator[Milestone]:
         last = to_moment(until).date()
         needed = act is Act.CERTIFICATE_ENDS and last < made.needed_until
         yield Milestone(last, act, (asset.facts.name,), tokens=asset.facts.tokens if needed else 0)
+
+
+def _evidence(made: Inventory) -> Iterator[Milestone]:
+    """Evidence that ends while its tokens are still needed."""
+    for found in made.evidence:
+        last = None if found.until is None else to_moment(found.until).date()
+        if last is not None and last < made.needed_until:
+            yield Milestone(last, Act.RENEW_EVIDENCE, (found.unit,), found.policy, tokens=found.tokens)
 
 
 def _legacy(made: Inventory) -> Iterator[Milestone]:

@@ -87,9 +87,7 @@ class Source:
         Raises:
             ProfileError: there is none, or it cannot be used.
         """
-        if name in self.snapshot.profiles:
-            return self.snapshot.profile(name)
-        return load_profile(name, self.folder.profiles)
+        return self.snapshot.known_profile(name, self.folder.profiles)
 
     def key_of(self, unit: str) -> str:
         """Return the name of the key that a unit signs with; before the first start, of its first key."""

@@ -2,8 +2,8 @@
 
 Everything but the keys is what the service runs: `provide_units`, the loaded
 units, `Issuer`, the ledger's `Committer` with its durable commits, and
-`judge_token` on every token. It signs in one thread, so that a service beside
-it keeps the other processors.
+`verify_bytes` on every token as it leaves. It signs in one thread, and evidence
+in another, so that a service beside it is not kept waiting.
 """
 
 from __future__ import annotations
@@ -11,28 +11,31 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
-from threading import Event
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kokuin.ledger import schema
 from kokuin.ledger.committer import Committer
 from kokuin.ledger.reader import LedgerReader
 from kokuin.ledger.store import SqliteStore
-from kokuin.service.access.principal import Principal
 from kokuin.service.activation import load_installation, settings_digest
 from kokuin.service.config import Policies
 from kokuin.service.datafolder import DataFolder
+from kokuin.service.evidence.embedded_records import leaving_token
+from kokuin.service.evidence.embedding import ArchiveUnit
+from kokuin.service.evidence.material import gather
 from kokuin.service.installation import strictest_accuracy_us
 from kokuin.service.issuing import ActiveConfiguration
+from kokuin.service.migration.trial_issuing import TrialError, TrialIssuing
 from kokuin.service.migration.trial_sums import Sums
 from kokuin.service.provisioning import provide_units
+from kokuin.service.unit_errors import EmbeddingSlowError
 from kokuin.trust.anchors import load_trust, read_certificates
 from kokuin.trust.context import Context
-from kokuin.trust.journal import Refused
-from kokuin.trust.judge import judge_token
 from kokuin.trust.report import Indication
+from kokuin.verify.verifying import verify_bytes
 from kokuin.wire.algorithms import DIGEST_BY_NAME
+from kokuin.wire.token_form import with_values
 from pqc.policies import BASELINE
 from tsa import status
 from tsa.client import Refused as Mismatch
@@ -40,21 +43,19 @@ from tsa.client import check_answer, make_query
 from tsa.clock.machine import boot_ns, read_pair
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockVerdict
-from tsa.request import read_request
 from tsa.status import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kokuin.service.config import Config
     from kokuin.service.installation import Installation
-    from kokuin.service.issuing import Draft, Issuer
+    from kokuin.service.issuing import Issuer
     from kokuin.service.migration.dryrun_survey import Asked
+    from kokuin.service.migration.trial_issuing import UnderWay
     from kokuin.service.snapshot import Snapshot
     from kokuin.trust.anchors import TrustStore
-    from kokuin.trust.journal import AppendOutcome
     from pqc.policies import Policy
     from tsa.client import Query
 
@@ -64,29 +65,7 @@ BLOCK = 50
 """Requests to one profile before it is the other's turn: both meet the same moods of the machine."""
 TRIAL_SECONDS = 30.0
 """Time for issuing by one profile; a suite that is too slow for its requests makes fewer."""
-PATIENCE_SECONDS = 60.0
-"""How long one commit may take before the trial is given up."""
-_PRINCIPAL = Principal("dry-run", "dry-run", frozenset())
 _LOOK_AHEAD_NS = 3_600 * 10**9
-
-
-class TrialError(Exception):
-    """The trial authority cannot work; the message is one line of English."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    query: Query
-    draft: Draft
-    since: float
-    outcome: Future[AppendOutcome]
-    until: float = 0.0
-    done: Event = field(default_factory=Event)
-
-    def settled(self, _: object) -> None:
-        """Note when the record became durable."""
-        self.until = time.perf_counter()
-        self.done.set()
 
 
 class Trial:
@@ -114,18 +93,23 @@ class Trial:
             self.installation: Installation = load_installation(
                 self.folder, self.config, snapshot, self._clock
             )
+        except EmbeddingSlowError as error:
+            refused = TrialError(str(error))
+            refused.code = error.code
+            raise refused from None
         except Exception as error:  # whatever a suite's library raises, the report must say it
             raise TrialError(f"{type(error).__name__}: {error}") from error
         # The units' certificates too: a client that asked for none in its token has them from elsewhere.
         self.trust: TrustStore = load_trust(self.folder.anchors.parent)
         self.installation.activate(ActiveConfiguration(0, snapshot.digest()))
-        self._broken: list[str] = []
+        broken: list[str] = []
         self._journal = Committer(
             SqliteStore(self.folder.ledger),
             capacity=2 * CALLERS,
             clock_ns=time.time_ns,
-            on_fatal=self._broken.append,
+            on_fatal=broken.append,
         )
+        self._issuing = TrialIssuing(self._journal, self.installation.archives, broken)
 
     def certificate(self, owner: str) -> bytes:
         """Return the certificate (DER) of a profile's trial unit."""
@@ -135,6 +119,7 @@ class Trial:
 
     def close(self) -> None:
         """Close the ledger."""
+        self._issuing.close()
         self._journal.close()
 
     def run(
@@ -165,7 +150,23 @@ class Trial:
                     self._judge(self._issue(self.installation.issuers[name], block, each), each, policy)
                 done += len(block)
                 progress(done, total)
+        for name, each in sums.items():
+            each.archive_octets = self._archive_octets(self.installation.issuers[name])
         return sums
+
+    def _archive_octets(self, issuer: Issuer) -> int:
+        """Return the length of an archive token over a profile's tokens; 0: there is no evidence of them."""
+        if issuer.evidence is None:
+            return 0
+        try:
+            archive = ArchiveUnit(self.folder, self.installation.evidence[issuer.evidence]).stamp(bytes(64))
+        except Exception as error:  # a signer may raise anything; the report must say it
+            raise TrialError(f"{type(error).__name__}: {error}") from error
+        if issuer.embed:
+            return len(archive.token)
+        # Beside its own path it carries what vouches for the tokens.
+        parts = gather(self.folder, [hashlib.sha256(issuer.unit.certificate).hexdigest()])
+        return len(with_values(archive.token, parts.certificates, parts.lists))
 
     def _tell_time(self) -> None:
         """Stand in for the clock monitor, which asks its sources for the real service only."""
@@ -173,73 +174,60 @@ class Trial:
         verdict = ClockVerdict(None, "", "dry-run", 0, 0, wall, boot, boot + _LOOK_AHEAD_NS)
         self.installation.update_clock(verdict)
 
-    def _issue(self, issuer: Issuer, queries: Iterable[Query], sums: Sums) -> list[_Waiting]:
+    def _issue(self, issuer: Issuer, queries: Sequence[Query], sums: Sums) -> list[UnderWay]:
         """Ask with `CALLERS` requests under way, and return what is durable."""
         begun = time.perf_counter()
-        waiting: deque[_Waiting] = deque()
-        settled: list[_Waiting] = []
+        waiting: deque[UnderWay] = deque()
+        settled: list[UnderWay] = []
         for query in queries:
             if sums.asked and sums.seconds + time.perf_counter() - begun > TRIAL_SECONDS:
                 sums.shortened = True
                 break
             if len(waiting) == CALLERS:
-                settled.append(self._settle(waiting.popleft()))
+                self._settle(waiting.popleft(), settled, sums)
             sums.asked += 1
-            asked = self._ask(issuer, query)
+            asked = self._issuing.ask(issuer, query)
             if isinstance(asked, Refusal):
                 sums.refused[asked.code] += 1
             else:
                 waiting.append(asked)
-        settled.extend(self._settle(item) for item in waiting)
+        for item in waiting:
+            self._settle(item, settled, sums)
         sums.seconds += time.perf_counter() - begun
         sums.latencies.extend(item.until - item.since for item in settled)
         return settled
 
-    def _ask(self, issuer: Issuer, query: Query) -> _Waiting | Refusal:
-        since = time.perf_counter()
-        request = read_request(query.der)
-        if isinstance(request, Refusal):
-            return request
-        try:
-            draft = issuer.issue(request, query.der, _PRINCIPAL)
-        except Exception as error:  # a signer may raise anything; the report must say it
-            raise TrialError(f"{type(error).__name__}: {error}") from error
-        if isinstance(draft, Refusal):
-            return draft
-        item = _Waiting(query, draft, since, self._journal.append(*draft.records))
-        item.outcome.add_done_callback(item.settled)
-        return item
+    def _settle(self, item: UnderWay, settled: list[UnderWay], sums: Sums) -> None:
+        refusal = self._issuing.settle(item)
+        if refusal is None:
+            settled.append(item)
+        else:
+            sums.refused[refusal.code] += 1
 
-    def _settle(self, item: _Waiting) -> _Waiting:
-        if not item.done.wait(PATIENCE_SECONDS):
-            raise TrialError(f"the scratch ledger gave no answer; {' '.join(self._broken)}")
-        outcome = item.outcome.result()
-        if isinstance(outcome, Refused):
-            raise TrialError(f"the scratch ledger refused a record: {outcome.reason} {outcome.detail}")
-        return item
-
-    def _judge(self, settled: Iterable[_Waiting], sums: Sums, policy: Policy) -> None:
+    def _judge(self, settled: Sequence[UnderWay], sums: Sums, policy: Policy) -> None:
         """Judge every token as a verifier would, out of what the ledger keeps, not out of memory."""
+        sums.archives += len({item.draft.embedded.archive for item in settled if item.draft.embedded})
         with LedgerReader(self.folder.ledger) as reader:
             for item in settled:
-                response = status.granted(item.draft.issued.token)
+                response = status.granted(item.draft.leaving)
                 sums.largest = max(sums.largest, len(response))
                 answered = check_answer(item.query, response)
                 if isinstance(answered, Mismatch):
                     sums.faults[answered.fault.value] += 1
                 for record in item.draft.records:
                     stored = reader.by_serial(str(record.serial))
-                    if stored is None or stored.token != record.token:
+                    if stored is None or stored.token is None or stored.token != record.token:
                         raise TrialError(f"the scratch ledger lost token {record.serial}")
                     sums.leaf_octets += len(stored.leaf)
-                    self._judge_one(stored.token or b"", item.query, sums, policy)
+                    sums.kept_octets += len(stored.token)
+                    self._judge_one(leaving_token(reader, stored) or b"", item.query, sums, policy)
 
     def _judge_one(self, token: bytes, query: Query, sums: Sums, policy: Policy) -> None:
         def content(name: str) -> bytes:
             return query.imprint if name == query.digest else b""
 
         start = time.perf_counter()
-        report = judge_token(token, Context(time.time_ns() // 1_000, self.trust, content, policy))
+        report = verify_bytes(token, Context(time.time_ns() // 1_000, self.trust, content, policy))
         sums.verify_seconds += time.perf_counter() - start
         sums.verified += 1
         sums.token_octets += len(token)

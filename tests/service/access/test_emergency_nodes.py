@@ -36,8 +36,8 @@ def nodes(tmp_path: Path) -> Iterator[list[DataFolder]]:
         server.do(f"CREATE ROLE {ROLE} LOGIN")
         create(server.dsn(database), ROLE)
         dsn, first = server.dsn(database, ROLE), tmp_path / "a"
-        initialise(InitRequest(first, postgres=dsn, node="a"))
-        initialise(InitRequest(tmp_path / "b", postgres=dsn, node="b", join=first))
+        initialise(InitRequest(first, profile="classical", postgres=dsn, node="a"))
+        initialise(InitRequest(tmp_path / "b", profile="classical", postgres=dsn, node="b", join=first))
         yield [DataFolder(first), DataFolder(tmp_path / "b")]
     finally:
         server.stop()

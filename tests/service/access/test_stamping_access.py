@@ -164,7 +164,7 @@ def test_a_trusted_proxys_word_is_taken_and_its_clients_word_is_not(
 ) -> None:
     doorkeeper: Any = served.rig.app.stamp._doorkeeper
     monkeypatch.setattr(doorkeeper, "_proxies", Proxies(Proxy(networks=("127.0.0.1/32",))))
-    monkeypatch.setattr("kokuin.service.access.doorkeeper._is_now", lambda *_: True)
+    monkeypatch.setattr("kokuin.service.access.doorkeeper.is_valid", lambda *_: True)
     install(served, certificate=hashlib.sha256(DER).hexdigest(), networks=("192.0.2.0/24",))
     shown = f"Client-Cert: {value.decode()}"
     granted(ask(served, path, shown, "X-Forwarded-For: 198.51.100.1, 192.0.2.9").content)

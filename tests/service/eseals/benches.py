@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from eseal.material import MaterialError, MaterialProblem
@@ -14,16 +15,18 @@ from kokuin.service.access.principal import Principal, Role
 from kokuin.service.eseals.desk import SealDesk
 from kokuin.service.eseals.dialogue import StampRefusedError
 from kokuin.service.eseals.pool import SealPool
-from kokuin.service.eseals.spool import document_of
+from kokuin.service.eseals.spool import Spool
+from kokuin.service.eseals.stamping import Stamped
 from kokuin.service.eseals.values import SealAbsentError, TenantSeal
+from tests.eseal.evidencing import embedded
 from tests.eseal.pki import seal_key, seal_pki
 from tests.service.rig import ScriptedJournal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from kokuin.service.eseals.desk import Sealed
-    from kokuin.service.eseals.tasks import Task
+    from kokuin.service.eseals.sealed import Sealed
+    from kokuin.service.eseals.tasks import Document, Task
 
 TENANT, ACTOR = "t-acme", "c-documents"
 SEALER = Principal(TENANT, ACTOR, frozenset({Role.SEAL}))
@@ -72,6 +75,13 @@ def tenant_seal(name: str = "invoices", *suites: str, text: str = PROFILE) -> Te
     return TenantSeal(TENANT, profile, "0" * 64, tuple(map(seal_key, named)))
 
 
+class Evidence(Enum):
+    """Where the evidence for a time-stamp is."""
+
+    WITHIN = "in the token"
+    OWED = "made later"
+
+
 @dataclass
 class Bench:
     """A desk and what it is joined to."""
@@ -80,13 +90,22 @@ class Bench:
     keyring: FakeKeyring
     journal: ScriptedJournal
     stamps_down: bool = False
-    stamped: int = 0
+    stamps_left: int | None = None
+    """After so many time-stamps there are no more; None: there is no end of them."""
+    evidence: Evidence | None = None
+    """Where the evidence for time-stamps is; None: there is none."""
+    imprints: list[bytes] = field(default_factory=list)
+
+    @property
+    def stamped(self) -> int:
+        """Return how many time-stamps were made."""
+        return len(self.imprints)
 
     async def make(self, task: Task, octets: bytes, data: bytes | None = None) -> tuple[Sealed, bytes]:
         """Seal or extend; return what is known of it, and its octets."""
-        beside = None if data is None else document_of(data)
+        beside = None if data is None else await document_of(data)
         opened = await self.desk.open(task, SEALER)
-        document = document_of(octets)
+        document = await document_of(octets)
         try:
             sealed = await self.desk.make(task, document, beside, SEALER, opened)
         finally:
@@ -94,6 +113,13 @@ class Bench:
                 each.file.close()
         with sealed.document.file as file:
             return sealed, file.read()
+
+
+async def document_of(octets: bytes) -> Document:
+    """Return octets as a document, as a request's come."""
+    spool = Spool()
+    await spool.take(octets)
+    return spool.done()
 
 
 @contextlib.asynccontextmanager
@@ -104,11 +130,14 @@ async def benched(child: str = "kokuin.service.eseals.child") -> AsyncIterator[B
     journal = ScriptedJournal()
     keyring = FakeKeyring({"invoices": tenant_seal()})
 
-    async def stamp(imprint: bytes, _: Principal) -> bytes:
-        if bench.stamps_down:
+    async def stamp(imprint: bytes, _: Principal, /, *, within: bool = True) -> Stamped:
+        if bench.stamps_down or len(bench.imprints) == bench.stamps_left:
             raise StampRefusedError("CLOCK")
-        bench.stamped += 1
-        return await asyncio.to_thread(unit.stamp, imprint)
+        bench.imprints.append(imprint)
+        token = await asyncio.to_thread(unit.stamp, imprint)
+        if bench.evidence is Evidence.WITHIN and within:
+            return Stamped(embedded(token))
+        return Stamped(token, "" if bench.evidence is None else f"{len(bench.imprints):x}")
 
     keyring.material_at_hand = Material(pki.chain, pki.revocation())
     pool = SealPool(2)

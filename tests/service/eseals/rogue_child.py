@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 import sys
 
-from kokuin.service.eseals import frames
+from kokuin.service import child_frames
 
 DONE = {"op": "done", "level": os.environ["ROGUE_LEVEL"], "last": True}
 
 
 def say(header: dict[str, object], octets: bytes = b"") -> None:
-    sys.stdout.buffer.write(frames.encode(header, octets))
+    sys.stdout.buffer.write(child_frames.encode(header, octets))
     sys.stdout.buffer.flush()
 
 
 def main() -> None:
     say({"op": "ready"})
-    frames.read(sys.stdin.buffer)
+    child_frames.read(sys.stdin.buffer)
     match os.environ["ROGUE"]:
         case "signs":
             while True:
                 say({"op": "sign", "key": 0}, b"pay me")
-                frames.read(sys.stdin.buffer)
+                child_frames.read(sys.stdin.buffer)
         case "other key":
             say({"op": "sign", "key": 7}, b"pay me")
-            frames.read(sys.stdin.buffer)
+            child_frames.read(sys.stdin.buffer)
         case "lies":
             say(DONE, b"not a seal")
         case "mutters":
@@ -33,13 +33,13 @@ def main() -> None:
         case "dies":
             os.abort()
         case "boasts":
-            sys.stdout.buffer.write(frames.HEAD.pack(1 << 30, 0))
+            sys.stdout.buffer.write(child_frames.HEAD.pack(1 << 30, 0))
             sys.stdout.buffer.flush()
         case "nests":
             text = b"[" * 500_000
-            sys.stdout.buffer.write(frames.HEAD.pack(len(text), 0) + text)
+            sys.stdout.buffer.write(child_frames.HEAD.pack(len(text), 0) + text)
             sys.stdout.buffer.flush()
-    frames.read(sys.stdin.buffer)
+    child_frames.read(sys.stdin.buffer)
 
 
 if __name__ == "__main__":

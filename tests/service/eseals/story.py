@@ -175,6 +175,14 @@ def stamps_of_pdf(document: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def bare(token: bytes) -> bytes:
+    """Return a token as the ledger knows it, without its unsigned attributes (RFC 5652 §5.3)."""
+    content = cms.ContentInfo.load(token)
+    (signer,) = content["content"]["signer_infos"]
+    del signer["unsigned_attrs"]
+    return bytes(content.dump(force=True))
+
+
 def stamps_of_json(document: bytes) -> list[tuple[bytes, bytes]]:
     """Return the signature time-stamps of a JWS, and what each covers (TS 119 182-1 §5.3.4)."""
     jws = json.loads(document)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import shutil
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -76,3 +79,71 @@ def test_whoever_wants_a_request_no_more_is_heard_by_its_worker(tmp_path: Path) 
     assert entry.cancelled
     entry.close(drop=True)
     assert kept.look("j-1") is None
+
+
+def is_free(kept: Entries, name: str) -> bool:
+    """Whether a name can be claimed; a claim that never comes back is one that failed."""
+    found: list[Entry | Seen] = []
+    asking = threading.Thread(target=lambda: found.append(kept.claim(name, head())), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert found, "it is asked for without end"
+    if isinstance(found[0], Entry):
+        found[0].close()
+    return isinstance(found[0], Entry)
+
+
+def test_a_key_of_which_the_day_has_just_ended_is_free_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Entries(tmp_path / "jobs")
+    claimed(kept, "j-1").close()
+    monkeypatch.setattr(entries, "KEPT_SECONDS", -1)
+    assert is_free(kept, "j-1")
+
+
+@pytest.mark.parametrize("left", ["lock", "sealed"])
+def test_what_a_crash_left_half_forgotten_holds_no_key(tmp_path: Path, left: str) -> None:
+    kept = Entries(tmp_path / "jobs")
+    claimed(kept, "j-1").close()
+    (tmp_path / "jobs" / "j-1" / "head.json").unlink()
+    (tmp_path / "jobs" / "j-1" / left).touch()
+    assert is_free(kept, "j-1")
+
+
+def test_what_is_forgotten_is_gone_at_once_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Entries(tmp_path / "jobs")
+    claimed(kept, "j-1").close()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # the process ends here
+    kept.drop("j-1")
+    assert kept.look("j-1") is None
+    assert not (tmp_path / "jobs" / "j-1").exists()
+
+
+def test_whoever_looks_is_not_taken_for_whoever_works(tmp_path: Path) -> None:
+    kept = Entries(tmp_path / "jobs")
+    claimed(kept, "j-1").close()
+    with (tmp_path / "jobs" / "j-1" / "lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        seen = kept.look("j-1")
+    assert seen is not None
+    assert not seen.running
+
+
+def test_what_has_ended_does_not_run_though_its_worker_holds_it_still(tmp_path: Path) -> None:
+    kept = Entries(tmp_path / "jobs")
+    entry = claimed(kept, "j-1")
+    entry.end({"ok": True})
+    seen = kept.look("j-1")
+    assert seen is not None
+    assert not seen.running
+    entry.close()
+
+
+def test_what_another_worker_forgets_meanwhile_does_not_break_a_claim(tmp_path: Path) -> None:
+    kept = Entries(tmp_path / "jobs")
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "j-gone").symlink_to(tmp_path / "nowhere")  # listed, and not there
+    assert is_free(kept, "j-1")

@@ -6,18 +6,21 @@ import asyncio
 import errno
 import hashlib
 import io
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
 from eseal.profile import Format
 from eseal.values import Level
+from kokuin.service.eseals import jobs as jobs_module
 from kokuin.service.eseals import pool, turns
+from kokuin.service.eseals.asked import Asked
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
-from kokuin.service.eseals.desk import Sealed
-from kokuin.service.eseals.entries import Entries, Entry
-from kokuin.service.eseals.jobs import Jobs, Request
+from kokuin.service.eseals.entries import Entries, Entry, Seen
+from kokuin.service.eseals.jobs import Jobs
 from kokuin.service.eseals.pool import SealPool
+from kokuin.service.eseals.sealed import Sealed
 from kokuin.service.eseals.tasks import Act, Document, Task
 from tests.service.eseals.benches import SEALER
 from tests.service.eseals.test_sealing_children import HEADER, NoKeys
@@ -71,8 +74,8 @@ def jobs_of(root: Path, desk: SlowDesk) -> Jobs:
     return Jobs(cast("SealDesk", desk), Entries(root / "jobs"), nobody)
 
 
-def request() -> Request:
-    return Request(CADES, document(b"a letter"), None, SEALER)
+def request() -> Asked:
+    return Asked(CADES, document(b"a letter"), None, SEALER)
 
 
 async def begin(jobs: Jobs) -> tuple[str, Entry]:
@@ -185,7 +188,7 @@ def test_of_a_seal_that_does_not_fit_on_the_disk_nothing_is_left(tmp_path: Path)
             await keep(Sealed(broken, whole.level, whole.asked, "", "invoices", "r-1"))
             return whole
 
-        asked = Request(CADES, document(b"a letter"), None, SEALER, "one")
+        asked = Asked(CADES, document(b"a letter"), None, SEALER, "one")
         _, entry = await jobs.claim(asked, anew=True)
         assert isinstance(entry, Entry)
         desk.make = make  # type: ignore[assignment,method-assign]  # of one whose disk is full
@@ -213,7 +216,7 @@ def test_a_seal_whose_outcome_cannot_be_written_is_released_and_kept(
         desk = SlowDesk()
         desk.going.set()
         jobs = jobs_of(tmp_path, desk)
-        asked = Request(CADES, document(b"a letter"), None, SEALER, "one")
+        asked = Asked(CADES, document(b"a letter"), None, SEALER, "one")
         name, entry = await jobs.claim(asked, anew=True)
         assert isinstance(entry, Entry)
         monkeypatch.setattr(Entry, "end", full)
@@ -222,5 +225,61 @@ def test_a_seal_whose_outcome_cannot_be_written_is_released_and_kept(
         assert seen is not None
         assert (seen.running, seen.outcome) == (False, None)
         assert seen.made is not None
+
+    asyncio.run(act())
+
+
+class Recorded:
+    """A ledger that has the record of the seal."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hold nothing."""
+
+    def backwards(self, _kind: str) -> list[object]:
+        return [object()]
+
+
+def test_a_seal_that_another_worker_is_about_to_release_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a crash, two ask at once for what is on record: one writes that it counts, the other waits."""
+    monkeypatch.setattr(jobs_module, "read_act", lambda _: {"id": "r-1", "at": 0})
+
+    async def act() -> None:
+        desk = SlowDesk()
+        desk.going.set()
+        jobs = Jobs(
+            cast("SealDesk", desk), Entries(tmp_path / "jobs"), lambda: cast("StoreReader", Recorded())
+        )
+        asked = replace(request(), key="once")
+        name, entry = await jobs.claim(asked, anew=True)
+        assert isinstance(entry, Entry)
+        made = {"level": "B-B", "asked": "B-B", "lowered": "", "profile": "p", "record": "r-1"}
+        entry.keep(made, io.BytesIO(b"sealed"))
+        entry.close()  # here the process was killed
+        other = Entries(tmp_path / "jobs").take_over(name)
+        assert other is not None
+        look = Entries.look
+        looks: list[bool] = []
+
+        def early(self: Entries, name: str) -> Seen | None:
+            """The first look comes before the other one has taken it over."""
+            seen = look(self, name)
+            looks.append(True)
+            return replace(seen, running=False) if seen is not None and len(looks) == 1 else seen
+
+        monkeypatch.setattr(Entries, "look", early)
+        _, found = await jobs.claim(asked, anew=True)
+        assert isinstance(found, Seen)
+        assert found.running
+        other.end({"ok": True})
+        other.close()
+        _, found = await jobs.claim(asked, anew=True)
+        assert isinstance(found, Seen)
+        assert found.outcome == {"ok": True}
+        assert desk.made == 0
 
     asyncio.run(act())

