@@ -231,8 +231,11 @@ def _commitments(info: SignerInfo) -> list[str]:
 
 
 def _limits(info: SignerInfo, *, ignored: bool) -> tuple[Limit, ...]:
-    countered = any(each.oid == oids.ID_COUNTERSIGNATURE for each in info.unsigned_attributes)
+    unsigned = {each.oid for each in info.unsigned_attributes}
+    countered = oids.ID_COUNTERSIGNATURE in unsigned
+    evidenced = not unsigned.isdisjoint({oids.ID_AA_ER_INTERNAL, oids.ID_AA_ER_EXTERNAL})
     return (
         *((Limit.CERTIFICATES_IGNORED,) if ignored else ()),
         *((Limit.COUNTER_SIGNATURES_NOT_JUDGED,) if countered else ()),
+        *((Limit.EVIDENCE_WITHIN_NOT_JUDGED,) if evidenced else ()),
     )

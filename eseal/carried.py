@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eseal.known import known_now
-from eseal.stamps import JudgedStamp, Proof, judge_stamps
+from eseal.proofs import JudgedStamp, Proof
+from eseal.stamps import judge_stamps
 from eseal.values import MAX_CERTIFICATES, MAX_REVOCATION, StampRole
 from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from eseal.jades_form import JadesError, decode_base64url
-from eseal.jades_http import check_body, read_message
-from eseal.jades_payload import Mechanism, canonical_fields, encoded_octets
+from eseal.jades_http import canonical_fields, check_body, read_message
+from eseal.jades_payload import Mechanism, encoded_octets
 from eseal.rules import JWS_DETACHED, SEAL_CONTENT, SealReason
 from eseal.values import MAX_FILE, Content
 from kokuin.trust.report import Status, SubIndication

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import rfc8785
 
-from eseal.jades_form import JadesError, encode_base64, encode_base64url, read_json
+from eseal.jades_form import JadesError, encode_base64url, read_json
 from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from eseal.values import MAX_JSON, MAX_JSON_DEPTH
 from kokuin.wire.algorithms import DIGEST_BY_NAME
@@ -184,58 +184,6 @@ class ByUri:
         return self.signed()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpMessage:
-    """Fields of an HTTP message, and by `digest` its body (§5.2.8.2).
-
-    Attributes:
-        fields: names and values in the order of the message, each name as often as it is there;
-            `(request-target)` is the method in lower case, a space and the path.
-        body: the message's body; None: it is not covered.
-        digest: our name of the digest of the body.
-    """
-
-    fields: tuple[tuple[str, str], ...]
-    body: bytes | None = None
-    digest: str = "sha256"
-    encoded: bool = False
-
-    def members(self) -> JsonObject:
-        """`sigD` with the names of the fields."""
-        return {"sigD": {"mId": Mechanism.HTTP_HEADERS.value, "pars": list(self._names())}}
-
-    def signed(self) -> bytes:
-        """The fields in their canonical form."""
-        return canonical_fields(self._fields(), self._names())
-
-    def written(self) -> str | None:
-        """Nothing is inside."""
-        return None
-
-    def archived(self) -> bytes:
-        """The fields, the body in the place of its digest."""
-        return canonical_fields(self._fields(), self._names(), self.body)
-
-    def digest_field(self) -> str | None:
-        """Return the value of the field `Digest` that the message must be sent with (RFC 3230 §4.3.2)."""
-        if self.body is None:
-            return None
-        digest = DIGEST_BY_NAME[self.digest]
-        return f"{_HTTP_NAMES[self.digest]}={encode_base64(digest.of(self.body))}"
-
-    def _fields(self) -> tuple[tuple[str, str], ...]:
-        digest = self.digest_field()
-        return self.fields if digest is None else (*self.fields, ("digest", digest))
-
-    def _names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name.lower() for name, _ in self._fields()))
-
-
-_HTTP_NAMES = {"sha256": "SHA-256", "sha512": "SHA-512"}
-HTTP_DIGESTS = {theirs.lower(): ours for ours, theirs in _HTTP_NAMES.items()}
-"""Digests of the field `Digest`, in lower case, and ours."""
-
-
 def short_type(content_type: str) -> str:
     """Return a media type as `cty` has it: `application/` is left out where nothing else has a slash."""
     rest = content_type.removeprefix(_PREFIX)
@@ -245,26 +193,6 @@ def short_type(content_type: str) -> str:
 def encoded_octets(octets: bytes, *, encoded: bool) -> bytes:
     """Return data as a seal covers it: in base64url, or as it is."""
     return encode_base64url(octets).encode() if encoded else octets
-
-
-def canonical_fields(
-    fields: tuple[tuple[str, str], ...], names: tuple[str, ...], body: bytes | None = None
-) -> bytes:
-    """Return the fields of these names as draft-cavage-http-signatures-10 §2.3 writes them.
-
-    Args:
-        fields: of the message, in its order.
-        names: in lower case, in the order of the seal; each is in the message.
-        body: stands in the place of the line of `digest`; None: the line itself.
-    """
-    lines = []
-    for name in names:
-        if name == "digest" and body is not None:
-            lines.append(body)
-            continue
-        values = (value.strip(" \t") for found, value in fields if found.lower() == name)
-        lines.append(f"{name}: {', '.join(values)}".encode())
-    return b"\n".join(lines)
 
 
 def canonical_json(octets: bytes) -> bytes:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eseal.carried import bounded, limits_of, proofs_of, read_all, with_carried
+from eseal.evidence_within import is_evidenced, without_evidence, worlds_of_evidence
 from eseal.hybrid import check_required, worlds
 from eseal.known import known_now
+from eseal.proofs import Proof
 from eseal.rules import SEAL_COUNT, SealReason
 from eseal.seal_judging import judge_seal
-from eseal.stamps import Proof, check_stamps, judge_stamps
+from eseal.stamps import check_stamps, judge_stamps
 from eseal.values import MAX_SEALS
 from kokuin.trust.report import Check, Indication, Report, SubIndication, conclude, extend, join
 
@@ -34,7 +36,11 @@ def judge_document(found: Found, context: Context) -> Report:
         return _judge_stamped(found, context)
     seals = found.seals[:MAX_SEALS]
     before = (*found.before, _check_count(len(found.seals)), *check_required(seals, reports))
-    subject = {**found.subject, "seals": len(found.seals), **worlds(seals, reports)}
+    told = worlds(seals, reports)
+    if any(map(is_evidenced, reports)):
+        alone = tuple(judge_seal(without_evidence(seal), context) for seal in seals)
+        told = worlds_of_evidence(worlds(seals, alone), reports)
+    subject = {**found.subject, "seals": len(found.seals), **told}
     whole = join_seals(f"sealed-{found.kind}", reports, before, context)
     limits = tuple(dict.fromkeys((*whole.limits, *found.limits)))
     subject["combined"] = whole.indication.value

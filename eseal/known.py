@@ -9,20 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kokuin.trust.horizon import MAX_STEPS
-from kokuin.trust.report import Indication, conclude
-from kokuin.trust.rules import PATH_ALGORITHMS, REVOCATION
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from eseal.stamps import JudgedStamp
+    from eseal.proofs import JudgedStamp
     from kokuin.trust.certificate import Certificate
     from kokuin.trust.context import Context, RevocationData
-    from kokuin.trust.report import Check, End
-
-_OF_CARRIED = frozenset({PATH_ALGORITHMS.id, REVOCATION.id})
-"""Checks of signatures on certificates, lists and answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +45,19 @@ class Known:
         return replace(self, times={each: at if time == now else time for each, time in self.times.items()})
 
     def later_than(self, proven: int, but: Collection[bytes] = ()) -> tuple[tuple[bytes, int], ...]:
-        """Return what is known only from a later time on, as `Constraints.known_later`.
+        """Return what may be known only from a later time on, as `Constraints.known_later`.
+
+        Who proves an earlier time for what is judged proves nothing of the rest: that stays as old as it is.
 
         Args:
             proven: since when what is judged is known to have existed, microseconds since 1970 UTC.
             but: what it holds itself, and so is as old.
         """
         return tuple(
-            (each, time)
+            (each, max(time, proven))
             for each, time in self.times.items()
-            if time > proven and each not in self.trusted and each not in but
+            if each not in self.trusted and each not in but
         )
-
-
-def end_of_unproven(
-    checks: Iterable[Check], now: int, proof: End | None, again: Callable[[int], tuple[Check, ...]]
-) -> End | None:
-    """Return until when checks pass that rest on a proof, and beside it on things that nothing proves.
-
-    Args:
-        checks: as they passed.
-        now: validation time, microseconds since 1970 UTC.
-        proof: until when the proof holds; None: no end is known.
-        again: makes the checks for another validation time, by the same proof.
-    """
-    ends = (end for check in checks if check.id in _OF_CARRIED for end in check.ends)
-    by_time = {end.time: end for end in ends if end.time >= now}
-    for _, end in sorted(by_time.items())[:MAX_STEPS]:
-        if proof is not None and end.time >= proof.time:
-            break
-        if conclude(again(end.time + 1))[0] is not Indication.PASSED:
-            return end
-    return proof
 
 
 def known_now(certificates: Iterable[Certificate], revocation: RevocationData, context: Context) -> Known:
@@ -95,8 +68,9 @@ def known_now(certificates: Iterable[Certificate], revocation: RevocationData, c
         revocation: carried.
         context: by what the seal is judged; the verifier's lists and answers are no older than that either.
     """
-    data = context.revocation.with_more(revocation)
-    items = (*(each.der for each in certificates), *data.lists, *data.answers)
-    trust = context.trust
+    carried = (*(each.der for each in certificates), *revocation.lists, *revocation.answers)
+    data, later, trust = context.revocation, dict(context.known_later), context.trust
+    known = dict.fromkeys((*data.lists, *data.answers), context.existence)
     trusted = frozenset(each.der for each in (*trust.anchors, *trust.helpers))
-    return Known(dict.fromkeys(items, context.existence), trusted)
+    times = {**known, **later, **dict.fromkeys(carried, context.existence)}
+    return Known(times, trusted.difference(later))

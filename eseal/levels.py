@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eseal.known import Known
-    from eseal.stamps import JudgedStamp
+    from eseal.proofs import JudgedStamp
     from kokuin.trust.context import Context
 
 
@@ -105,6 +105,7 @@ def _is_known(judged: JudgedStamp, brought: Brought) -> bool:
         content=None,
         request=None,
         proven=proven,
+        bound=proven,
         revocation_mode=RevocationMode.REQUIRED,
         known_later=later_than_token(octets, proven, brought.known),
     )

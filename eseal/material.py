@@ -17,7 +17,7 @@ from kokuin.trust.name import display
 from kokuin.trust.path import find_path
 from kokuin.trust.path_rules import STAMPING
 from kokuin.trust.revocation_statement import Shelf, Source, Statement
-from kokuin.trust.revocation_status import CLOCK_SKEW
+from kokuin.trust.revocation_verdict import CLOCK_SKEW
 from kokuin.wire import oids
 
 if TYPE_CHECKING:

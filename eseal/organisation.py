@@ -68,17 +68,6 @@ def organisation_identifier(text: str) -> str:
     return folded
 
 
-def corporate_number(identifier: str) -> str | None:
-    """Return the 13 digits of an organizationIdentifier as found in a certificate; None: it holds none.
-
-    Raises:
-        IdentifierError: it names the Japanese register, and the number cannot be.
-    """
-    if not identifier.startswith(JAPANESE_REGISTER):
-        return None
-    return organisation_identifier(identifier).removeprefix(JAPANESE_REGISTER)
-
-
 def _checked(digits: str) -> str:
     if int(digits[0]) != check_digit(digits[1:]):
         raise IdentifierError(IdentifierCode.CHECK_DIGIT)

@@ -27,7 +27,8 @@ MAX_PROFILE = 8192
 """Octets."""
 MAX_TEXT = 400
 """Characters of the text of a visible seal."""
-MAX_LINK = 500
+MAX_LINK = 2000
+"""Characters of what a QR code leads to: the largest code holds 2,331 octets."""
 MAX_COORDINATE = 14_400
 """Points: the largest page of PDF (ISO 32000-2, annex C)."""
 
@@ -228,4 +229,6 @@ def _appearance(fields: ProfileFields) -> Appearance:
     fields.finish()
     if found.page == 0:
         raise SealProfileError("appearance.page", "1 for the first page, -1 for the last")
+    if found.link is not None and len(found.link) > MAX_LINK:
+        raise SealProfileError("appearance.link", f"at most {MAX_LINK} characters")
     return found

@@ -88,7 +88,6 @@ class SealReason(StrEnum):
     """Whether later changes matter could not be found out."""
     HIDDEN_CONTENT = "HIDDEN_CONTENT"
     """Attack: shadow: the signed file held what a later revision brings to light."""
-    FIELD_WRONG = "FIELD_WRONG"
     EMPTY_FIELD = "EMPTY_FIELD"
 
 

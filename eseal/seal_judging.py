@@ -7,28 +7,25 @@ time for which the seal is proven to have existed.
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eseal.carried import Carried, carry, limits_of, proofs_of, with_carried
 from eseal.hybrid import key_name
-from eseal.known import end_of_unproven
 from eseal.levels import Brought, Reached, find_level
 from eseal.rules import JWS_SIGNATURE, SEAL_BINDING
 from eseal.signer_rules import SEALING, judge_claim, judge_expiry, judge_use, judge_validity
 from eseal.stamps import check_stamps
 from kokuin.trust.context import RevocationData, RevocationMode
 from kokuin.trust.fitness import Constraints, judge_digest
-from kokuin.trust.horizon import find_end
+from kokuin.trust.horizon import end_of_unproven, find_end
 from kokuin.trust.judge import judge_signature
-from kokuin.trust.name import display
 from kokuin.trust.report import Check, End, Indication, Report, Status, SubIndication, conclude, iso_time
 from kokuin.trust.revocation_sources import shelves_for
 from kokuin.trust.revocation_status import RevocationJudge
 from kokuin.trust.rules import SIGNATURE, Reason
 from kokuin.trust.standing import vouch
-from kokuin.trust.token_subject import qc_statements
+from kokuin.trust.token_subject import describe_certificate
 
 if TYPE_CHECKING:
     from eseal.values import FoundSeal
@@ -193,15 +190,7 @@ def _describe(
         "required": list(found.required),
     }
     if signer is not None:
-        subject |= {
-            "signer": display(signer.subject),
-            "signer_issuer": display(signer.issuer),
-            "signer_serial": f"{signer.serial:x}",
-            "signer_not_before": iso_time(signer.not_before),
-            "signer_not_after": iso_time(signer.not_after),
-            "signer_sha256": hashlib.sha256(signer.der).hexdigest(),
-            "signer_qc_statements": qc_statements(signer.extensions.values()),
-        }
+        subject |= describe_certificate("signer", signer)
     if conclude(checks)[0] is not Indication.FAILED and signer is not None:
         reached = _find_level(found, carried, context)
         subject |= {"level": reached.level.value, "missing": [each.value for each in reached.missing]}

@@ -7,14 +7,16 @@ its unit's certificate may have expired since, and its algorithms may have aged.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eseal.known import end_of_unproven
+from eseal.proofs import JudgedStamp, Proof
 from eseal.rules import SEAL_STAMPS, SealReason
 from eseal.values import MAX_STAMPS, StampRole
+from kokuin.trust.evidence_token import judge_with_evidence
+from kokuin.trust.horizon import end_of_unproven
 from kokuin.trust.judge import judge_token, make_report
-from kokuin.trust.report import Check, End, Indication, Limit, Report, Status, SubIndication
+from kokuin.trust.report import Check, Indication, Limit, Report, SubIndication
 from kokuin.trust.revocation_sources import carried_certificates, carried_revocation
 from kokuin.trust.rules import IMPRINT, Reason
 from kokuin.trust.token import read_token, unreadable
@@ -33,54 +35,6 @@ if TYPE_CHECKING:
 
 RENEWING = frozenset({StampRole.ARCHIVE, StampRole.DOCUMENT})
 """What covers all that was there before, earlier time-stamps included."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedStamp:
-    """A time-stamp and its judgement.
-
-    Attributes:
-        stamp: as the format found it.
-        report: of the token.
-        gen_time: microseconds since 1970 UTC; None where the token cannot be read.
-        slack: microseconds by which it may be wrong by its own word.
-        end: until when this judgement holds, through the proofs that it rests on; None: no end is known.
-    """
-
-    stamp: Stamp
-    report: Report
-    gen_time: int | None
-    slack: int
-    end: End | None
-
-    @property
-    def covers(self) -> bool:
-        """Whether its imprint was held against what it covers, and fits."""
-        return any(check.id == IMPRINT.id and check.status is Status.OK for check in self.report.checks)
-
-    @property
-    def proves(self) -> bool:
-        """Whether what it covers existed at its time."""
-        return self.report.indication is Indication.PASSED and self.covers
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """The earliest time for which something is known to have existed, and until when that can be shown.
-
-    Attributes:
-        time: microseconds since 1970 UTC.
-        stamp: what shows it; None: that it is here now, or the word of whoever asks.
-    """
-
-    time: int
-    stamp: JudgedStamp | None = None
-
-    def or_by(self, judged: JudgedStamp) -> Proof:
-        """Return the earlier of this one and a time-stamp's."""
-        if judged.gen_time is None or not judged.proves or judged.gen_time >= self.time:
-            return self
-        return Proof(judged.gen_time, judged)
 
 
 def judge_stamps(
@@ -127,14 +81,16 @@ def later_than_token(octets: bytes, proven: int, known: Known) -> tuple[tuple[by
 def _judge(stamp: Stamp, context: Context, proof: Proof, known: Known) -> JudgedStamp:
     shown: dict[str, ReportValue] = {"stamp_role": stamp.role.value}
     proven = proof.time if proof.time < context.at else None
-    within = replace(context, content=stamp.content, proven=proven)
+    # What renews covers the sealed data itself, and by its own digest.
+    bound = context.bound if proof.stamp is None else proof.time
+    within = replace(context, content=stamp.content, proven=proven, bound=bound, evidence=())
     try:
         octets = definite(stamp.token, TOKEN_LIMITS)
     except WireError as error:
         report = make_report(shown, within, (unreadable(error),))
         return JudgedStamp(stamp, report, None, 0, None)
     within = replace(within, known_later=later_than_token(octets, proof.time, known))
-    report = judge_token(octets, within)
+    report = judge_with_evidence(octets, within)
     if stamp.content is None:
         report = _of_unknown_coverage(report)
     report = replace(report, subject={**report.subject, **shown})

@@ -19,7 +19,7 @@ from eseal.pdf.differences import Differences
 from eseal.pdf.fields import all_fields
 from eseal.pdf.form_changes import FormChanges
 from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
-from eseal.pdf.same import differing, has_twice, same, same_object
+from eseal.pdf.same import differing, is_ambiguous, same, same_object
 from eseal.pdf.source import TRAILER
 from eseal.pdf.syntax import GAP
 
@@ -96,12 +96,21 @@ class Comparison(Differences):
             if offset is not None and not 0 <= place - offset <= 8:
                 self.note(Kind.HIDDEN, "object-order")
         self._judge_shadows()
-        self._judge_trailers()
+        self._judge_sections()
         for document in (self.before, self.after):
             self._judge_indexes(document)
 
-    def _judge_trailers(self) -> None:
-        """Attack: a trailer that no section has names another catalog to readers that mend the file."""
+    def _judge_sections(self) -> None:
+        """Attack: a trailer that no section has names another catalog to readers that mend the file.
+
+        Or a table frees what was sealed for those that do not look into the stream beside it, or a stream of
+        places has the number of what was sealed, and some take it for that.
+        """
+        own = {each.own for each in self.before.chain}
+        taken = {number for each in self.later for number in each.hidden}
+        taken |= {each.own for each in self.later if each.own is not None and each.own not in own}
+        if not all(self.before.entry(number).free for number in taken):
+            self.note(Kind.HIDDEN, "xref")
         data = self.after.source.data
         borders = self.after.source.borders()
         for place, number in borders[bisect.bisect_left(borders, (self.before.end, 0)) :]:
@@ -124,9 +133,18 @@ class Comparison(Differences):
                 self.note(Kind.HIDDEN, f"index of {number}")
 
     def _judge_readable(self, number: int) -> None:
-        """An entry that leads to no such object takes away what was there."""
+        """An entry that leads to no such object takes away what was there.
+
+        To some readers, so does one that leads to an object of another generation.
+        """
         try:
             self.after.get(number)
+            entry = self.after.entry(number)
+            if (
+                entry.offset is not None
+                and self.after.source.indirect(entry.offset).generation != entry.index
+            ):
+                self.note(Kind.HIDDEN, f"generation of {number}")
         except PdfError as error:
             if error.bounded:
                 raise
@@ -158,13 +176,13 @@ class Comparison(Differences):
                 self.explain(section.own)
 
     def _judge_keys(self) -> None:
-        """Attack: of a key that stands twice some readers take the first, others the last."""
+        """Attack: some readers see another object, for which see `is_ambiguous`."""
         given: list[Value] = [section.trailer for section in self.later]
         for number in sorted(self.changed):
             with contextlib.suppress(PdfError):  # what cannot be read has been judged
                 given.append(self.after.get(number))
-        if any(map(has_twice, given)):
-            self.note(Kind.DESCRIBING, "key-twice")
+        if any(map(is_ambiguous, given)):
+            self.note(Kind.DESCRIBING, "ambiguous-object")
 
     def _compare_sizes(self, one: Value, other: Value) -> None:
         """Attack: numbers from /Size on are null to some readers (§7.5.5), so content comes or goes."""

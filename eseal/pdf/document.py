@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from eseal.pdf.backward import references
 from eseal.pdf.filters import decode
 from eseal.pdf.objects import Array, Dictionary, PdfError, Reference, Stream
 from eseal.pdf.source import TRAILER
 from eseal.pdf.syntax import read_value
-from eseal.pdf.xref import FREE, Entry, last_start
+from eseal.pdf.xref import last_start
+from eseal.pdf.xref_rows import FREE, Entry
 
 if TYPE_CHECKING:
     from eseal.pdf.objects import Value
-    from eseal.pdf.source import Source
+    from eseal.pdf.source import Packed, Source
     from eseal.pdf.xref import Section
 
 MAX_HOPS = 16
@@ -94,7 +96,7 @@ class Document:
             self.trailer.setdefault("Root", Reference(number, 0))
         elif kind == "ObjStm":
             begins = self.entry(number).offset or 0
-            for index, each in enumerate(self._packed(number)):
+            for index, each in enumerate(self._packed(number).objects):
                 other = self.entry(each).offset
                 if other is None or other < begins:
                     self.entries[each] = Entry(None, number, index)
@@ -127,9 +129,9 @@ class Document:
             return found.value
         if entry.container is None:
             return None
-        return self._packed(entry.container).get(number)
+        return self._packed(entry.container).objects.get(number)
 
-    def _packed(self, container: int) -> dict[int, Value]:
+    def _packed(self, container: int) -> Packed:
         if self.entry(container).offset is None:
             raise PdfError("object-stream")
         stream = self.get(container)
@@ -143,7 +145,16 @@ class Document:
         Raises:
             PdfError: it is none, or cannot be read.
         """
-        return self._packed(container)
+        return self._packed(container).objects
+
+    def packed_references(self, container: int) -> frozenset[int]:
+        """Return the numbers that any reader may find referred to in an object stream.
+
+        Raises:
+            PdfError: it is none, or cannot be read.
+        """
+        octets = self._packed(container).octets
+        return frozenset(number for _, number in references(octets, 0, len(octets), self.source.budget))
 
     def resolve(self, value: Value) -> Value:
         """Follow references to what they stand for.

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from eseal.pdf.objects import Array, Chars, Dictionary, Name, PdfError, Stream
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, Odd, PdfError, Stream
 from eseal.pdf.syntax import read_value
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def box_of(document: Document, value: Value) -> Box | None:
     Raises:
         PdfError: it cannot be read.
     """
-    numbers = [each for each in map(document.resolve, document.array(value)) if _is_number(each)]
-    if len(numbers) != 4:
+    numbers = [document.resolve(each) for each in document.array(value)]
+    if len(numbers) != 4 or not all(map(_is_number, numbers)):
         return None
     one, two, three, four = (_float(each) for each in numbers)
     return min(one, three), min(two, four), max(one, three), max(two, four)
@@ -123,6 +123,8 @@ class _Drawing:
                     if error.bounded or error.what != "end-of-file":
                         raise
                     return
+                if isinstance(value, Odd):
+                    raise PdfError("operand")
                 operands.append(value)
                 continue
             at = found.end()

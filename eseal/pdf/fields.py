@@ -17,8 +17,6 @@ MAX_FIELD_DEPTH = 32
 
 _TEXTS = frozenset({"Reason", "Location", "Name", "ContactInfo", "M"})
 """Entries of a signature dictionary that are strings, but for /Contents and /Cert."""
-INHERITED = ("FT", "V", "Ff")
-"""What a field has from its parent when it has none of its own (§12.7.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)

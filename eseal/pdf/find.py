@@ -248,7 +248,7 @@ def _judge_structure(document: Document, sealed: Document) -> Check | None:
         return PDF_CHANGES.failed(SealReason.CHANGED_AFTERWARDS, means, changes=["end-of-file"])
     if document.source.data[rest:].strip(_WHITE):
         return _unknown(PdfError("end-of-file"))
-    if any(each.ambiguous for each in document.chain):
+    if any(each.ambiguous for each in document.chain) or any(each.odd for each in document.chain[:count]):
         return PDF_CHANGES.indeterminate(SealReason.CHANGES_UNKNOWN, means, what="xref")
     return None
 

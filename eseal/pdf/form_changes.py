@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eseal.pdf.change import COVERING, FONTS, UNSHOWN, VISIBLE, Kind
-from eseal.pdf.drawn import box_of, drawn_boxes, overlaps
 from eseal.pdf.fields import is_blank
-from eseal.pdf.objects import Array, Chars, Dictionary, PdfError, Reference
+from eseal.pdf.form_resources import compare_resources
+from eseal.pdf.objects import Array, Dictionary, Reference
 from eseal.pdf.same import differing, same
 from eseal.pdf.usage import references_in
+from eseal.pdf.widget_cover import is_visible, judge_cover
 
 if TYPE_CHECKING:
     from eseal.pdf.differences import Differences
-    from eseal.pdf.document import Document
     from eseal.pdf.fields import Field
     from eseal.pdf.objects import Value
 
@@ -31,8 +31,6 @@ _NEW_FIELD_HAS = frozenset(
     }
 )
 """Keys of a signature field that do nothing but show its signature: no action, no optional content."""
-_HIDDEN, _PRINT, _NO_VIEW, _TOGGLE_NO_VIEW = 2, 4, 32, 256
-"""Annotation flags (§12.5.3)."""
 
 
 class FormChanges:
@@ -73,46 +71,12 @@ class FormChanges:
         ):
             self._content("AcroForm/NeedAppearances")  # each viewer would draw the fields anew
         users = {one.number if isinstance(one, Reference) else root}
-        self._compare_resources(old.get("DR"), new.get("DR"), users)
+        compare_resources(base, old.get("DR"), new.get("DR"), users, self._old.values())
         if "DA" in old and not same(old.get("DA"), new.get("DA")):
             self._content("AcroForm/DA")
         elif "DA" in new and "DA" not in old and any(map(_waits_for_look, self._old.values())):
             base.note(Kind.SIGNING, FONTS)  # the viewer would draw them in another colour, or in none
         self._compare_fields(old.get("Fields"), new.get("Fields"), users)
-
-    def _compare_resources(self, old: Value, new: Value, users: set[int]) -> None:
-        """Default resources may get more fonts; those that were there stay what they were.
-
-        Nothing but fonts is taken from them when a viewer draws a field.
-        """
-        base = self._base
-        one, other = base.before.dictionary(old), base.after.dictionary(new)
-        self._judge_fonts(one, other)
-        if one is None:
-            return
-        opened = other is not None and base.open(old, users)
-        owners = users | ({old.number} if isinstance(old, Reference) else set())
-        for key, value in one.items():
-            if not base.open(value, owners) or key != "Font":
-                continue
-            now = base.after.dictionary((other or Dictionary()).get(key))
-            for name, each in (base.before.dictionary(value) or Dictionary()).items():
-                opened = opened and now is not None and same(each, now.get(name))
-        if not opened:
-            self._content("AcroForm/DR")
-
-    def _judge_fonts(self, one: Dictionary | None, other: Dictionary | None) -> None:
-        """Attack: a field asks for a font that nobody has, until it comes with the digits exchanged."""
-        base = self._base
-        known = base.before.dictionary((one or Dictionary()).get("Font")) or Dictionary()
-        now = base.after.dictionary((other or Dictionary()).get("Font")) or Dictionary()
-        added = now.keys() - known.keys()
-        form = base.before.dictionary(base.before.catalog.get("AcroForm")) or Dictionary()
-        for owner in (form, *(field.dictionary for field in self._old.values())) if added else ():
-            asked = base.before.resolve(owner.get("DA"))
-            words = asked.octets.decode("latin-1").split() if isinstance(asked, Chars) else []
-            if any(word[1:] in added for word in words if word.startswith("/")):
-                base.note(Kind.SIGNING, FONTS)
 
     def _compare_fields(self, old: Value, new: Value, users: set[int]) -> None:
         base = self._base
@@ -167,7 +131,7 @@ class FormChanges:
                 self._content(f"field {field.name}")  # also one that shows more, and nobody signed it
             else:
                 self._sign(now, added=False)
-                if _is_visible(base.after, now.dictionary) and not _is_visible(base.before, field.dictionary):
+                if is_visible(base.after, now.dictionary) and not is_visible(base.before, field.dictionary):
                     base.note(Kind.SIGNING, COVERING)
         elif self._is_shut(field, now, keys):
             base.note(Kind.SIGNING, f"field {field.name}")
@@ -205,7 +169,7 @@ class FormChanges:
         """Judge a signature field that was made (`added`) or filled."""
         after = self._base.after
         value = after.dictionary(field.value)
-        visible = _is_visible(after, field.dictionary)
+        visible = is_visible(after, field.dictionary)
         shows = visible and "AP" in field.dictionary
         if value is not None and isinstance(field.value, Reference):
             if not self._base.is_new(field.value):
@@ -220,7 +184,7 @@ class FormChanges:
                 return
         elif field.value is not None or shows:
             self._content(f"field {field.name}")
-        self._base.note(Kind.SIGNING, f"field {field.name}", field.name)
+        self._base.note(Kind.SIGNING, f"field {field.name}", None if added else field.name)
         if added and visible:
             self._base.note(Kind.SIGNING, VISIBLE)
 
@@ -304,7 +268,7 @@ class FormChanges:
             field = self._old.get(number) if number is not None else None
             found = base.after.dictionary(value) or Dictionary()
             if number in self._added or (field is not None and field.kind == "Sig" and field.value is None):
-                self._judge_cover(page, found)
+                judge_cover(base, page, found)
                 if number not in self._added and "AP" in found and not self._is_signed(number):
                     self._content("Annots")  # what was prepared, and shown nowhere, comes into view
                 continue
@@ -315,21 +279,6 @@ class FormChanges:
         now = self._new.get(number) if number is not None else None
         return now is not None and now.value is not None
 
-    def _judge_cover(self, page: Dictionary, widget: Dictionary) -> None:
-        """Hold a visible widget that the update made against what its page showed before."""
-        base = self._base
-        if not _is_visible(base.after, widget):
-            return
-        box = box_of(base.after, widget.get("Rect"))
-        try:
-            covered = box is None or any(overlaps(box, drawn) for drawn in drawn_boxes(base.before, page))
-        except PdfError as error:
-            if error.bounded:
-                raise
-            covered = True
-        if covered:
-            base.note(Kind.SIGNING, COVERING)
-
     def _content(self, what: str) -> None:
         self._base.note(Kind.CONTENT, what)
 
@@ -337,19 +286,6 @@ class FormChanges:
 def _waits_for_look(field: Field) -> bool:
     """Whether a field is drawn as the form says: it has no look, and does not say how it is to be drawn."""
     return field.kind in {"Tx", "Ch"} and not {"AP", "DA"} & field.dictionary.keys()
-
-
-def _is_visible(document: Document, dictionary: Dictionary) -> bool:
-    box = box_of(document, dictionary.get("Rect"))
-    flags = document.resolve(dictionary.get("F"))
-    if box is None or (isinstance(flags, int) and _is_unseen(flags)):
-        return False
-    return box[0] < box[2] and box[1] < box[3]
-
-
-def _is_unseen(flags: int) -> bool:
-    """Whether it is shown nowhere. Attack: one that the screen never shows, and every print does."""
-    return bool(flags & _HIDDEN or (flags & _NO_VIEW and not flags & (_PRINT | _TOGGLE_NO_VIEW)))
 
 
 def _key(value: Value) -> str:

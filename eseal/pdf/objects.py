@@ -14,6 +14,17 @@ _BACKSLASH = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
 
+_PDF_DOC_ENCODING = dict(enumerate("\u02d8\u02c7\u02c6\u02d9\u02dd\u02db\u02da\u02dc", 0x18)) | dict(
+    enumerate(
+        "\u2022\u2020\u2021\u2026\u2014\u2013\u0192\u2044\u2039\u203a\u2212"
+        "\u2030\u201e\u201c\u201d\u2018\u2019\u201a\u2122\ufb01\ufb02\u0141"
+        "\u0152\u0160\u0178\u017d\u0131\u0142\u0153\u0161\u017e\ufffd\u20ac",
+        0x80,
+    )
+)
+"""Where the encoding of text strings (ISO 32000-2 annex D.3) is not Latin-1."""
+
+
 class PdfError(ValueError):
     """A file that cannot be read.
 
@@ -74,6 +85,17 @@ class Chars:
         return _BACKSLASH.sub(_unescape, inner)
 
 
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A token that is none of PDF's, or a number in no spelling of §7.3.3: readers differ in what it is.
+
+    Attributes:
+        word: the octets as they stand there.
+    """
+
+    word: bytes
+
+
 class Array(list["Value"]):
     """An array (§7.3.6)."""
 
@@ -81,13 +103,17 @@ class Array(list["Value"]):
 
 
 class Dictionary(dict[str, "Value"]):
-    """A dictionary (§7.3.7); of a key that stands twice the last one counts, and `twice` names it."""
+    """A dictionary (§7.3.7); of a key that stands twice the last one counts, and `twice` names it.
 
-    __slots__ = ("twice",)
+    `stray`: something stands where a key should. It was passed over; other readers may make a value of it.
+    """
+
+    __slots__ = ("stray", "twice")
 
     def __init__(self) -> None:
         super().__init__()
         self.twice: tuple[str, ...] = ()
+        self.stray = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +129,7 @@ class Stream:
     start: int = field(compare=False)
 
 
-Value: TypeAlias = "bool | int | float | Name | Chars | Reference | Array | Dictionary | Stream | None"
+Value: TypeAlias = "bool | int | float | Name | Chars | Odd | Reference | Array | Dictionary | Stream | None"
 
 
 def as_text(value: Value) -> str | None:
@@ -118,7 +144,7 @@ def as_text(value: Value) -> str | None:
     elif octets.startswith(b"\xef\xbb\xbf"):
         text = octets[3:].decode("utf-8", "replace")
     else:
-        text = octets.decode("latin-1")
+        text = octets.decode("latin-1").translate(_PDF_DOC_ENCODING)
     return text[:256]
 
 

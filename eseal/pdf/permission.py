@@ -123,7 +123,10 @@ def _forbidden(changes: list[Change], worst: Kind, permission: Permission) -> bo
         return True
     if permission.level == 1 and worst is not Kind.VALIDATION:
         return True
-    filled = [change.field for change in changes if change.kind is Kind.FILLING and change.field]
+    # A signature is the value of its field too.
+    filled = [
+        change.field for change in changes if change.kind in {Kind.SIGNING, Kind.FILLING} and change.field
+    ]
     return any(lock.holds(name) for lock in permission.locks for name in filled)
 
 

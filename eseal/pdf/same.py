@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eseal.pdf.objects import Array, Chars, Dictionary, Name, Reference, Stream
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, Odd, Reference, Stream
 
 if TYPE_CHECKING:
     from eseal.pdf.document import Document
     from eseal.pdf.objects import Value
+
+
+_IN_ODD_NAMES = frozenset("\0#")
 
 
 def same(one: Value, other: Value) -> bool:
@@ -42,6 +45,8 @@ def _said(value: Value) -> object:
     """Return what an atom says; of a container something that equals nothing."""
     if isinstance(value, Chars):
         return ("string", value.octets)
+    if isinstance(value, Odd):
+        return ("odd", value.word)
     if isinstance(value, Reference):
         return ("reference", value.number, value.generation)
     if isinstance(value, bool) or value is None:
@@ -68,17 +73,24 @@ def same_object(number: int, before: Document, after: Document) -> bool:
     return same(one, other)
 
 
-def has_twice(value: Value) -> bool:
-    """Whether a key stands twice anywhere in a value, as far as it goes without following references."""
+def is_ambiguous(value: Value) -> bool:
+    """Whether readers differ in a value, as far as it goes without following references.
+
+    Attack: a key stands twice, something stands where a key should, a word is neither number nor reference
+    to all, or a name ends at a NUL or has half an escape to some (`/Root#00` is `/Root` to poppler).
+    """
     waiting = [value]
     while waiting:
         each = waiting.pop()
         if isinstance(each, Stream):
             each = each.dictionary
         if isinstance(each, Dictionary):
-            if each.twice:
+            if each.twice or each.stray:
                 return True
+            waiting.extend(map(Name, each))
             waiting.extend(each.values())
         elif isinstance(each, Array):
             waiting.extend(each)
+        elif isinstance(each, Odd) or (isinstance(each, Name) and not _IN_ODD_NAMES.isdisjoint(each)):
+            return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.pdf.backward import headers, references, words
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 TRAILER = 0
 """Stands for a trailer where objects are told by their numbers: none has this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What is in an object stream: its objects by number, and its octets."""
+
+    objects: dict[int, Value]
+    octets: bytes
 
 
 class Source:
@@ -35,7 +44,7 @@ class Source:
         self.budget = Budget()
         self.sections = Sections(data, self.budget)
         self._objects: dict[int, Indirect] = {}
-        self._packed: dict[tuple[int, int], dict[int, Value]] = {}
+        self._packed: dict[tuple[int, int], Packed] = {}
         self._borders: tuple[tuple[int, int], ...] | None = None
         self._references: dict[int, list[int]] | None = None
 
@@ -90,8 +99,8 @@ class Source:
             self._references = found
         return self._references
 
-    def packed(self, stream: Stream, raw: bytes, dictionary: Dictionary) -> dict[int, Value]:
-        """Return the objects of an object stream by number (§7.5.7).
+    def packed(self, stream: Stream, raw: bytes, dictionary: Dictionary) -> Packed:
+        """Return what is in an object stream (§7.5.7).
 
         Raises:
             PdfError: it cannot be read, or names a number twice.
@@ -99,7 +108,9 @@ class Source:
         key = (stream.start, len(raw))
         found = self._packed.get(key)
         if found is None:
-            found = self._packed[key] = _unpack(decode(raw, dictionary, self.budget), dictionary, self.budget)
+            octets = decode(raw, dictionary, self.budget)
+            objects = _unpack(octets, dictionary, self.budget)
+            found = self._packed[key] = Packed(objects, octets)
         return found
 
 
@@ -109,8 +120,10 @@ def _unpack(octets: bytes, dictionary: Dictionary, budget: Budget) -> dict[int, 
         raise PdfError("object-stream")
     budget.spend(count)
     numbers = octets[: max(0, first)].split()[: 2 * count]
+    if len(numbers) < 2 * count:
+        raise PdfError("object-stream")  # some readers take none of it
     found: dict[int, Value] = {}
-    for number, offset in zip(numbers[::2], numbers[1::2], strict=False):
+    for number, offset in zip(numbers[::2], numbers[1::2], strict=True):
         if not number.isdigit() or not offset.isdigit() or len(number) > 10 or len(offset) > 12:
             raise PdfError("object-stream")
         if int(number) in found:

@@ -12,6 +12,8 @@ from eseal.pdf.revision import append_signed, begin_update, digest_around, fill,
 from eseal.pdf.seal_field import free_name
 from eseal.pdf.security_store import add_material
 from eseal.values import StampUnavailableError
+from kokuin.wire.errors import WireError
+from kokuin.wire.token_form import evidence_in
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -21,10 +23,18 @@ if TYPE_CHECKING:
 _FIRST_ROOM = 8 * 1024
 _SLACK = 16
 """Octets by which tokens of one unit differ: fractions of genTime, and signatures in DER."""
+_TREE_SLACK = 768
+"""Octets by which evidence within them differs: a token alone in its batch has no hash of SHA-512 beside it,
+one of 512 has nine."""
 _rooms: dict[str, int] = {}
 """By digest: the room that was enough for the last token in this process, whose authority seldom changes."""
 ATTEMPTS = 3
 """What was too small once is enough the second time, but for a unit that has changed meanwhile."""
+
+
+def room_for(token: int) -> int:
+    """Return the octets to leave for a token of the same unit as one of so many octets."""
+    return token + _TREE_SLACK + _SLACK
 
 
 class Stamping:
@@ -51,9 +61,16 @@ class Stamping:
             StampUnavailableError: there is none.
         """
         token = self._stamp(imprint)
-        self._largest = max(self._largest, len(token))
+        self._largest = max(self._largest, len(token) + (_TREE_SLACK if _has_evidence(token) else 0))
         self.room = _rooms[self.digest] = self._largest + _SLACK
         return token
+
+
+def _has_evidence(token: bytes) -> bool:
+    try:
+        return bool(evidence_in(token))
+    except WireError:
+        return False
 
 
 def stamp_document(document: BinaryIO, stamping: Stamping, material: Material | None = None) -> str:

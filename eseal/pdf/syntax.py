@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eseal.pdf.objects import Array, Chars, Dictionary, Name, PdfError, Reference, Stream
+from eseal.pdf.objects import Array, Chars, Dictionary, Name, Odd, PdfError, Reference, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +42,11 @@ _REFERENCE = re.compile(
     rb"(\d{1,10})" + GAP + rb"++(\d{1,5})" + GAP + rb"++R(?![^" + _WS + _DELIMITER + rb"])"
 )
 _REGULAR = re.compile(rb"[^" + _WS + _DELIMITER + rb"]++")
+_INTEGER = re.compile(rb"[+-]?\d{1,32}")
+_REAL = re.compile(rb"[+-]?(?:\d+\.\d*|\.\d+)")
 _PARENTHESES = re.compile(rb"[()\\]")
 _ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
-_STREAM = re.compile(GAP + rb"*+stream(\r\n|\n|\r)?")
+_STREAM = re.compile(GAP + rb"*+stream(?:[ \t]*+(\r\n|\n|\r))?")
 
 
 class Budget:
@@ -95,6 +97,8 @@ def read_indirect(data: bytes, position: int, budget: Budget) -> Indirect:
     if isinstance(value, Dictionary):
         stream = _STREAM.match(data, end)
         if stream is not None:
+            if stream[1] is None:
+                raise PdfError("stream")  # where its data begins is another place to each reader
             value = Stream(value, stream.end())
     return Indirect(int(header[1]), int(header[2]), value, end)
 
@@ -116,7 +120,7 @@ _KEYWORDS: dict[bytes, bool | None] = {b"true": True, b"false": False, b"null": 
 
 
 def read_value(data: bytes, position: int, budget: Budget) -> tuple[Value, int]:
-    """Read one object; a keyword that is none of PDF's reads as null.
+    """Read one object.
 
     Returns:
         the value, and where it ends.
@@ -166,7 +170,8 @@ def _closed(opened: _Open) -> Value:
     twice = []
     for key in items:
         if not isinstance(key, Name):
-            continue  # a stray token; what follows may be a key
+            made.stray = True
+            continue  # what follows may be a key
         if key in made:
             twice.append(str(key))
         made[key] = next(items, None)
@@ -185,7 +190,7 @@ def _read_token(data: bytes, position: int) -> tuple[object, int]:
     word = match[0]
     if word in _STRUCTURE:
         raise PdfError("object")  # what was open is never closed
-    return _KEYWORDS.get(word), match.end()
+    return _KEYWORDS[word] if word in _KEYWORDS else Odd(word), match.end()
 
 
 def _slashed(data: bytes, position: int) -> tuple[Name, int]:
@@ -208,15 +213,10 @@ def _number(data: bytes, position: int) -> tuple[Value, int]:
     word = match[0] if match else b""
     end = position + len(word)
     if len(word) > 32:
-        return 0, end  # no number, and no time is spent on one
-    try:
+        return Odd(word), end  # no number, and no time is spent on one
+    if _INTEGER.fullmatch(word):
         return int(word), end
-    except ValueError:
-        pass
-    try:
-        return (float(word), end) if b"e" not in word.lower() and b"n" not in word.lower() else (0, end)
-    except ValueError:
-        return 0, end
+    return (float(word), end) if _REAL.fullmatch(word) else (Odd(word), end)
 
 
 def _literal(data: bytes, position: int) -> tuple[Chars, int]:

@@ -77,6 +77,14 @@ class Usage:
                 for found in references_in(values.get(number)):
                     if found in self._users:
                         self._users[found].add(number)
+            self._look_for_spellings(container, values)
+
+    def _look_for_spellings(self, container: int, values: dict[int, Value]) -> None:
+        """Attack: what only other readers take for a reference is of an object that nobody seems to use."""
+        seen = set().union(*map(references_in, values.values()))
+        for found in self._document.packed_references(container) - seen:
+            if found in self._users:
+                self._users[found].add(container)
 
 
 def references_in(value: Value) -> set[int]:

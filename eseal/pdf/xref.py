@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eseal.pdf.filters import decode
-from eseal.pdf.objects import Array, Dictionary, PdfError, Stream
+from eseal.pdf.objects import Dictionary, PdfError, Stream
 from eseal.pdf.syntax import GAP, read_indirect, read_value
+from eseal.pdf.xref_rows import FREE, MAX_NUMBER, Entry, read_rows
 
 if TYPE_CHECKING:
-    from eseal.pdf.objects import Value
     from eseal.pdf.syntax import Budget
 
 MAX_SECTIONS = 1_000
 """Sections of one file: one for each time that it was saved."""
 MAX_ENTRIES = 700_000
 """Entries of all sections of one file."""
-MAX_NUMBER = 8_388_607
-"""The greatest object number (ISO 32000-1 annex C)."""
 
 _STARTXREF = re.compile(
     rb"startxref[\x00\t\n\x0c\r ]*+(\d{1,12})(?!\d)"
@@ -41,36 +39,11 @@ _OFF_BY = 16
 _STREAM_HEAD = re.compile(rb"[\x00\t\n\x0c\r ]*+\d{1,10}[\x00\t\n\x0c\r ]++\d{1,5}[\x00\t\n\x0c\r ]++obj")
 _SUBSECTION = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10})[\x00\t\n\x0c\r ]++(\d{1,10})")
 _ROW = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,12})[\x00\t\n\x0c\r ]++(\d{1,5})[\x00\t\n\x0c\r ]*+([nf])")
+_SUBSECTION_AS_WRITTEN = re.compile(rb"\d+ \d+ ?(?:\r\n|\n|\r)")
+_ROWS_AS_WRITTEN = re.compile(rb"(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))*+")
+"""§7.5.4: rows of twenty octets, which some readers count instead of reading what stands there."""
 _HEAD_OF_FREE = re.compile(rb"[\x00\t\n\x0c\r ]*+0{10} 65535 f")
 _TRAILER = re.compile(GAP + rb"*+trailer")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where an object stands.
-
-    Attributes:
-        offset: octets from the start of the file; None in an object stream, and of a free number.
-        container: number of the object stream; None outside of one.
-        index: its place in the object stream, or the generation of an object that stands alone.
-    """
-
-    offset: int | None
-    container: int | None = None
-    index: int = 0
-
-    @property
-    def free(self) -> bool:
-        """Whether the number is in no use."""
-        return self.offset is None and self.container is None
-
-    @property
-    def generation(self) -> int:
-        """0 in an object stream (§7.5.7)."""
-        return self.index if self.container is None else 0
-
-
-FREE = Entry(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +57,8 @@ class Section:
         trailer: its trailer dictionary.
         own: number of the cross-reference stream; None of a table.
         ambiguous: two entries of it say otherwise about one number, so readers differ.
+        hidden: numbers that its table calls free, and that the stream beside it (/XRefStm) has in use.
+        odd: of a stream, see `eseal.pdf.xref_rows.Rows`; of a table, its rows have not twenty octets each.
     """
 
     start: int
@@ -92,6 +67,8 @@ class Section:
     trailer: Dictionary
     own: int | None = None
     ambiguous: bool = False
+    hidden: frozenset[int] = frozenset()
+    odd: bool = False
 
 
 def last_start(data: bytes, end: int) -> tuple[int, int]:
@@ -199,11 +176,12 @@ class Sections:
 
     def _read_table(self, start: int, position: int) -> Section:
         entries: dict[int, Entry] = {}
-        ambiguous = False
+        ambiguous = odd = False
         while (trailer := _TRAILER.match(self._data, position)) is None:
             head = _SUBSECTION.match(self._data, position)
             if head is None:
                 raise PdfError("xref")
+            odd = odd or not _is_as_written(self._data, head)
             rows, position = self._read_rows(head)
             for number, entry in rows:
                 ambiguous = ambiguous or entries.get(number, entry) != entry
@@ -213,13 +191,15 @@ class Sections:
             raise PdfError("trailer")
         place = value.get("XRefStm")
         if not isinstance(place, int):
-            return Section(start, end, entries, value, ambiguous=ambiguous)
-        hidden = self._read_stream(place + self._shift)
-        for number, entry in hidden.entries.items():
+            return Section(start, end, entries, value, ambiguous=ambiguous, odd=odd)
+        beside = self._read_stream(place + self._shift)
+        hidden = frozenset(number for number in beside.entries if entries.get(number) == FREE)
+        for number, entry in beside.entries.items():
             shown = entries.get(number, FREE)
             ambiguous = ambiguous or not (shown.free or shown == entry)
             entries[number] = entry if shown.free else shown
-        return Section(start, max(end, hidden.end), entries, value, hidden.own, ambiguous=ambiguous)
+        end = max(end, beside.end)
+        return Section(start, end, entries, value, beside.own, ambiguous, hidden, odd or beside.odd)
 
     def _read_rows(self, head: re.Match[bytes]) -> tuple[list[tuple[int, Entry]], int]:
         """Read the rows of one subsection, and where they end."""
@@ -249,49 +229,23 @@ class Sections:
             length = max(0, self._data.find(b"endstream", stream.start) - stream.start)
         raw = self._data[stream.start : stream.start + length]
         rows = decode(raw, stream.dictionary, self._budget)
-        entries, ambiguous = self._rows(rows, stream.dictionary)
-        end = stream.start + length
-        return Section(start, end, entries, stream.dictionary, found.number, ambiguous=ambiguous)
-
-    def _rows(self, rows: bytes, dictionary: Dictionary) -> tuple[dict[int, Entry], bool]:
-        widths = _numbers(dictionary.get("W"))
-        size = dictionary.get("Size")
-        index = _numbers(dictionary.get("Index")) or [0, size if isinstance(size, int) else 0]
-        total = sum(widths)
-        if len(widths) < 3 or min(widths) < 0 or not 0 < total <= 64 or len(index) % 2 or min(index) < 0:
-            raise PdfError("xref-stream")
-        one, two = widths[0], widths[0] + widths[1]
-        three = two + widths[2]
-        entries: dict[int, Entry] = {}
-        ambiguous = False
-        at = 0
-        for first, count in zip(index[::2], index[1::2], strict=True):
-            here = min(count, (len(rows) - at) // total)
-            self._spend(here)
-            if first + here > MAX_NUMBER:
-                raise PdfError("xref-stream")
-            for number in range(first, first + here):
-                row = rows[at : at + total]
-                at += total
-                kind = int.from_bytes(row[:one], "big") if one else 1
-                second, third = int.from_bytes(row[one:two], "big"), int.from_bytes(row[two:three], "big")
-                entry = _entry(kind, second + self._shift if kind == 1 else second, third)
-                if entry is not None:
-                    ambiguous = ambiguous or entries.get(number, entry) != entry
-                    entries[number] = entry
-        return entries, ambiguous
+        read = read_rows(rows, stream.dictionary, self._shift, self._spend)
+        return Section(
+            start,
+            stream.start + length,
+            read.entries,
+            stream.dictionary,
+            found.number,
+            ambiguous=read.ambiguous,
+            odd=read.odd,
+        )
 
 
-def _entry(kind: int, second: int, third: int) -> Entry | None:
-    """§7.5.8.3; an unknown kind is a reference to null, as if it were not there."""
-    if kind == 1:
-        return Entry(second, None, third)
-    if kind == 2:
-        return Entry(None, second, third)
-    return FREE if kind == 0 else None
-
-
-def _numbers(value: Value) -> list[int]:
-    if not isinstance(value, Array):
-        return []
-    return [each if isinstance(each, int) and not isinstance(each, bool) else -1 for each in value]
+def _is_as_written(data: bytes, head: re.Match[bytes]) -> bool:
+    """Whether a subsection of a table is written as §7.5.4 says."""
+    begin = _SUBSECTION_AS_WRITTEN.match(data, head.start(1))
+    if begin is None:
+        return False
+    size = 20 * int(head[2])
+    rows = _ROWS_AS_WRITTEN.match(data, begin.end(), begin.end() + size)
+    return rows is not None and rows.end() == begin.end() + size

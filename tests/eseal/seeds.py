@@ -6,7 +6,8 @@ import functools
 
 from eseal.cades_create import create
 from eseal.jades_form import Serialization
-from eseal.jades_payload import Attached, ByUri, ByUriHash, Document, HttpMessage
+from eseal.jades_http import HttpMessage
+from eseal.jades_payload import Attached, ByUri, ByUriHash, Document
 from eseal.values import Level, Material
 from tests.eseal.cms_forge import DATA as CMS_DATA
 from tests.eseal.jades import DATA, Beside, seal

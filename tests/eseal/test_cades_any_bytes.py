@@ -37,7 +37,7 @@ def judge_any(octets: bytes, content: Data | None) -> Indication | None:
     return report.indication
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(octets=st.binary(max_size=2_000))
 def test_any_octets_end_in_a_check(octets: bytes) -> None:
     assert judge_any(octets, None) is not Indication.PASSED
@@ -65,7 +65,7 @@ def test_a_damaged_seal_is_extended_or_refused(seed: int) -> None:
 
 
 @given(at=st.integers(0, 100_000), bit=st.integers(0, 7))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_flipped_bit_in_what_is_signed_never_passes(at: int, bit: int) -> None:
     octets = Forged(held=inside()).make()
     signed = read_signed_data(octets).signer_infos[0].signed_attributes_der

@@ -84,14 +84,14 @@ PLACES = st.sampled_from(
 
 
 @given(name=PLACES, value=VALUES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_a_signer_writes_into_a_header_is_judged(name: str, value: JsonValue) -> None:
     header = header_of(SEEDS[0]) | {name: value}
     check_signed(header)
 
 
 @given(value=VALUES)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_stands_unsigned_is_judged(value: JsonValue) -> None:
     document = json.loads(SEEDS[1])
     for etsi_u in (value, [value], [pack(json.dumps({"sigTst": value}).encode())], [{"arcTst": value}]):
@@ -100,7 +100,7 @@ def test_whatever_stands_unsigned_is_judged(value: JsonValue) -> None:
 
 
 @given(data=st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_octets_are_judged(data: bytes) -> None:
     check(data)
     check(b'{"payload":"' + data)

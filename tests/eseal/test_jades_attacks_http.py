@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eseal.jades_payload import HttpMessage
+from eseal.jades_http import HttpMessage
 from kokuin.trust.report import Indication
 from kokuin.verify.content import of_octets
 from tests.eseal.jades import judge, seal

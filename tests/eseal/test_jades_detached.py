@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eseal.jades_content import NamedDocuments
-from eseal.jades_payload import Attached, ByUri, ByUriHash, Document, HttpMessage
+from eseal.jades_http import HttpMessage
+from eseal.jades_payload import Attached, ByUri, ByUriHash, Document
 from eseal.jades_refusal import JadesRefusal, JadesRefusedError
 from eseal.values import Level
 from kokuin.trust.report import Indication, SubIndication

@@ -13,7 +13,9 @@ from kokuin.trust.certificate import read_certificate
 from kokuin.trust.context import RevocationData
 from kokuin.trust.report import Ending, Existence, Limit
 from kokuin.trust.revocation import Revocation, RevocationReason
-from pqc.policies import parse_policy
+from kokuin.wire import oids
+from kokuin.wire.token_form import bare_token
+from pqc.policies import load_policy, parse_policy
 from tests.eseal.found import (
     CONTENT,
     Made,
@@ -26,8 +28,10 @@ from tests.eseal.found import (
     required_revocation,
     verdict,
 )
-from tests.eseal.pki import DAY_US, EVERY, NOW_US, seal_key, seal_pki
+from tests.eseal.pki import DAY_US, EVERY, NOW, NOW_US, seal_key, seal_pki
 from tests.ownpolicy import policy_text, row
+from tests.trust.evidences import PQ, first, moment, unit, us
+from tests.unsigned import attribute, with_unsigned
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -132,8 +136,11 @@ def test_garbage_for_a_time_stamp_fails_and_never_raises() -> None:
         assert verdict(report) == "FAILED FORMAT_FAILURE"
 
 
-def test_an_archive_time_stamp_carries_an_older_one_over_the_end_of_its_algorithm() -> None:
-    policy = _without_ecdsa_from(past(days=50).date())
+@pytest.mark.parametrize("ending", ["ecdsa", "the imprint's sha256"])
+def test_an_archive_time_stamp_carries_an_older_one_over_the_end_of_its_algorithm(ending: str) -> None:
+    """It covers the sealed data too, so that an older imprint need not bind them any more."""
+    day = past(days=50).date()
+    policy = _without_ecdsa_from(day) if ending == "ecdsa" else _without_sha256_imprints_from(day)
     pq = "ml-dsa-65"
     key = seal_key(pq, pq)
     stamps = ((SIGNATURE, past(days=100)),)
@@ -150,7 +157,17 @@ def test_an_archive_time_stamp_carries_an_older_one_over_the_end_of_its_algorith
     report = judged(renewed, by)
     assert verdict(report) == "PASSED"
     assert report.proofs_of_existence[0].time == NOW_US - 100 * DAY_US
-    assert not reasons(report) & {"STAMP_OPEN", "NO_LONGER_FIT"}
+    assert not reasons(report) & {"STAMP_OPEN", "NO_LONGER_FIT", "BINDING_NO_LONGER_FIT"}
+
+
+def _without_sha256_imprints_from(day: dt.date) -> Policy:
+    rows = (
+        row("signature", ["ecdsa", "ml-dsa"], ["verify"]),
+        row(("signature-digest", "certificate-id"), ["sha256", "sha512"], ["verify"]),
+        row("imprint", ["sha256"], ["verify"], until=str(day)),
+        row("imprint", ["sha512"], ["verify"]),
+    )
+    return parse_policy("aged", policy_text(*rows))
 
 
 def _without_ecdsa_from(day: dt.date) -> Policy:
@@ -161,6 +178,26 @@ def _without_ecdsa_from(day: dt.date) -> Policy:
         row(hashes, ["sha256", "sha512"], ["verify"]),
     )
     return parse_policy("aged", policy_text(*rows))
+
+
+def test_a_seal_passes_through_the_evidence_within_its_time_stamp() -> None:
+    found = Made(stamps=((StampRole.SIGNATURE, None),)).find()
+    (stamp,) = found.stamps
+    keeper = unit(PQ, NOW.year)
+    record = first(keeper, NOW, bare_token(stamp.token))
+    token = with_unsigned(stamp.token, attribute(oids.ID_AA_ER_INTERNAL, record))
+    anchors = (*seal_pki().trust.anchors, keeper.root.certificate)
+    # The time-stamp covers the signature alone: what vouches for its signer must be known to the verifier.
+    store = TrustStore(anchors, tuple(map(read_certificate, seal_pki().chain)))
+    by = context(at=us(moment(2033)), trust=store, policy=load_policy("eu-ts119312"))
+    assert judged(found, by).indication == "INDETERMINATE"
+    proven = replace(found, stamps=(replace(stamp, token=token),))
+    report = judged(proven, by)
+    assert report.indication == "PASSED"
+    assert report.parts[0].subject["post_quantum"] == "PASSED"
+    assert report.verifiable_until is not None
+    after = replace(by, at=report.verifiable_until.time + 1)
+    assert judged(proven, after).indication == "INDETERMINATE"
 
 
 def test_an_archive_time_stamp_that_is_older_than_what_it_covers_leaves_the_order_open() -> None:

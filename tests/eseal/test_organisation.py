@@ -10,7 +10,6 @@ from eseal.organisation import (
     IdentifierCode,
     IdentifierError,
     check_digit,
-    corporate_number,
     organisation_identifier,
 )
 
@@ -76,7 +75,6 @@ def test_every_spelling_becomes_the_one_that_is_written(text: str) -> None:
 )
 def test_other_registers_are_taken_as_they_are(text: str) -> None:
     assert organisation_identifier(text) == text
-    assert corporate_number(text) is None
 
 
 @given(st.integers(0, 12), st.integers(1, 9))

@@ -125,6 +125,7 @@ def test_a_whole_profile_says_what_it_was_told() -> None:
         ("box = [400, 40, 560, 120]", "box = [400, 40, 560]", "appearance.box"),
         ("box = [400, 40, 560, 120]", "box = [400, 40, 560, 99999]", "appearance.box"),
         ('link = "https://example.jp/verify"', 'link = "javascript:alert(1)"', "appearance.link"),
+        ('link = "https://example.jp/verify"', f'link = "https://{"x" * 1993}"', "appearance.link"),
         ('"pdf", "json"', '"json", "cades"', "appearance"),
         ("[appearance]", "[[appearance]]", "appearance"),
     ],

@@ -17,12 +17,14 @@ from tests.eseal.pdf.handmade import (
     FORM_OF,
     PAGE,
     PAGE_OF,
+    PAY_100,
     PAY_900,
     ROOT,
     SHADOW_ROOT,
     TEXT,
     TEXT_FIELD,
     certified,
+    certify,
     contract,
     last_xref,
     seal,
@@ -260,3 +262,136 @@ def test_how_a_sealed_field_without_a_look_is_drawn() -> None:
     unlooked = seal(contract(o5=form % b"", o6=field))
     assert judged(update(unlooked, {FORM: white})).indication is Indication.INDETERMINATE
     assert judged(update(seal(contract(o5=form % b"")), {FORM: white})).indication is Indication.PASSED
+
+
+OVER_THE_TEXT = b"[90 690 300 720]"
+SEEN_BY_OTHERS = {
+    "a place that is a reference to others": (b"/Rect 23 0R", b"/F 4"),
+    "a generation of many digits": (b"/Rect 23 000000 R", b"/F 4"),
+    "a place of five numbers": (b"/Rect[90 690 300 720 0]", b"/F 4"),
+    "a place whose numbers have signs within": (b"/Rect[9-0 6-90 3-00 7-20]", b"/F 4"),
+    "flags with an underscore": (b"/Rect" + OVER_THE_TEXT, b"/F 1_30"),
+    "flags that are a reference to others": (b"/Rect" + OVER_THE_TEXT, b"/F 2 0R"),
+    "flags beyond the 32 bits of others": (b"/Rect" + OVER_THE_TEXT, b"/F 4294967298"),
+    "a place that grows when the page is shown small": (b"/Rect[90 650 300 680]", b"/F 12"),
+    "a place that does not turn with the page": (b"/Rect[90 650 300 680]", b"/F 20"),
+}
+
+
+@pytest.mark.parametrize(("place", "flags"), SEEN_BY_OTHERS.values(), ids=SEEN_BY_OTHERS)
+def test_a_seal_over_the_text_that_only_other_readers_show(place: bytes, flags: bytes) -> None:
+    """The second seal is a trusted one; nothing of it is to be seen, by a careful reading."""
+    widget = (WIDGET % 4).replace(b"/Rect[300 300 450 340]", place).replace(b"/F 4", flags)
+    objects = {**shown(b"", widget), 23: OVER_THE_TEXT}
+    del objects[VALUE]
+    assert judged(seal(sealed(), objects, number=VALUE)).indication is Indication.INDETERMINATE
+
+
+CATALOG_TO_OTHERS = {
+    "a name that ends at a NUL": b"/Root 1 0 R/Info 11 0 R/Root#00 20 0 R",
+    "half an escape": b"/Root 1 0 R/Info 11 0 R/Encry#7xt 20 0 R",
+    "a word where a key should be": b"/Root 1 0 R 20 0R/Info 11 0 R",
+}
+
+
+@pytest.mark.parametrize("trailer", CATALOG_TO_OTHERS.values(), ids=CATALOG_TO_OTHERS)
+def test_a_trailer_in_which_other_readers_find_another_catalog(trailer: bytes) -> None:
+    """Poppler takes `/Root#00` for `/Root`, and shows another document altogether."""
+    objects = {NEW: b"<</Type/Catalog/Pages 21 0 R>>", VALUE: b"<</Type/Pages/Count 0/Kids[]>>"}
+    assert judged(update(sealed(), objects)).indication is Indication.PASSED
+    assert judged(update(sealed(), objects, trailer=trailer)).indication is Indication.INDETERMINATE
+
+
+@pytest.mark.parametrize("number", [PAGE, TEXT, 3])
+def test_a_table_that_frees_what_the_stream_beside_it_has(number: int) -> None:
+    """The object is what it was for readers that look into both, and gone for those that do not."""
+    same = {PAGE: PAGE_OF % (b"6 0 R 7 0 R", b""), TEXT: TEXT_FIELD % b"", 3: stream(PAY_100)}[number]
+    place = len(sealed())
+    octets = sealed() + b"%d 0 obj\n%s\nendobj\n" % (number, same)
+    beside = len(octets)
+    rows = b"".join(b"\x01" + each.to_bytes(4, "big") + b"\0\0" for each in (place, beside))
+    octets += b"29 0 obj\n%s\nendobj\n" % stream(
+        rows, b"/Type/XRef/Size 30/W[1 4 2]/Index[%d 1 29 1]/Root 1 0 R" % number
+    )
+    more = b"/Root 1 0 R/Info 11 0 R/XRefStm %d" % beside
+    appended = octets[place:]
+    fails(update(sealed(), {}, free=(number,), before=appended, trailer=more))
+
+
+LOCK = b"/Lock<</Type/SigFieldLock/Action/Include/Fields[%s]>>"
+
+
+def test_a_locked_place_for_a_signature_that_somebody_fills() -> None:
+    second = EMPTY_PLACE.replace(b"(seal)", b"(second)").replace(AREA, b"[0 0 0 0]")
+    waiting = contract(o14=b"[6 0 R 7 0 R 17 0 R]", o17=second % b"")
+    for lock, means in ((b"(second)", Indication.FAILED), (b"(amount)", Indication.PASSED)):
+        document = certify(2, waiting, LOCK % lock)
+        filled = seal(document, {SHADOW_ROOT: second % b"/V 21 0 R"}, number=VALUE)
+        assert judged(filled).indication is means
+
+
+@pytest.mark.parametrize("spelling", [b"(Betrag \xa0)", b"<FEFF 0042 0065 0074 0072 0061 0067 0020 20AC>"])
+def test_a_locked_field_whose_name_is_written_in_the_other_encoding(spelling: bytes) -> None:
+    """The euro sign, in PDFDocEncoding and in UTF-16."""
+    field = (TEXT_FIELD % b"").replace(b"(amount)", b"(Betrag \xa0)")
+    document = certify(2, contract(o6=field), LOCK % spelling)
+    fails(update(document, {TEXT: field.replace(b"(100)", b"(900)")}))
+
+
+def _packed_page() -> bytes:
+    return update_packed(sealed(), {PAGE: PAGE_OF % (b"6 0 R 7 0 R", b""), NEW: b"null"})
+
+
+TAKEN_OTHERWISE: dict[str, Callable[[], bytes]] = {
+    "data that begins elsewhere": lambda: _packed_page().replace(
+        b"/Length 28>>\nstream\n", b"/Length 28>>\nstream stream\n"
+    ),
+    "more rows than there are": lambda: _packed_page().replace(b"/Index[4 1", b"/Index[5 1 4 1"),
+    "a row of an unknown kind": lambda: update_packed(sealed(), {PAGE: b"null"}).replace(
+        b"\x02\x00\x00\x00\x1c\x00\x00", b"\x07\x00\x00\x00\x1c\x00\x00"
+    ),
+    "fewer objects than it says": lambda: _packed_page().replace(b"/N 2", b"/N 9"),
+    "the number of the page": lambda: _packed_page().replace(b"29 0 obj", b"4 0 obj "),
+}
+
+
+@pytest.mark.parametrize("make", TAKEN_OTHERWISE.values(), ids=TAKEN_OTHERWISE)
+def test_a_stream_of_structure_that_other_readers_take_otherwise(make: Callable[[], bytes]) -> None:
+    """MuPDF shows an empty page, or none."""
+    assert judged(_packed_page()).indication is Indication.PASSED
+    assert make() not in {_packed_page(), update_packed(sealed(), {PAGE: b"null"})}
+    assert judged(make()).indication is not Indication.PASSED
+
+
+@pytest.mark.parametrize(
+    ("row", "written"),
+    [
+        (b" 00000 n \n", b" 00000 n\n"),
+        (b" 00000 n \n", b" 00000 n\x0c"),
+        (b"trailer", b" trailer"),
+        (b"\n20 1\n", b"\n20  1\n"),
+    ],
+    ids=["short rows", "a row and a form feed", "a space that no row has", "two spaces"],
+)
+def test_a_table_whose_rows_other_readers_count(row: bytes, written: bytes) -> None:
+    """PDFium takes twenty octets for each row, and shows an empty page."""
+    document = update(sealed(), {PAGE: PAGE_OF % (b"6 0 R 7 0 R", b""), NEW: b"null"})
+    assert judged(document).indication is Indication.PASSED
+    changed = sealed() + document[len(sealed()) :].replace(row, written, 1)
+    strict = written == b" trailer"  # nothing is read otherwise
+    assert judged(changed).indication is (Indication.PASSED if strict else Indication.INDETERMINATE)
+
+
+def test_an_object_of_another_generation_than_its_row_says() -> None:
+    """The page is null to poppler."""
+    document = update(sealed(), {PAGE: PAGE_OF % (b"6 0 R 7 0 R", b"")})
+    changed = sealed() + document[len(sealed()) :].replace(b"4 0 obj", b"4 1 obj")
+    fails(changed)
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_reference_in_an_object_stream_in_a_spelling_that_only_other_readers_take(reference: bytes) -> None:
+    page = PAGE_OF.replace(b"/Contents 3 0 R", b"/Contents " + reference) % (b"6 0 R 7 0 R", b"")
+    document = seal(update_packed(contract(), {PAGE: page}))
+    assert judged(document).indication is Indication.PASSED
+    fails(update(document, {19: stream(PAY_900)}))
