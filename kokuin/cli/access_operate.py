@@ -1,16 +1,17 @@
 """What the commands about access have in common: their options, and telling the answer of the folder's owner.
 
 An act that makes something prints that alone on standard output, for scripts, and the sentence about it on
-standard error. Where a second person must approve first, it is known already, and counts from then on.
+standard error, as it does a refusal: `TENANT=$(tsa tenant add ...)` holds a tenant or nothing. Where a second
+person must approve first, what is made is known already, and counts from then on; of an act that makes
+nothing the proposal's id is printed.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import sentence_or, text, write, write_json
+from kokuin.cli.messages import sentence_or, text, write, write_aside, write_json
 from kokuin.cli.outcome import Exit
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[
     if arguments.json:
         write_json(answer)
     elif not answer["ok"]:
-        write(refusal(answer, arguments.lang))
+        write_aside(refusal(answer, arguments.lang))
     elif answer.get("state") == PROPOSED:
-        write([text(arguments.lang, "access.proposed", **answer)])
+        write([str(answer["approval"])])
+        write_aside([text(arguments.lang, "access.proposed", **answer)])
     else:
         write(lines)
     return Exit.PASSED if answer["ok"] else Exit.FAILED
@@ -53,9 +55,9 @@ def tell_made(arguments: argparse.Namespace, answer: dict[str, Any], made: str, 
     if arguments.json or not answer["ok"]:
         return tell(arguments, answer, ())
     write([str(answer[made])])
-    print(text(arguments.lang, sentence, **answer), file=sys.stderr)
+    write_aside([text(arguments.lang, sentence, **answer)])
     if answer.get("state") == PROPOSED:
-        print(text(arguments.lang, "access.proposed", **answer), file=sys.stderr)
+        write_aside([text(arguments.lang, "access.proposed", **answer)])
     return Exit.PASSED
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from kokuin.cli.access_operate import add_common, tell
 from kokuin.cli.access_values import label, time_text
 from kokuin.cli.acts import add_acts
-from kokuin.cli.messages import text, write
+from kokuin.cli.messages import text
 from kokuin.cli.outcome import Exit
 from kokuin.cli.owner import ask
-from kokuin.cli.profile import show_change
+from kokuin.cli.profile import show_change, tell_change
 from kokuin.cli.table import table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         return tell(arguments, answer, _approvals(answer.get("approvals", ()), lang))
     answer = ask(arguments, f"approval.{act}", {"approval": arguments.approval})
     if "blockers" in answer and not arguments.json:
-        write(show_change(answer, lang))
+        tell_change(answer, lang)
         return Exit.FAILED
     lines = [text(lang, f"approval.{act}_done", approval=arguments.approval)]
     lines += show_change(answer, lang) if "state" in answer else ()

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the command's options."""
     parser.add_argument("--dir", type=Path, default=Path("tsa-data"), help=text(lang, "cli.dir"))
     parser.add_argument("--keys", type=Path, help=text(lang, "init.keys_help"))
-    parser.add_argument("--profile", default="classical", help=text(lang, "init.profile_help"))
+    parser.add_argument("--profile", default="hybrid", help=text(lang, "init.profile_help"))
     parser.add_argument("--production", action="store_true", help=text(lang, "init.production_help"))
     parser.add_argument(
         "--clock", choices=("kernel", "chrony", "ntp", "system"), help=text(lang, "init.clock_help")

@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def lines(made: Inventory, lang: str) -> Iterator[str]:
     """Yield an inventory for people, the most urgent first."""
+    from kokuin.service.migration.limits import to_moment
+
     counts = made.source.counts
     policies = ", ".join(f"{policy.name} ({policy.edition})" for policy in made.policies)
     yield text(
@@ -68,6 +70,13 @@ def lines(made: Inventory, lang: str) -> Iterator[str]:
     for group in counts.groups:
         suites = "+".join(group.suites)
         yield f"{group.count:>9}  {group.profile}  {suites}  {group.imprint}  {group.signer[:16]}"
+    if made.evidence:
+        yield text(lang, "inventory.evidence")
+    for held in made.evidence:
+        what = f"{held.unit}  {'+'.join(held.suites)}  {held.signer[:16]}"
+        ends = "-" if held.until is None else f"{to_moment(held.until):%Y-%m-%d}"
+        cause = " ".join(word for word in (held.cause, held.policy) if word)
+        yield f"{held.batches:>9} {held.tokens:>9}  {what}  {ends}  {cause}".rstrip()
     if counts.apart:
         yield text(lang, "inventory.apart", count=counts.apart)
     if counts.unreadable:

@@ -12,7 +12,7 @@ from kokuin.cli.keys_files import read_input, refuse_existing, write_output
 from kokuin.cli.messages import text, write, write_json
 from kokuin.cli.outcome import Exit
 from kokuin.cli.owner import ask
-from kokuin.cli.profile import show_change
+from kokuin.cli.profile import tell_change
 from kokuin.cli.recipient import PASSPHRASE_VARIABLE, make_recipient, restore_folder
 from kokuin.cli.values import moment
 
@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     answer = _DO.get(arguments.act, _operate)(arguments)
     if arguments.json:
         write_json(answer)
+    elif arguments.act == "rotate" or not answer["ok"]:
+        tell_change(answer, arguments.lang)
     else:
         write(_sentences(answer, arguments))
     return Exit.PASSED if answer["ok"] else Exit.FAILED
@@ -149,9 +151,7 @@ def _backup(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _sentences(answer: dict[str, Any], arguments: argparse.Namespace) -> Iterator[str]:
     act, lang = arguments.act, arguments.lang
-    if not answer["ok"] or act == "rotate":
-        yield from show_change(answer, lang)
-    elif act == "list":
+    if act == "list":
         for row in answer["keys"]:
             yield from _key(row, lang)
     elif act == "csr" and "pem" in answer:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin import __version__
+from kokuin.cli.files import read_bounded
 from kokuin.cli.ledger_opening import open_bundle
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.messages import plain, text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.progress import bar
 
@@ -59,13 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         verdict = _check(arguments)
         saved = _save(arguments.save, verdict)
+        checked = () if arguments.json else tuple(_checked(arguments))
     except OSError as error:
         path = error.filename or arguments.bundle
         raise CommandError("ledger.check.cannot_read", path=path, reason=error.strerror or error) from None
     if arguments.json:
         write_json(document(verdict))
     else:
-        write(lines(verdict, arguments.bundle, arguments.lang))
+        write([*lines(verdict, arguments.bundle, arguments.lang), *checked])
         if arguments.save is not None:
             key = "saved" if saved else "not_saved"
             write([_say(arguments.lang, key, path=arguments.save)])
@@ -137,6 +141,17 @@ def lines(verdict: BundleVerdict, path: Path, lang: str) -> Iterator[str]:
         # Beside what is wrong, nothing is called complete, and nobody is said to vouch for it.
         yield from _shown(verdict, lang)
     yield _say(lang, "unauthenticated", members=", ".join(verdict.unauthenticated))
+
+
+def _checked(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield what was checked, by whose keys, with what and when: an auditor may keep nothing but the text."""
+    if arguments.bundle.is_file():  # a pipe was read already
+        with arguments.bundle.open("rb") as file:
+            yield _say(arguments.lang, "file", digest=hashlib.file_digest(file, "sha256").hexdigest())
+    keys = hashlib.sha256(arguments.log_key.read_bytes()).hexdigest()
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    yield _say(arguments.lang, "keys", path=plain(arguments.log_key), digest=keys)
+    yield _say(arguments.lang, "at", at=at, version=__version__)
 
 
 def _shown(verdict: BundleVerdict, lang: str) -> Iterator[str]:
@@ -224,7 +239,7 @@ def _logs(path: Path) -> LogVerifier:
     from kokuin.ledger.note_faults import NoteError
 
     try:
-        return LogVerifier.parse(_read(path, MAX_FILE).decode())
+        return LogVerifier.parse(read_bounded(path, MAX_FILE).decode())
     except NoteError as error:
         raise CommandError("verify.bad_log_key", path=path, code=error.fault.value) from None
     except UnicodeDecodeError:
@@ -237,7 +252,7 @@ def _policy(path: Path | None) -> WitnessPolicy | None:
     if path is None:
         return None
     try:
-        return read_policy(_read(path, MAX_FILE))
+        return read_policy(read_bounded(path, MAX_FILE))
     except WitnessPolicyError as error:
         raise CommandError("ledger.check.cannot_read", path=path, reason=error) from None
 
@@ -249,15 +264,9 @@ def _since(path: Path | None, logs: LogVerifier) -> SignedCheckpoint | None:
     if path is None:
         return None
     try:
-        return logs.check(_read(path, MAX_NOTE))
+        return logs.check(read_bounded(path, MAX_NOTE))
     except NoteError as error:
         raise CommandError("ledger.check.cannot_read", path=path, reason=error) from None
-
-
-def _read(path: Path, most: int) -> bytes:
-    """Return a file, of one that is too large one octet more than can be used."""
-    with path.open("rb") as file:
-        return file.read(most + 1)
 
 
 def _save(path: Path | None, verdict: BundleVerdict) -> bool:

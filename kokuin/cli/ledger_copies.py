@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.ledger_operate import refusal
+from kokuin.cli.messages import text, write, write_aside, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -32,12 +33,11 @@ def doing(arguments: argparse.Namespace, do: Callable[[argparse.Namespace, DataF
         folder.check_format()
         return do(arguments, folder, load_config(folder.root, dict(os.environ)))
     except BackupError as error:
-        refused = text(arguments.lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
         answer = {"ok": False, "code": error.code, "detail": error.detail}
         if arguments.json:
             write_json(answer)
         else:
-            write([refused])
+            write_aside(refusal(answer, arguments.lang))
         return Exit.FAILED
     except FolderServedError:
         raise CommandError("ledger.served", folder=arguments.dir) from None

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.ledger_operate import add_common
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.ledger_operate import add_common, refusal
+from kokuin.cli.messages import text, write, write_aside, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         joined = join(folder, next(configs), other, next(configs))
     except JoinError as error:
         answer: dict[str, object] = {"ok": False, "code": error.code, "detail": error.detail}
-        sentence = text(lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
+        sentence = ""
     except START_ERRORS as error:
         raise CommandError("cli.folder", reason=error) from None
     except OSError as error:
@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         sentence = text(lang, "ledger.join.done" if given_up is None else "ledger.join.given_up", **answer)
     if arguments.json:
         write_json(answer)
-    else:
+    elif answer["ok"]:
         write([sentence])
+    else:
+        write_aside(refusal(answer, lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED

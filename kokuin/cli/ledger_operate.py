@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli import owner
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.messages import sentence_or, text, write, write_aside, write_json
 from kokuin.cli.outcome import Exit
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Mapping
 
 
 def add_common(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -35,6 +36,13 @@ def tell(arguments: argparse.Namespace, answer: dict[str, Any], sentence: str = 
     elif answer["ok"]:
         write([text(arguments.lang, f"ledger.{arguments.act}.{sentence}", **answer)])
     else:
-        params = {"code": answer["code"], "detail": answer.get("detail", "")}
-        write([text(arguments.lang, "ledger.refused", **params).rstrip()])
+        write_aside(refusal(answer, arguments.lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED
+
+
+def refusal(answer: Mapping[str, object], lang: str) -> Iterator[str]:
+    """Yield why nothing was done: the code, what it means and what to do, and what the owner adds to it."""
+    sentence = sentence_or(lang, f"ledger.code.{answer['code']}", "")
+    yield text(lang, "ledger.refused", code=answer["code"], sentence=sentence).rstrip()
+    if answer.get("detail"):
+        yield f"  {answer['detail']}"

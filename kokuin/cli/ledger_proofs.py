@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kokuin.cli.files import write_whole
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
@@ -204,14 +205,9 @@ def sidecar_of(token: Path) -> Path:
 
 
 def write_proof(path: Path, octets: bytes) -> None:
-    """Write whole or not at all; an older proof is replaced.
+    """Write the proof of a token.
 
     Raises:
         CommandError: it cannot be written.
     """
-    from pqc.newfile import write_durably
-
-    try:
-        write_durably(path, octets, 0o644)
-    except OSError as error:
-        raise CommandError("ledger.prove.cannot_write", path=path, reason=error.strerror) from None
+    write_whole(path, octets, "ledger.prove.cannot_write")

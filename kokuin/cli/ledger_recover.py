@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokuin.cli.ledger_operate import add_common
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.ledger_operate import add_common, refusal
+from kokuin.cli.messages import text, write, write_aside, write_json
 from kokuin.cli.outcome import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         done = recover(folder, load_config(folder.root, dict(os.environ)), known)
     except RecoverError as error:
         answer: dict[str, object] = {"ok": False, "code": error.code, "detail": error.detail}
-        sentence = text(lang, "ledger.refused", code=error.code, detail=error.detail).rstrip()
+        sentence = ""
     except FolderServedError:
         raise CommandError("ledger.served", folder=arguments.dir) from None
     except START_ERRORS as error:
@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         sentence = text(lang, "ledger.recover.done", **answer)
     if arguments.json:
         write_json(answer)
-    else:
+    elif answer["ok"]:
         write([sentence])
+    else:
+        write_aside(refusal(answer, lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli.http_exchange import Bounds, exchange
 from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_ANSWER = 4 << 20
-"""Octets of the longest answer that is read whole."""
-TIMEOUT_SECONDS = 30.0
+BOUNDS = Bounds(octets=4 << 20, pause_s=30.0, whole_s=300.0)
+"""Of an answer that is read whole."""
+_SECONDS = re.compile(r"[0-9]{1,6}")
 _KEY_WANTED = frozenset({"CREDENTIAL_WANTED", "CREDENTIAL_WRONG"})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service said: `code` is empty, or why it refused."""
+    """What the service said.
+
+    Attributes:
+        content: as it came.
+        code: empty, or why it refused.
+        retry_after: after how many seconds it proposes to be asked again (RFC 9110 §10.2.3); None: not said.
+    """
 
     content: bytes
     code: str
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +51,14 @@ class RemoteLedger:
         Raises:
             CommandError: the service cannot be reached, or what answers is none.
         """
-        import httpx
-
-        content = bytearray()
-        try:
-            with httpx.stream(
-                "GET", self.url + path, params=query, headers=self.headers(), timeout=TIMEOUT_SECONDS
-            ) as answer:
-                for piece in answer.iter_bytes(65_536):
-                    content += piece
-                    if len(content) > MAX_ANSWER:
-                        raise CommandError("ledger.remote.no_service", url=self.url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
-            raise CommandError("ledger.remote.no_answer", url=self.url, reason=reason) from None
-        if answer.status_code == 200:
-            return Answer(bytes(content), "")
-        return Answer(bytes(content), self.refusal(answer.status_code, bytes(content)))
+        answer = exchange(
+            "GET", self.url, path, BOUNDS, "ledger.remote", headers=self.headers(), params=query
+        )
+        if answer.status == 200:
+            return Answer(answer.content, "")
+        code = self.refusal(answer.status, answer.content)
+        said = answer.fields.get("retry-after", "")
+        return Answer(answer.content, code, float(said) if _SECONDS.fullmatch(said) else None)
 
     def headers(self) -> dict[str, str]:
         """Return the header fields of every request."""

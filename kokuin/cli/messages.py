@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tomllib
 from functools import cache
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LANGUAGES = ("en", "ja")
+_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
+"""RFC 3986 §3.2.1."""
 
 
 def choose_language(option: str | None) -> str:
@@ -35,12 +38,15 @@ def language_of(words: Sequence[str]) -> str:
 
 
 def text(lang: str, key: str, /, **params: object) -> str:
-    """Return the sentence `section.code` with its parameters filled in.
+    """Return the sentence `section.code` with its parameters filled in, a `url` without user and password.
 
     Raises:
         KeyError: there is no such sentence.
     """
     section, _, code = key.rpartition(".")
+    if "url" in params:
+        # An API key as password: what commands complain of ends in logs of jobs, which many read.
+        params = {**params, "url": _USERINFO.sub("", str(params["url"]))}
     return _sentences(lang)[section][code].format(**params)
 
 
@@ -50,11 +56,28 @@ def sentence_or(lang: str, key: str, otherwise: str) -> str:
     return _sentences(lang)[section].get(code, otherwise)
 
 
+def plain(name: object) -> str:
+    """Return a name as it may be told.
+
+    Attack: the name of a file that would move a terminal's cursor, colour it, or end the line; octets that
+    are no text stop the sentence.
+    """
+    return "".join(
+        each if each.isprintable() or each == "\u3000" else ascii(each)[1:-1] for each in str(name)
+    )
+
+
 def write(lines: Iterable[str]) -> None:
     """Print; characters that the terminal's encoding lacks (a name out of a certificate) are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def write_aside(lines: Iterable[str]) -> None:
+    """Print on standard error: no script is to take it for what it asked for."""
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def write_octets(octets: bytes) -> None:

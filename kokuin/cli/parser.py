@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from typing import NoReturn
 
 from kokuin import __version__
-from kokuin.cli.messages import language_of, text
+from kokuin.cli.messages import language_of, plain, text
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.output import OutputError
 
@@ -17,6 +18,7 @@ COMMANDS = (
     "serve",
     "stamp",
     "verify",
+    "renew",
     "inspect",
     "trust",
     "clock",
@@ -37,6 +39,9 @@ COMMANDS = (
     "upgrade",
 )
 """Each is a module, see `module_of`, with `add_arguments(parser, lang)` and `run(arguments) -> int`."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Of a disk that is full the system names no file."""
 
 
 def module_of(command: str) -> str:
@@ -83,8 +88,25 @@ def _outcome(arguments: argparse.Namespace) -> int:
         return 130
     except OutputError:
         raise  # no fault of ours: `run_heard` tells it
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:
+            return _our_fault(arguments, error)
+        print(f"tsa {arguments.command}: {_unusable_file(error)}", file=sys.stderr)
+        return Exit.USAGE
     except Exception as error:  # noqa: BLE001  # the boundary: our own fault becomes its exit code
-        fault = text(arguments.lang, "cli.our_fault", fault=f"{type(error).__name__}: {error}")
-        print(f"tsa {arguments.command}: {fault}", file=sys.stderr)
-        return Exit.OUR_FAULT
+        return _our_fault(arguments, error)
     return code
+
+
+def _unusable_file(error: OSError) -> str:
+    """Return which file the system did not let the command have, where it says so, and why not."""
+    named = (error.filename, error.filename2)
+    return ": ".join(
+        (*(plain(str(name)) for name in named if name is not None), error.strerror or str(error))
+    )
+
+
+def _our_fault(arguments: argparse.Namespace, error: Exception) -> int:
+    fault = text(arguments.lang, "cli.our_fault", fault=f"{type(error).__name__}: {error}")
+    print(f"tsa {arguments.command}: {fault}", file=sys.stderr)
+    return Exit.OUR_FAULT

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kokuin.cli import dryrun
+from kokuin.cli.access_operate import PROPOSED
 from kokuin.cli.acts import add_acts
-from kokuin.cli.messages import text, write, write_json, write_octets
+from kokuin.cli.messages import sentence_or, text, write, write_aside, write_json, write_octets
 from kokuin.cli.owner import ask
 from kokuin.cli.values import moment
 
@@ -59,9 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
 def show_change(answer: dict[str, Any], lang: str) -> Iterator[str]:
     """Yield what a change of what is in force came to."""
     if not answer["ok"]:
-        yield text(lang, "profile.refused", code=answer["code"], detail=answer.get("detail", "")).rstrip()
+        yield text(
+            lang, "profile.refused", code=answer["code"], sentence=_sentence(lang, answer["code"])
+        ).rstrip()
+        if answer.get("detail"):
+            yield f"  {answer['detail']}"
         for blocker in answer.get("blockers", ()):
             yield text(lang, "profile.blocker", **blocker).rstrip()
+            if _sentence(lang, blocker["code"]):
+                yield f"    {_sentence(lang, blocker['code'])}"
     elif answer["state"] == "scheduled":
         yield _due(lang, answer)
     else:
@@ -69,9 +76,24 @@ def show_change(answer: dict[str, Any], lang: str) -> Iterator[str]:
         yield text(lang, f"profile.{answer['state']}", **params)
 
 
+def _sentence(lang: str, code: str) -> str:
+    return sentence_or(lang, f"profile.code.{code}", "")
+
+
+def tell_change(answer: dict[str, Any], lang: str) -> None:
+    """Print what a change came to; of a proposal its id alone on standard output, for whoever approves it."""
+    if not answer["ok"]:
+        write_aside(show_change(answer, lang))
+    elif answer["state"] == PROPOSED:
+        write([str(answer["approval"])])
+        write_aside(show_change(answer, lang))
+    else:
+        write(show_change(answer, lang))
+
+
 def _show(answer: dict[str, Any], act: str, lang: str) -> None:
     if not answer["ok"]:
-        write(show_change(answer, lang))
+        tell_change(answer, lang)
     elif act == "list":
         for profile in answer["profiles"]:
             _show_profile(profile, lang)
@@ -81,7 +103,7 @@ def _show(answer: dict[str, Any], act: str, lang: str) -> None:
         _show_profile(answer["profile"], lang)
         write_octets(answer["toml"].encode())
     else:
-        write(show_change(answer, lang))
+        tell_change(answer, lang)
 
 
 def _show_profile(profile: dict[str, Any], lang: str) -> None:

@@ -10,7 +10,7 @@ from kokuin.cli.access_operate import add_common
 from kokuin.cli.access_values import label, time_text
 from kokuin.cli.acts import add_acts
 from kokuin.cli.keys_files import read_input, refuse_existing, write_output
-from kokuin.cli.messages import sentence_or, text, write, write_json
+from kokuin.cli.messages import sentence_or, text, write, write_aside, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.owner import ask
 from kokuin.cli.table import table
@@ -112,8 +112,10 @@ def _import(arguments: argparse.Namespace) -> Exit:
 def _tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> Exit:
     if arguments.json:
         write_json(answer)
+    elif answer["ok"]:
+        write(lines)
     else:
-        write(lines if answer["ok"] else _refusal(answer, arguments.lang))
+        write_aside(_refusal(answer, arguments.lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kokuin.cli.files import write_whole
+from kokuin.cli.http_exchange import Bounds, exchange
 from kokuin.cli.messages import sentence_or, text
 from kokuin.cli.outcome import CommandError, Exit
+from kokuin.cli.stamp_evidence import EvidenceMissingError, fetch_record, sidecar_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
-MAX_ANSWER = 160 << 20
-"""Octets of a sealed document."""
-TIMEOUT_SECONDS = 180.0
+BOUNDS = Bounds(octets=160 << 20, pause_s=180.0, whole_s=3_600.0)
+"""Of a sealed document."""
 _BLOCK = 1 << 20
+_RECORD = re.compile(r"/api/v1/evidence/[0-9a-f]{1,64}")
 
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
@@ -63,6 +67,8 @@ def make(  # noqa: PLR0913  # what is asked for, and where it goes
     from kokuin.cli.keys_files import refuse_existing
 
     refuse_existing(out, devices=True)
+    # A record of another document beside this one would be held against it.
+    refuse_existing(sidecar_of(out))
     common = {
         "level": arguments.level,
         "min_level": arguments.min_level,
@@ -72,7 +78,7 @@ def make(  # noqa: PLR0913  # what is asked for, and where it goes
     if arguments.dir is None:
         answer, octets = _over_http(arguments, path, said, data)
     else:
-        answer, octets = _in_folder(arguments, {"act": act, "format": form, "options": said}, data)
+        answer, octets = _in_folder(arguments, {"act": act, "format": form, "options": said}, data, out)
     if octets is None:
         code = str(answer.get("code", ""))
         words = sentence_or(arguments.lang, f"sealing.code.{code}", "") or sentence_or(
@@ -81,19 +87,52 @@ def make(  # noqa: PLR0913  # what is asked for, and where it goes
         more = ", ".join(str(answer[name]) for name in ("field", "reason") if answer.get(name))
         print(text(arguments.lang, "sealing.refused", sentence=words, code=code, more=more or "-"))
         return Exit.FAILED
-    _write(out, octets)
+    write_whole(out, octets, "sealing.cannot_write")
     print(text(arguments.lang, "sealing.done", path=out, level=answer["level"], record=answer["record"]))
     if answer.get("lowered"):
         print(text(arguments.lang, "sealing.lowered", code=answer["lowered"]))
+    return _tell_evidence(arguments, answer, out, octets) if answer.get("evidence") else Exit.PASSED
+
+
+def _tell_evidence(arguments: argparse.Namespace, answer: dict[str, Any], out: Path, octets: bytes) -> int:
+    """Have the evidence record beside a document that has none within; 2 when it is not there."""
+    beside, reason = sidecar_of(out), str(answer.get("missing", ""))
+    if arguments.dir is None:
+        reason = _fetch(arguments, str(answer["evidence"]), out, octets)
+    if reason:
+        serial = str(answer["evidence"]).rpartition("/")[2]
+        print(text(arguments.lang, "sealing.evidence_missing", beside=beside, reason=reason, serial=serial))
+        return Exit.INDETERMINATE
+    print(text(arguments.lang, "sealing.evidence_done", path=beside))
     return Exit.PASSED
+
+
+def _fetch(arguments: argparse.Namespace, path: str, out: Path, octets: bytes) -> str:
+    """Fetch the record of a sealed document from the service that sealed it; return why it is not there."""
+    import hashlib
+
+    from kokuin.cli.ledger_remote import open_remote
+
+    if not _RECORD.fullmatch(path):
+        return text(arguments.lang, "sealing.no_service", url=arguments.url)
+    try:
+        service = open_remote(arguments.url, arguments.key_file)
+        write_whole(
+            sidecar_of(out),
+            fetch_record(service, path, (hashlib.sha512(octets).digest(),)),
+            "sealing.cannot_write",
+        )
+    except EvidenceMissingError as error:
+        return str(error)
+    except CommandError as error:
+        return text(arguments.lang, error.key, **error.params)
+    return ""
 
 
 def _over_http(
     arguments: argparse.Namespace, path: str, said: dict[str, str], data: Path | None
 ) -> tuple[dict[str, Any], bytes | None]:
     """Ask a service; no redirect is followed."""
-    import httpx
-
     from kokuin.cli.ledger_remote import read_key
 
     if arguments.tenant is not None:
@@ -102,27 +141,16 @@ def _over_http(
     headers = (
         {} if arguments.key_file is None else {"authorization": f"Bearer {read_key(arguments.key_file)}"}
     )
-    body = bytearray()
     with contextlib.ExitStack() as files:
         sent: dict[str, Any] = {"document": files.enter_context(_open(arguments.file))}
         if data is not None:
             sent["data"] = files.enter_context(_open(data))
-        try:
-            with httpx.stream(
-                "POST", url + path, params=said, files=sent, headers=headers, timeout=TIMEOUT_SECONDS
-            ) as answer:
-                for piece in answer.iter_raw(65_536):
-                    body += piece
-                    if len(body) > MAX_ANSWER:
-                        raise CommandError("sealing.no_service", url=url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
-            raise CommandError("sealing.no_answer", url=url, reason=reason) from None
-    if answer.status_code != 200:
-        return _problem(url, answer.status_code, bytes(body)), None
-    fields = answer.headers
-    facts = {name: fields.get(f"x-seal-{name}", "") for name in ("level", "record", "lowered")}
-    return facts, bytes(body)
+        answer = exchange("POST", url, path, BOUNDS, "sealing", headers=headers, params=said, files=sent)
+    if answer.status != 200:
+        return _problem(url, answer.status, answer.content), None
+    fields = answer.fields
+    facts = {name: fields.get(f"x-seal-{name}", "") for name in ("level", "record", "lowered", "evidence")}
+    return facts, answer.content
 
 
 def _problem(url: str, status: int, body: bytes) -> dict[str, Any]:
@@ -138,9 +166,9 @@ def _problem(url: str, status: int, body: bytes) -> dict[str, Any]:
 
 
 def _in_folder(
-    arguments: argparse.Namespace, question: dict[str, Any], data: Path | None
+    arguments: argparse.Namespace, question: dict[str, Any], data: Path | None, out: Path
 ) -> tuple[dict[str, Any], bytes | None]:
-    """Ask the folder's owner: the documents lie in the folder meanwhile."""
+    """Ask the folder's owner: the documents lie in the folder meanwhile. Its evidence record is written."""
     from kokuin.cli.owner import ask
     from kokuin.service.datafolder import DataFolder
 
@@ -149,7 +177,11 @@ def _in_folder(
         if data is not None:
             _copy(data, place / "data")
         answer = ask(arguments, "seal.make", {**question, "place": place.name, "tenant": arguments.tenant})
-        return answer, (place / "sealed").read_bytes() if answer["ok"] else None
+        if not answer["ok"]:
+            return answer, None
+        if answer["evidence"] and "missing" not in answer:
+            write_whole(sidecar_of(out), (place / "evidence").read_bytes(), "sealing.cannot_write")
+        return answer, (place / "sealed").read_bytes()
 
 
 @contextlib.contextmanager
@@ -180,13 +212,3 @@ def _open(path: Path) -> Any:
         return path.open("rb")
     except OSError as error:
         raise CommandError("sealing.cannot_read", path=path, reason=error.strerror) from None
-
-
-def _write(path: Path, octets: bytes) -> None:
-    """Write whole or not at all: a seal cut short by a full disk would look like one."""
-    from pqc.newfile import write_durably
-
-    try:
-        write_durably(path, octets, 0o644)
-    except OSError as error:
-        raise CommandError("sealing.cannot_write", path=path, reason=error.strerror) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,8 +12,7 @@ from kokuin.cli import verify_batch, verify_facts, verify_revocation
 from kokuin.cli.messages import text, write, write_octets
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.report_text import sentences
-from kokuin.cli.trust_reading import read_trust
-from kokuin.cli.values import utc_microseconds
+from kokuin.cli.verify_context import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from kokuin.trust.report import Report
     from kokuin.wire.tsp import TimeStampReq
 
+_OF_TOKEN = ("data", "digest", "request", "evidence", "proof", "require_ledger")
+"""Options of a file that is a token."""
 _EXITS = {"PASSED": Exit.PASSED, "FAILED": Exit.FAILED, "INDETERMINATE": Exit.INDETERMINATE}
 
 
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument("--at", metavar="TIME", help=text(lang, "verify.at_help"))
     parser.add_argument("--policy", metavar="NAME|FILE", help=text(lang, "verify.policy_help"))
     verify_revocation.add_arguments(parser, lang)
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help=text(lang, "verify.evidence_help"))
     parser.add_argument("--proof", type=Path, metavar="FILE", help=text(lang, "verify.proof_help"))
     parser.add_argument(
         "--require-ledger", type=Path, metavar="BUNDLE", help=text(lang, "verify.ledger_help")
@@ -75,52 +76,65 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recipient_key is not None and arguments.require_ledger is None:
         raise CommandError("verify.key_alone")
     try:
-        report = verify_facts.replay(arguments) if arguments.from_facts is not None else _judge_one(arguments)
+        if arguments.from_facts is None:
+            report, octets = _judge_one(arguments)
+        else:
+            report, octets = verify_facts.replay(arguments)
     except OSError as error:
         named = error.filename or arguments.token or arguments.from_facts
         raise CommandError("verify.cannot_read", path=named, reason=error.strerror or error) from None
     if arguments.json:
         write_octets(f"{report.to_json()}\n".encode())
     else:
-        write(sentences(report, arguments.lang))
+        write(sentences(report, arguments.lang, octets))
     return _EXITS[report.indication.value]
 
 
-def _judge_one(arguments: argparse.Namespace) -> Report:
-    from kokuin.verify.verifying import HEAD, most_octets
-
+def _judge_one(arguments: argparse.Namespace) -> tuple[Report, bytes]:
+    """Return the report, and what was judged of the file."""
+    if _is_data(arguments):
+        arguments.token, arguments.data = _record_beside(arguments), arguments.token
     request = _read_request(arguments.request)
     context = replace(
-        make_context(arguments), content=_content(arguments), request=_request(request, arguments.request)
+        make_context(arguments),
+        content=_content(arguments),
+        request=_request(request, arguments.request),
+        evidence=_evidence(arguments),
     )
-    with arguments.token.open("rb") as file:
-        head = file.read(HEAD)
-        data = head + file.read(most_octets(head) + 1 - len(head))
+    data = _read(arguments.token)
     proof = _proof(arguments)
     if proof is None and arguments.require_ledger is None:
         _tell_unused(arguments)
     if arguments.facts is None:
-        return judge(data, context, proof, arguments)
-    return verify_facts.judge_and_save(data, context, request, proof, arguments)
+        return judge(data, context, proof, arguments), data
+    return verify_facts.judge_and_save(data, context, request, proof, arguments), data
 
 
-def make_context(arguments: argparse.Namespace) -> Context:
-    """Return by what tokens are judged: what the options say of all of them alike.
+def _is_data(arguments: argparse.Namespace) -> bool:
+    """Whether a file has nothing to be judged in it, and a record of `tsa stamp --batch` lies beside."""
+    from kokuin.verify.batch_items import TOKEN_SUFFIXES
+    from kokuin.verify.verifying import holds_nothing
 
-    Raises:
-        CommandError: a file cannot be opened, or an option cannot be read.
-    """
-    from kokuin.cli.policy import read_policy
-    from kokuin.trust.context import Context, RevocationMode
-    from pqc.policies import BASELINE
+    if any(getattr(arguments, name) is not None for name in _OF_TOKEN):
+        return False
+    path: Path = arguments.token
+    named = path.suffix.lower() in TOKEN_SUFFIXES
+    return not named and _record_beside(arguments) is not None and holds_nothing(_read(path))
 
-    return Context(
-        _moment(arguments.at),
-        read_trust(arguments.trust, arguments.lang),
-        policy=read_policy(arguments.policy or BASELINE),
-        revocation=verify_revocation.read_revocation(arguments),
-        revocation_mode=RevocationMode(arguments.revocation or RevocationMode.IF_AVAILABLE),
-    )
+
+def _record_beside(arguments: argparse.Namespace) -> Path | None:
+    from kokuin.verify.beside import evidence_beside
+
+    return evidence_beside(arguments.token)
+
+
+def _read(path: Path) -> bytes:
+    """Return what is looked at of a file."""
+    from kokuin.verify.verifying import HEAD, most_octets
+
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        return head + file.read(most_octets(head) + 1 - len(head))
 
 
 def judge(data: bytes, context: Context, proof: Path | None, arguments: argparse.Namespace) -> Report:
@@ -163,14 +177,21 @@ def _proof(arguments: argparse.Namespace) -> Path | None:
     return proof_beside(arguments.token) if named is None else named
 
 
-def _moment(option: str | None) -> int:
-    """Return `--at` (ISO 8601; UTC where it names no offset), default now, in microseconds since 1970 UTC."""
-    if option is None:
-        return time.time_ns() // 1_000
-    try:
-        return utc_microseconds(option)
-    except (ValueError, OverflowError):
-        raise CommandError("verify.bad_time", time=option) from None
+def _evidence(arguments: argparse.Namespace) -> tuple[bytes, ...]:
+    """Return the token's evidence record: the one that is named, else the one beside the token.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    from kokuin.wire.ers import RECORD_LIMITS
+
+    path: Path | None = arguments.evidence
+    if path is None:
+        path = _record_beside(arguments)
+    if path is None:
+        return ()
+    with path.open("rb") as file:
+        return (file.read(RECORD_LIMITS.size + 1),)
 
 
 def _content(arguments: argparse.Namespace) -> Callable[[str], bytes] | None:

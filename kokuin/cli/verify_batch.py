@@ -14,6 +14,7 @@ from kokuin.cli.messages import json_octets, text, write, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.progress import bar
 from kokuin.cli.values import utc_microseconds
+from kokuin.cli.verify_context import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 _DAY_US = 86_400 * 1_000_000
 _LAST = 253_402_300_799_999_999
 """The end of the calendar."""
-_OF_ONE = ("data", "digest", "request", "proof", "require_ledger", "recipient_key", "facts")
+_OF_ONE = ("data", "digest", "request", "evidence", "proof", "require_ledger", "recipient_key", "facts")
 _OF_MANY = ("begins", "ends", "manifest", "out", "resume", "jobs")
 _OPTION = {"begins": "from", "ends": "to"}
 _SHOWN = 80
@@ -51,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     parser.add_argument("--manifest", type=Path, metavar="FILE", help=about["manifest"])
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help=about["out"])
     parser.add_argument("--resume", action="store_true", default=None, help=about["resume"])
-    parser.add_argument("--jobs", type=_jobs(lang), metavar="N", help=about["jobs"])
+    add_jobs(parser, lang, about["jobs"])
+
+
+def add_jobs(parser: argparse.ArgumentParser, lang: str, about: str) -> None:
+    """Add the option that says how many processes judge; None stands for `processors`."""
+    parser.add_argument("--jobs", type=_jobs(lang), metavar="N", help=about)
 
 
 def is_batch(arguments: argparse.Namespace) -> bool:
@@ -96,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
             terms, tally = _into_folder(arguments, terms, manifest, more)
     except ManifestError as error:
-        raise _unusable(arguments.manifest, error) from None
+        raise unusable(arguments.manifest, error) from None
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error
@@ -104,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _show(arguments, _summary(tally, terms), tally.kept)
 
 
-def _unusable(path: Path, error: ManifestError) -> CommandError:
+def unusable(path: Path, error: ManifestError) -> CommandError:
     """Return what is told of a list that cannot be used."""
     from kokuin.verify.batch_manifest import FIELDS
     from kokuin.verify.inspecting.tree import printable
@@ -117,7 +123,6 @@ def _unusable(path: Path, error: ManifestError) -> CommandError:
 
 
 def _terms(arguments: argparse.Namespace, ledger: LedgerFacts) -> Terms:
-    from kokuin.cli.verify import make_context
     from kokuin.verify.batch_judge import Terms
 
     begins, ends = _begins(arguments.begins), _ends(arguments.ends)
@@ -173,12 +178,15 @@ def _open(
 ) -> tuple[Journal, Terms]:
     """Begin a journal, or open the one that is to be gone on with; without `--at` its time counts."""
     from kokuin.verify.batch import describe
-    from kokuin.verify.batch_journal import Journal, JournalError
+    from kokuin.verify.batch_journal import Journal, JournalError, UnbegunError
 
     try:
         if not arguments.resume:
             return Journal.begin(path, describe(terms, more)), terms
-        journal = Journal.resume(path)
+        try:
+            journal = Journal.resume(path)
+        except UnbegunError:
+            return Journal.begin(path, describe(terms, more)), terms
     except FileExistsError:
         raise CommandError("verify.batch.begun", path=arguments.out) from None
     except FileNotFoundError:
@@ -213,7 +221,7 @@ def _judge(
     if show is not None:
         # Counted only when somebody looks.
         on_progress = _counting(show, sum(1 for _ in items()) if manifest is None else manifest.count)
-    return judge_batch(items(), terms, arguments.jobs or _processors(), journal, on_progress)
+    return judge_batch(items(), terms, arguments.jobs or processors(), journal, on_progress)
 
 
 def _counting(show: Callable[[int, int], None], total: int) -> Callable[[int], None]:
@@ -278,6 +286,6 @@ def _jobs(lang: str) -> Callable[[str], int]:
     return read
 
 
-def _processors() -> int:
+def processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

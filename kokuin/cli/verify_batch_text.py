@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text
+from kokuin.cli.messages import plain, text
 from kokuin.trust.rules import Reason
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def sentences(summary: Mapping[str, Any], kept: int, out: Path | None, lang: str
         yield from _files(kind, summary[kind], summary[f"{kind}_total"], lang)
     yield from _calendar(summary, lang)
     if out is not None:
-        yield _said(lang, "written", path=_plain(str(out)))
+        yield _said(lang, "written", path=plain(out))
     if kept:
         yield _said(lang, "kept", tokens=kept)
 
@@ -48,7 +48,7 @@ def _totals(summary: Mapping[str, Any], lang: str) -> Iterator[str]:
     period = {name: at or "…" for name, at in summary["period"].items()}
     if any(summary["period"].values()):
         yield "  " + _said(lang, "period", begins=period["from"], ends=period["to"], outside=over["outside"])
-    if over["data"] or over["proof"] or over["other"]:
+    if over["data"] or over["proof"] or over["evidence"] or over["other"]:
         yield "  " + _said(lang, "passed_over", **over)
 
 
@@ -56,7 +56,7 @@ def _files(kind: str, files: Sequence[Mapping[str, Any]], total: int, lang: str)
     if total:
         yield _said(lang, kind, tokens=total)
     for file in files[:_FILES]:
-        line = f"  {_plain(file['token'])}: {_verdict(file)}"
+        line = f"  {plain(file['token'])}: {_verdict(file)}"
         if file["reason"] is not None:
             line += f" ({file['check']}, {file['reason']})"
         yield line
@@ -80,7 +80,7 @@ def _calendar(summary: Mapping[str, Any], lang: str) -> Iterator[str]:
         yield _said(lang, "earliest")
     for end in summary["earliest"][:_EARLIEST]:
         why = text(lang, f"ending.{end['cause']}", **end["params"])
-        yield f"  {end['time']}  {end['tokens']:>7}  {why}: {_plain(end['first'])}"
+        yield f"  {end['time']}  {end['tokens']:>7}  {why}: {plain(end['first'])}"
 
 
 def _said(lang: str, key: str, /, **params: object) -> str:
@@ -96,8 +96,3 @@ def _why(cause: Mapping[str, Any], lang: str) -> str:
 
 def _verdict(of: Mapping[str, Any]) -> str:
     return " / ".join(of[name] for name in ("indication", "sub_indication") if of[name])
-
-
-def _plain(name: str) -> str:
-    """Attack: the name of a file that would move a terminal's cursor, colour it, or end the line."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)

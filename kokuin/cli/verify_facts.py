@@ -29,6 +29,7 @@ _ALONE = (
     "revocation",
     "crl",
     "ocsp",
+    "evidence",
     "proof",
     "log_key",
     "witness_policy",
@@ -94,8 +95,11 @@ def judge_and_save(
 
 def _refuse_evidence(path: Path, proof: Path | None, arguments: argparse.Namespace) -> None:
     """A slip of the hand must not cost the only copy of a token, or of what it is judged with."""
+    from kokuin.verify.beside import evidence_beside
+
     named = (
         arguments.token,
+        arguments.evidence or evidence_beside(arguments.token),
         arguments.data,
         arguments.request,
         arguments.trust,
@@ -117,8 +121,11 @@ def _save(path: Path, facts: Facts) -> None:
     write_durably(path, octets, mode=0o644)
 
 
-def replay(arguments: argparse.Namespace) -> Report:
+def replay(arguments: argparse.Namespace) -> tuple[Report, bytes]:
     """Make the judgement of a file of facts again, and tell on standard error by what it is made.
+
+    Returns:
+        The report, and the octets that it is about.
 
     Raises:
         CommandError: the file cannot be used, or another option contradicts it.
@@ -135,8 +142,8 @@ def replay(arguments: argparse.Namespace) -> Report:
     wanted = None if facts.ledger is None else facts.ledger.bundle_sha256
     try:
         if wanted is None and arguments.require_ledger is None:
-            return facts.judge()
-        return _judge_with_bundle(facts, wanted, arguments)
+            return facts.judge(), facts.subject
+        return _judge_with_bundle(facts, wanted, arguments), facts.subject
     except DigestAbsentError as error:
         raise CommandError("verify.facts_digest", algorithm=error.algorithm) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kokuin.cli.files import read_bounded
 from kokuin.cli.outcome import CommandError
 from kokuin.ledger import log_keys, witness_policy
 from kokuin.ledger.note_faults import NoteError
@@ -38,8 +39,8 @@ def read_ledger(proof: Path | None, arguments: argparse.Namespace) -> LedgerFact
     policy: Path | None = arguments.witness_policy
     ledger = LedgerFacts(
         None if path is None else _text(path),
-        None if policy is None else _read(policy, witness_policy.MAX_FILE),
-        None if proof is None else _read(proof, MAX_PROOF),
+        None if policy is None else read_bounded(policy, witness_policy.MAX_FILE),
+        None if proof is None else read_bounded(proof, MAX_PROOF),
     )
     try:
         ledger.evidence()
@@ -83,12 +84,6 @@ def _log_keys(arguments: argparse.Namespace) -> Path | None:
 
 def _text(path: Path) -> str:
     try:
-        return _read(path, log_keys.MAX_FILE).decode()
+        return read_bounded(path, log_keys.MAX_FILE).decode()
     except UnicodeDecodeError:
         raise CommandError("verify.bad_log_key", path=path, code="NOTE_ENCODING") from None
-
-
-def _read(path: Path, most: int) -> bytes:
-    """Return a file, of one that is too large one octet more than can be used."""
-    with path.open("rb") as file:
-        return file.read(most + 1)

@@ -10,6 +10,7 @@ from kokuin.cli.outcome import CommandError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from kokuin.trust.context import RevocationData
 
@@ -19,9 +20,15 @@ MODES = ("if-available", "required")
 
 def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     """Add the options."""
-    for option, metavar in (("--crl", "FILE|DIR"), ("--ocsp", "FILE|DIR")):
-        about = text(lang, f"verify.{option[2:]}_help")
-        parser.add_argument(option, type=Path, action="append", default=[], metavar=metavar, help=about)
+    add_lists(parser, lang)
+    parser.add_argument(
+        "--ocsp",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE|DIR",
+        help=text(lang, "verify.ocsp_help"),
+    )
     parser.add_argument(
         "--revocation",
         choices=MODES,
@@ -30,8 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser, lang: str) -> None:
     )
 
 
+def add_lists(parser: argparse.ArgumentParser, lang: str) -> None:
+    """Add the option that names lists."""
+    about = text(lang, "verify.crl_help")
+    parser.add_argument("--crl", type=Path, action="append", default=[], metavar="FILE|DIR", help=about)
+
+
 def read_revocation(arguments: argparse.Namespace) -> RevocationData:
     """Read what the options name, and what lies in the trust folder.
+
+    Raises:
+        CommandError: as `read_lists`.
+    """
+    return read_lists(arguments.crl, arguments.ocsp, arguments.trust)
+
+
+def read_lists(lists: Sequence[Path], answers: Sequence[Path], trust: Path | None) -> RevocationData:
+    """Read lists and answers, and those that lie in a trust folder.
 
     Raises:
         CommandError: a file cannot be opened, or holds something else.
@@ -39,10 +61,10 @@ def read_revocation(arguments: argparse.Namespace) -> RevocationData:
     from kokuin.trust.revocation_files import RevocationFileError, read_revocation_files
 
     try:
-        return read_revocation_files(arguments.crl, arguments.ocsp, arguments.trust)
+        return read_revocation_files(lists, answers, trust)
     except OSError as error:
         raise CommandError(
-            "verify.cannot_read", path=error.filename or arguments.trust, reason=error.strerror or error
+            "verify.cannot_read", path=error.filename or trust, reason=error.strerror or error
         ) from None
     except RevocationFileError as error:
         raise CommandError("verify.bad_revocation", path=error.path, code=error.code.value) from None

@@ -309,6 +309,41 @@ def test_a_folder_that_is_none_or_of_another_format_is_not_served(
     assert "has format" in complaint(capsys, "serve", "--dir", str(data))
 
 
+def test_a_folder_that_cannot_be_read_is_not_said_to_be_none(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "format").unlink()
+    (data / "format").mkdir()
+    told = complaint(capsys, "serve", "--dir", str(data))
+    assert "tsa init" not in told
+    assert told.endswith("format: Is a directory")
+
+
+def test_a_folder_that_lost_its_configuration_is_not_to_be_made_anew(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "config.toml").unlink()
+    assert complaint(capsys, "serve", "--dir", str(data)).endswith("config.toml: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (("serve", "--port", "0"), "lock"),
+        (("stop", "set", "--reason", "a drill"), "lock"),
+        (("profile", "use", "classical"), "lock"),
+        (("keys", "rotate", "classical"), "lock"),
+        (("ledger", "check"), "trust/log.vkey"),
+    ],
+)
+def test_a_file_that_the_system_does_not_let_us_have_is_named_and_no_fault_of_ours(
+    command: tuple[str, ...], file: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / file).unlink(missing_ok=True)
+    (data / file).mkdir()  # refused as another user's file is, also where root runs the tests
+    assert complaint(capsys, *command, "--dir", str(data)).endswith(f"{data / file}: Is a directory")
+
+
 @pytest.mark.parametrize("missing", ["trust/units.pem", "trust/ca.pem", "keys/unit-classical.pem"])
 def test_a_folder_that_lacks_a_part_is_not_served(
     missing: str, data: Path, capsys: pytest.CaptureFixture[str]
@@ -326,7 +361,9 @@ def test_a_foreign_key_or_anchor_is_not_served(
     assert "does not lead to" in complaint(capsys, "serve", "--dir", str(data), "--port", "0")
     (data / "trust" / "ca.pem").write_bytes(mine)
     shutil.copy(other.root / "keys" / "unit-classical.pem", data / "keys" / "unit-classical.pem")
-    assert "belongs to the unit's key" in complaint(capsys, "serve", "--dir", str(data), "--port", "0")
+    line = complaint(capsys, "serve", "--dir", str(data), "--port", "0")
+    assert "profile classical: no certificate in" in line
+    assert "belongs to the unit's key" in line
 
 
 @pytest.mark.parametrize("options", [(), ("--hash", "sha256"), ("--policy", "1.3.6.1.4.1.32473.1")])

@@ -45,7 +45,8 @@ def tsa(prepared: Prepared, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
     def run(*words: str) -> tuple[int, str]:
         code = main(["keys", *words])
-        return code, capsys.readouterr().out
+        printed = capsys.readouterr()
+        return code, printed.out or printed.err
 
     return run
 
@@ -73,7 +74,7 @@ def test_a_running_service_rotates_and_goes_on(
     assert code == 1
     assert "KEY_NOT_IN_USE pq: no key of it was ever in use" in printed
     code, printed = tsa("rotate", "classical", "--at", "2001-01-01T00:00:00Z")
-    assert (code, printed) == (1, "Nothing was changed: SCHEDULE_OUT_OF_RANGE\n")
+    assert (code, "Nothing was changed: SCHEDULE_OUT_OF_RANGE. " in printed) == (1, True)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -109,7 +110,7 @@ def test_a_request_is_printed_or_written_and_its_certificate_taken_up(
         (tmp_path / f"{name}.pem").write_text(text)
     code, printed = tsa("import", "classical", "unit.pem", "chain.pem")
     assert code == 1
-    assert printed.startswith("Nothing was changed: CERTIFICATE_NO_PATH")
+    assert "Nothing was changed: CERTIFICATE_NO_PATH. " in printed
     code, printed = tsa("import", "classical", "unit.pem", "chain.pem", "--anchor", "root.pem")
     assert code == 0
     assert printed.startswith("Certificate taken up for unit-classical: ")
@@ -138,18 +139,20 @@ def test_from_recipient_through_backup_to_a_restored_folder(
     assert "is there already" in complaint(capsys, "backup", "--recipient", "safe.pub.pem", "-o", "backup")
     monkeypatch.setenv("TSA_RECIPIENT_PASSPHRASE", "wrong")
     code, printed = tsa("restore", "backup", "--key", "safe.key.pem", "--dir", "new")
-    assert (code, printed) == (1, "Nothing was changed: KEY_PASSPHRASE_WRONG safe.key.pem\n")
+    assert (code, "Nothing was changed: KEY_PASSPHRASE_WRONG. " in printed) == (1, True)
+    assert printed.endswith("\n  safe.key.pem\n")
     assert not (tmp_path / "new").exists()
     monkeypatch.setenv("TSA_RECIPIENT_PASSPHRASE", "far away")
     octets = (tmp_path / "backup").read_bytes()
     (tmp_path / "cut").write_bytes(octets[:-1])
     code, printed = tsa("restore", "cut", "--key", "safe.key.pem", "--dir", "new")
-    assert (code, printed) == (1, "Nothing was changed: ENVELOPE_TRUNCATED\n")
+    assert (code, printed) == (1, "Nothing was changed: ENVELOPE_TRUNCATED. The file was cut off.\n")
     assert not (tmp_path / "new").exists()
     code, printed = tsa("restore", "backup", "--key", "safe.key.pem", "--dir", "new")
     assert (code, printed[:27]) == (0, "Data folder restored: new; ")
     code, printed = tsa("restore", "backup", "--key", "safe.key.pem", "--dir", "new")
-    assert (code, printed) == (1, "Nothing was changed: BACKUP_FOLDER_IN_USE new is not empty\n")
+    assert "BACKUP_FOLDER_IN_USE. Choose a folder" in printed
+    assert (code, printed.endswith("\n  new is not empty\n")) == (1, True)
     shown = subprocess.run(["ls", "new"], check=True, capture_output=True, text=True).stdout.split()
     wanted = {"active", "config.toml", "format", "keys", "ledger", "operator.sha256", "state.db", "trust"}
     assert set(shown) == wanted
@@ -157,10 +160,8 @@ def test_from_recipient_through_backup_to_a_restored_folder(
 
 
 def test_an_unknown_suite_makes_no_key(tsa: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert tsa("recipient", "-o", "safe", "--suite", "x25519") == (
-        1,
-        "Nothing was changed: SUITE_UNKNOWN x25519\n",
-    )
+    code, printed = tsa("recipient", "-o", "safe", "--suite", "x25519")
+    assert (code, "SUITE_UNKNOWN" in printed, "x25519" in printed) == (1, True, True)
     assert not list(tmp_path.glob("safe*"))
 
 

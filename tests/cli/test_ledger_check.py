@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin import __version__
 from kokuin.cli import messages
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
@@ -110,6 +112,10 @@ def test_an_auditor_is_told_of_a_recovery(
         "ja": "復旧: エポック2は記録30から始まります。確認されていた件数は45件です。",
     }
     assert wanted[lang] in said.splitlines()
+    # For whoever keeps the text alone: what was checked, by whose word, with what.
+    for octets in (exported.export(recovered), keys.encode()):
+        assert hashlib.sha256(octets).hexdigest() in said
+    assert f"kokuin {__version__}" in said
     told = document(check(exported.export(recovered), "--json", keys=keys))
     assert told["recovered"] == [
         {

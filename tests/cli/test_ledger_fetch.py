@@ -83,9 +83,9 @@ def tsa(
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def whole(service: Service) -> bytes:
-    """The bundle of everything."""
+    """The bundle of everything, as the service keeps it now: after a while it is made anew."""
     headers = {"authorization": f"Bearer {service.operator_key}"}
     answer = service.client.get("/api/v1/ledger/export", headers=headers)
     assert answer.status_code == 200

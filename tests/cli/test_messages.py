@@ -5,12 +5,26 @@ from __future__ import annotations
 import io
 import json
 import sys
-from typing import TYPE_CHECKING
 
-from kokuin.cli.messages import write, write_json, write_octets
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from kokuin.cli.messages import LANGUAGES, text, write, write_json, write_octets
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://archive:s3cret@tsa.example/tsa", "http://tsa.example/tsa"),
+        ("https://s3cret@tsa.example:443/tsa", "https://tsa.example:443/tsa"),
+        ("http://a:s3cret@b@tsa.example", "http://tsa.example"),
+        ("http://tsa.example/a@b?c=@", "http://tsa.example/a@b?c=@"),
+        ("http://tsa.example?a:b@c", "http://tsa.example?a:b@c"),
+        ("no url", "no url"),
+    ],
+)
+def test_a_key_in_a_url_is_in_no_sentence(url: str, told: str) -> None:
+    for lang in LANGUAGES:
+        assert text(lang, "stamp.no_answer", url=url, reason="none").startswith(f"{told}: ")
 
 
 def test_json_is_utf_8_and_sentences_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def tsa(prepared: Prepared, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
     def run(*words: str) -> tuple[int, str]:
         code = main(["profile", *words, "--dir", str(prepared.folder.root)])
-        return code, capsys.readouterr().out
+        printed = capsys.readouterr()
+        return code, printed.out or printed.err
 
     return run
 
@@ -141,11 +142,18 @@ def test_what_is_no_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.Capture
     assert "no data folder" in capsys.readouterr().err
 
 
-def test_init_makes_no_folder_whose_profile_signs_with_units_that_are_not_there(
+def test_init_makes_the_units_of_others_that_a_profile_signs_with(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    assert main(["init", "--dir", str(root), "--profile", "bundle"]) == 0
+    assert main(["profile", "use", "bundle", "--dir", str(root)]) == 0
+    assert {path.name for path in (root / "keys").glob("unit-*")} == {"unit-classical.pem", "unit-pq.pem"}
+
+
+def test_init_makes_no_folder_whose_profile_answers_no_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["init", "--dir", str(tmp_path / "data"), "--profile", "bundle"]) == 3
-    assert "bundle signs with the units of classical and pq" in capsys.readouterr().err
+    assert main(["init", "--dir", str(tmp_path / "data"), "--profile", "evidence"]) == 3
+    assert "evidence answers no request" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 

@@ -25,7 +25,7 @@ class Typed:
 
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self._capsys = root, capsys
-        initialise(InitRequest(root))
+        initialise(InitRequest(root, profile="classical"))
         self.file = root.with_name("seal.toml")
         self.file.write_text(TOML, encoding="utf-8")
 
@@ -33,7 +33,8 @@ class Typed:
         """Return the exit code, and what was printed on standard output."""
         self._capsys.readouterr()
         code = main(["seal-profile", *map(str, words), "--dir", str(self.root), "--lang", lang])
-        return code, self._capsys.readouterr().out
+        printed = self._capsys.readouterr()
+        return code, printed.out or printed.err
 
 
 @pytest.fixture

@@ -36,5 +36,6 @@ def test_no_check_of_a_seal_is_said_twice(lang: str) -> None:
 def test_the_name_of_a_field_does_not_move_the_cursor() -> None:
     place = EMPTY_PLACE.replace(b"(seal)", b"(\x1b[2Jseal\r)") % b"/V 15 0 R"
     lines = said(seal(contract(), {PLACE: place}), "en")
-    assert "  Signature field: \\x1b[2Jseal\\r" in lines
+    (named,) = [line for line in lines if line.startswith("    Signature field: ")]
+    assert named.endswith("[2Jseal\\r")
     assert all(line.isprintable() for line in lines)
