@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.fuzzing.records import fuzz_record_bombs, fuzz_records
 from conformance.fuzzing.seals import fuzz_judging, fuzz_seal_bombs, fuzz_seal_requests, fuzz_sealing
 from conformance.fuzzing.table import FLAT_KIB, Table, at
 from conformance.fuzzing.tokens import fuzz_token_bombs, fuzz_tokens
@@ -55,13 +56,7 @@ def main() -> int:
             issuer = make_issuer(root / "in-process")
             _in_process(table, issuer, options)
             _bombs(table, issuer)
-        if options.tokens:
-            fuzz_tokens(table, options.tokens, options.seed, options.keep)
-            fuzz_token_bombs(table)
-        if options.seals:
-            fuzz_judging(table, options.seals, options.seed, options.keep)
-            fuzz_sealing(table, options.seals, options.seed, options.keep)
-            fuzz_seal_bombs(table)
+        _verifying(table, options)
         if options.seal_requests:
             fuzz_seal_requests(table, root / "seals", options.seal_requests, options.seed)
         if options.ledger:
@@ -82,6 +77,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Send hostile input, in process and over HTTP.")
     parser.add_argument("--in-process", type=int, default=200_000, help="mutated requests in one process")
     parser.add_argument("--tokens", type=int, default=500_000, help="mutated tokens to `tsa verify`")
+    parser.add_argument("--evidence", type=int, default=20_000, help="mutated evidence records, likewise")
     parser.add_argument("--seals", type=int, default=20_000, help="damaged documents of each kind")
     parser.add_argument("--seal-requests", type=int, default=2_000, help="of them to `tsa serve`")
     parser.add_argument("--http", type=int, default=20_000, help="mutated bodies to `tsa serve`")
@@ -99,6 +95,20 @@ def _options() -> argparse.Namespace:
         "--no-floods", action="store_true", help="leave the endless and half-sent messages out"
     )
     return parser.parse_args()
+
+
+def _verifying(table: Table, options: argparse.Namespace) -> None:
+    """What strangers give to be judged, or sealed."""
+    if options.tokens:
+        fuzz_tokens(table, options.tokens, options.seed, options.keep)
+        fuzz_token_bombs(table)
+    if options.evidence:
+        fuzz_records(table, options.evidence, options.seed, options.keep)
+        fuzz_record_bombs(table)
+    if options.seals:
+        fuzz_judging(table, options.seals, options.seed, options.keep)
+        fuzz_sealing(table, options.seals, options.seed, options.keep)
+        fuzz_seal_bombs(table)
 
 
 def _in_process(table: Table, issuer: Issuer, options: argparse.Namespace) -> None:

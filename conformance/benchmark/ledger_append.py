@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -25,7 +27,6 @@ from pqc.suites import suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kokuin.ledger.port import LedgerStore
 
@@ -153,3 +154,8 @@ def _record(number: int) -> Record:
         "salt": serial,
     }
     return Record(TST_ISSUED, fields, serial, token, "unit", 1_700_000_000_000_000 + number)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    for appends in measure("SQLite", sqlite_stores(Path(sys.argv[1])), rounds=5, seconds=0.6):
+        print(appends, f"ratio {appends.ratio:.2f}")

@@ -85,3 +85,9 @@ def measure(folder: Path) -> Iterator[Cost]:
             raise RuntimeError(f"{act} ended with {child.returncode}: {child.stderr.decode()[-500:]}")
         octets = (folder / file).stat().st_size if file else 0
         yield Cost(act, seconds, processor, int(child.stdout), octets)
+
+
+if __name__ == "__main__":
+    print(f"filled in {fill(Path(sys.argv[1]), *map(int, sys.argv[2:])):.1f} s")
+    for cost in measure(Path(sys.argv[1])):
+        print(cost)

@@ -16,9 +16,11 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.interop.bouncycastle import evidence as castle_records
 from conformance.interop.bouncycastle import judging as bouncycastle
 from conformance.interop.checks import AbsentError, Check
 from conformance.interop.differential import checking as differential
+from conformance.interop.dss import records as dss_records
 from conformance.interop.dss import seals as dss
 from conformance.interop.golang import clients, logs
 from conformance.interop.javascript import jose, noble, node, pkijs
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
 
 PEERS: dict[str, Callable[[Place], Iterable[Check]]] = {
     "bouncycastle": bouncycastle.checks,
+    "bouncycastle-ers": castle_records.checks,
     "differential": differential.checks,
     "dilithium-py": lambda _: starmap(Check, ml_dsa(Dilithium())),
     "dss": dss.checks,
+    "dss-ers": dss_records.checks,
     "go": clients.checks,
     "go-tlog": logs.checks,
     "jose": jose.checks,
@@ -75,7 +79,7 @@ class Tally:
         """Run the checks of one peer."""
         try:
             for check in checks(place):
-                self._run(f"{name:13} {check.label}", check.run)
+                self._run(f"{name:16} {check.label}", check.run)
         except AbsentError as absent:
             self._absent(name, absent)
         except subprocess.SubprocessError as error:  # our program does not compile over this peer

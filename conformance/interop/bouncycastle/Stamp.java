@@ -23,6 +23,7 @@ import org.bouncycastle.pkcs.jcajce.JcaPKCS10CertificationRequestBuilder;
 import org.bouncycastle.tsp.TSPAlgorithms;
 import org.bouncycastle.tsp.TimeStampRequest;
 import org.bouncycastle.tsp.TimeStampRequestGenerator;
+import org.bouncycastle.tsp.TimeStampResponse;
 import org.bouncycastle.tsp.TimeStampResponseGenerator;
 import org.bouncycastle.tsp.TimeStampTokenGenerator;
 import org.bouncycastle.util.CollectionStore;
@@ -67,22 +68,29 @@ public final class Stamp {
     }
 
     private static void stamp(String[] words) throws Exception {
-        var unit = new X509CertificateHolder(read(words[3]));
-        var authority = new X509CertificateHolder(read(words[4]));
+        TimeStampResponse answer = answer(words[1], words[2], words[3], words[4], request(read(words[5])));
+        Files.write(Path.of(words[6]), answer.getEncoded());
+    }
+
+    /** Answers a request with a key (PKCS#8) and its certificate, both named by their files. */
+    static TimeStampResponse answer(
+            String algorithm, String keyPath, String unitPath, String authorityPath, TimeStampRequest request)
+            throws Exception {
+        var unit = new X509CertificateHolder(read(unitPath));
+        var authority = new X509CertificateHolder(read(authorityPath));
         // ECDSA with P-256 goes with SHA-256; for all others SHA-512 is what everybody supports.
-        boolean short256 = words[1].startsWith("SHA256");
+        boolean short256 = algorithm.startsWith("SHA256");
         ASN1ObjectIdentifier digest = short256 ? NISTObjectIdentifiers.id_sha256 : NISTObjectIdentifiers.id_sha512;
-        var key = BouncyCastleProvider.getPrivateKey(PrivateKeyInfo.getInstance(read(words[2])));
+        var key = BouncyCastleProvider.getPrivateKey(PrivateKeyInfo.getInstance(read(keyPath)));
         var signer = new JcaSimpleSignerInfoGeneratorBuilder()
-            .setProvider("BC").setContentDigest(new AlgorithmIdentifier(digest)).build(words[1], key, unit);
+            .setProvider("BC").setContentDigest(new AlgorithmIdentifier(digest)).build(algorithm, key, unit);
         var calculator = new JcaDigestCalculatorProviderBuilder().setProvider("BC").build()
             .get(new AlgorithmIdentifier(digest));
         var tokens = new TimeStampTokenGenerator(signer, calculator, new ASN1ObjectIdentifier(POLICY));
         tokens.setAccuracySeconds(1);
         tokens.addCertificates(new CollectionStore<>(List.of(unit, authority)));
         var answers = new TimeStampResponseGenerator(tokens, TSPAlgorithms.ALLOWED);
-        var answer = answers.generate(request(read(words[5])), BigInteger.valueOf(4711), new Date());
-        Files.write(Path.of(words[6]), answer.getEncoded());
+        return answers.generate(request, BigInteger.valueOf(4711), new Date());
     }
 
     private static TimeStampRequest request(byte[] content) throws Exception {

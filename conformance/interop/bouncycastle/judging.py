@@ -48,7 +48,7 @@ KINDS = {
 
 
 def checks(place: Place) -> Iterator[Check]:
-    """Issued things, tokens both ways, envelopes both ways; raises `AbsentError`."""
+    """Issued things, tokens and envelopes both ways; raises `AbsentError`."""
     peer = bouncy_castle(place.own("classes"))
     for suite_id in NAMES:
         for kind in KINDS:

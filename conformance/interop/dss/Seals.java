@@ -29,10 +29,12 @@ public final class Seals {
     }
   }
 
-  /** Trusts the root of a folder, knows the lists in it, and asks nobody else. */
+  /** Trusts the roots of a folder (root*.der), knows the lists in it, and asks nobody else. */
   static CertificateVerifier verifier(File folder) {
     CommonTrustedCertificateSource trust = new CommonTrustedCertificateSource();
-    trust.addCertificate(DSSUtils.loadCertificate(new File(folder, "root.der")));
+    for (File file : folder.listFiles((where, name) -> name.startsWith("root") && name.endsWith(".der"))) {
+      trust.addCertificate(DSSUtils.loadCertificate(file));
+    }
     List<DSSDocument> lists = new ArrayList<>();
     for (File file : folder.listFiles((where, name) -> name.endsWith(".crl"))) {
       lists.add(new FileDocument(file));

@@ -18,7 +18,7 @@ from conformance.interop.checks import AbsentError, execute
 
 _HERE = Path(__file__).parent
 _POM = _HERE / "pom.xml"
-_DIGEST = "98a46a11b0b5d48727043459b242ecf4a44f19fef6d58a7a1ee0a66037e7b5a6"
+_DIGEST = "091bb36e06180cc159fe00bfa0354b12386fa694a88e9756968a53d93c5548b7"
 """SHA-256 over the names and SHA-256 of all jars, in the order of their names."""
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Our programs end after seconds: that the machine compiles little, and collects simply, halves them."""
@@ -37,6 +37,11 @@ class Dss:
     def validate(self, folder: Path, *documents: str) -> list[str]:
         """Return what `Seals` prints of each document; raises `subprocess.CalledProcessError`."""
         said = execute([*_JAVA, "-cp", self.class_path, "Seals", folder, *documents])
+        return [line for line in said.splitlines() if line]
+
+    def judge_records(self, folder: Path, jobs: str) -> list[str]:
+        """Return what `Records` prints of each job; raises `subprocess.CalledProcessError`."""
+        said = execute([*_JAVA, "-cp", self.class_path, "Records", folder], given=jobs)
         return [line for line in said.splitlines() if line]
 
     def make(self, folder: Path, *orders: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.interop.checks import Check
-from conformance.interop.dss import cms_seals, foreign, pdf_seals
+from conformance.interop.dss import cms_seals, evidenced_seals, foreign, pdf_seals
 from conformance.interop.dss.library import EDDSA, dss
 from eseal.jades_create import create
 from eseal.jades_extend import extend
@@ -61,6 +61,7 @@ def checks(place: Place) -> Iterator[Check]:
     yield Check("a changed JSON payload fails", partial(_changed, judge, folder))
     yield from cms_seals.checks(judge, folder)
     yield from pdf_seals.checks(judge, folder)
+    yield from evidenced_seals.checks(judge, folder)
     yield from foreign.checks(judge, place.own("dss-foreign"))
 
 
