@@ -51,12 +51,79 @@ LONGEST = (
 """Files that take longest, in this order: when one of them comes last, everything waits for it."""
 _TURN = {name: turn for turn, name in enumerate(LONGEST)}
 
+DEPTH = frozenset(
+    {
+        "test_access_records",
+        "test_activations",
+        "test_any_pdf",
+        "test_backup",
+        "test_bundle_attacks",
+        "test_clock_faults",
+        "test_crash",
+        "test_determinism",
+        "test_dryrun",
+        "test_dryrun_process",
+        "test_emergency",
+        "test_emergency_nodes",
+        "test_fuzz_seal_http",
+        "test_fuzz_work",
+        "test_hostile_documents",
+        "test_hsm",
+        "test_inspect_hostile",
+        "test_inventory_faces",
+        "test_keys_rotation",
+        "test_ledger_check",
+        "test_ledger_fetch",
+        "test_ledger_search",
+        "test_ledger_tending",
+        "test_life",
+        "test_logs",
+        "test_machine",
+        "test_nodes",
+        "test_people",
+        "test_people_machine",
+        "test_postgres_store",
+        "test_publishing_faults",
+        "test_renew_ledger_command",
+        "test_schemathesis",
+        "test_seal_profiles",
+        "test_sealing_children",
+        "test_sealing_desk",
+        "test_sealing_large",
+        "test_sealing_mishaps",
+        "test_secrets_nowhere",
+        "test_stamp_batch",
+        "test_store_check",
+        "test_store_contract",
+        "test_survival",
+        "test_survival_disk",
+        "test_survival_postgres",
+        "test_switch",
+        "test_switch_crashes",
+        "test_switch_refusals",
+        "test_two_nodes",
+        "test_unserved",
+        "test_verify_api_children",
+        "test_verify_batch",
+        "test_witnessing",
+    }
+)
+"""Files of kills, floods, several nodes and long stories: half the time of all. Without REQUIRE_PEERS
+`make test` leaves them out, and says so; CI takes them."""
+
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
 # Volume is the business of `make fuzz`.
 settings.register_profile(
-    "kokuin", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+    "kokuin", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("kokuin")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is of depth, before anybody selects by marks."""
+    if item.path.stem in DEPTH:
+        item.add_marker(pytest.mark.depth)
 
 
 @pytest.hookimpl(trylast=True)

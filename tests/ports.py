@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
+import secrets
 import socket
 from pathlib import Path
 
@@ -13,7 +13,8 @@ LOOPBACK = "127.0.0.1"
 def free_port() -> int:
     """Return a port that nobody held a moment ago and that no client is given between two starts."""
     while True:
-        port = random.randrange(10_000, max(20_000, _first_ephemeral()))  # noqa: S311  # no secret
+        # Not by `random`: it is seeded alike in all processes of a run, which would meet at one port.
+        port = secrets.choice(range(10_000, max(20_000, _first_ephemeral())))
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind((LOOPBACK, port))
             return port

@@ -185,7 +185,7 @@ def _hash_name(name: str) -> str:
 def test_every_shipped_profile_has_its_policy_and_hashes(readme: str) -> None:
     text = read(readme)
     profiles = {name: load_shipped(name) for name in shipped()}
-    table = table_from(text, "`classical`")
+    table = table_from(text, "`hybrid`")
     assert {(literals(row[0])[0], literals(row[2])[0]) for row in table.rows} == {
         (name, f".{profile.arc}") for name, profile in profiles.items()
     }
@@ -195,14 +195,15 @@ def test_every_shipped_profile_has_its_policy_and_hashes(readme: str) -> None:
     for row in table.rows:
         profile = profiles[literals(row[0])[0]]
         # What takes fewer says so in its row.
-        own = set(re.findall(r"SHA3?-\d{3}", row[1])) if profile.name == "cnsa2" else hashes
+        own = set(re.findall(r"SHA3?-\d{3}", row[1])) if profile.name in {"cnsa2", "evidence"} else hashes
         assert {_hash_name(name) for name in profile.imprints} == own
         assert profile.accuracy_us == 1_000_000
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
 def test_the_help_of_init_names_every_profile_that_a_folder_may_begin_with(lang: str) -> None:
-    first = {name for name in shipped() if load_shipped(name).units == (name,)}
+    profiles = [load_shipped(name) for name in shipped()]
+    first = {profile.name for profile in profiles} - {profile.evidence for profile in profiles}
     assert set(re.findall(r"[a-z][a-z0-9-]+", text(lang, "init.profile_help"))) - {"default", "or"} == first
 
 

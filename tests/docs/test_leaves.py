@@ -27,12 +27,13 @@ from kokuin.service.ports import WorkerReport
 from kokuin.service.recovering import recover
 from kokuin.service.responder import Responder
 from kokuin.service.restoring import open_backup, restore
+from kokuin.wire.algorithms import DIGEST_BY_NAME
 from pqc.envelope_suites import KemKind
 from pqc.kem import generate_kem_key
 from pqc.kem_files import public_pem
 from pqc.profiles import load_shipped
 from tests.docs.markdown import literals, read, table_from
-from tests.requests import valid_requests
+from tests.requests import make_request, valid_requests
 from tests.service.authorities import FalseAuthority, answered, look, stamper
 from tests.service.epochs import Desked
 from tests.service.eseals.benches import PROFILE
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.keeper import Keeper
     from kokuin.service.ports import Push
+    from kokuin.service.stamping import Answer
 
 ANYBODY = Principal("public", "anonymous", frozenset())
 
@@ -84,6 +86,7 @@ async def _every_kind(folder: DataFolder) -> None:
     await keeper._resume()
     responder.close()
     await _switch(keeper, folder, clock)
+    await _prove(keeper, folder, clock)
     await _tend(keeper)
     await keeper.stop()
     await _propose(folder)
@@ -98,16 +101,36 @@ async def _switch(keeper: Keeper, folder: DataFolder, clock: ClockReader) -> Non
         ("use", "bundle", None),
     ):
         await keeper.ask(f"profile.{act}", {"name": name, "at_us": at_us, "actor": "owner"})
+    assert (await _granted(keeper, folder, clock, "bundle")).twin
+
+
+async def _granted(
+    keeper: Keeper, folder: DataFolder, clock: ClockReader, name: str, *, embed: bool = False
+) -> Answer:
+    """Have a token granted by a profile that is on."""
     installation = load_installation(folder, load_config(folder.root), keeper.switchboard.snapshot, clock)
     installation.activate(keeper.active)
     verdict = keeper._clock.verdict
     assert verdict is not None
     installation.update_clock(verdict)
-    bundle = installation.issuers["bundle"]
-    responder = Responder({"bundle": bundle}, "bundle", keeper.journal, frozenset())
-    granted = await responder.answer(valid_requests(bundle.rules.policy)[-42], ANYBODY)
-    assert granted.twin
+    issuer = installation.issuers[name]
+    responder = Responder({name: issuer}, name, keeper.journal, frozenset(), installation.archives)
+    body = make_request(DIGEST_BY_NAME["sha256"], policy=issuer.rules.policy)
+    granted = await responder.answer(body, ANYBODY, document=bytes(64), embed=embed)
+    assert granted.refusal is None
     responder.close()
+    return granted
+
+
+async def _prove(keeper: Keeper, folder: DataFolder, clock: ClockReader) -> None:
+    """Issue a token that is owed evidence, and have it made."""
+    assert (await keeper.ask("profile.use", {"name": "hybrid", "at_us": None, "actor": "owner"}))["ok"]
+    await _granted(keeper, folder, clock, "hybrid")
+    await _granted(keeper, folder, clock, "hybrid", embed=True)
+    await keeper._evidence.look()
+    for _ in range(2):  # what had none; with a newer key, that too
+        assert (await keeper.ask("evidence.renew", {"within_us": 10**16, "actor": "owner"}))["stamps"]
+        assert (await keeper.ask("keys.rotate", {"name": "evidence", "actor": "owner"}))["ok"]
 
 
 async def _tend(keeper: Keeper) -> None:
@@ -202,14 +225,14 @@ def _prune_and_reenter(folder: DataFolder) -> list[Mapping[str, object]]:
 @pytest.fixture(scope="module")
 def leaves(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, object]]:
     root: Path = tmp_path_factory.mktemp("leaves") / "data"
-    initialise(InitRequest(root))
+    initialise(InitRequest(root, profile="classical"))
     folder = DataFolder(root)
     asyncio.run(_every_kind(folder))
     fresh = DataFolder(root.with_name("restored"))
     _certify_and_back_up(folder, fresh)
     _vouch(folder)
     lossy = root.with_name("lossy")
-    initialise(InitRequest(lossy))
+    initialise(InitRequest(lossy, profile="classical"))
     return _all(folder) + _all(fresh) + _prune_and_reenter(DataFolder(lossy))
 
 
@@ -224,8 +247,9 @@ def test_the_kinds_and_fields_of_leaves_are_those_of_the_plan(leaves: list[Mappi
     for leaf in leaves:
         found.setdefault(str(leaf["kind"]), set()).update(leaf)
     assert found == _described()
+    sometimes = {"twin", "evidence", "doc512", "embedded"}
     for kind, fields in _described().items():
-        assert all(set(leaf) >= fields - {"twin"} for leaf in leaves if leaf["kind"] == kind), kind
+        assert all(set(leaf) >= fields - sometimes for leaf in leaves if leaf["kind"] == kind), kind
 
 
 def test_every_moment_in_a_leaf_is_in_microseconds(leaves: list[Mapping[str, object]]) -> None:
