@@ -34,8 +34,10 @@ serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; ma
 	@test -e $(DATA)/format || $(BIN)/tsa init --dir $(DATA) --keys $(KEYS)
 	@exec $(BIN)/tsa serve --dir $(DATA)
 
-test: $(VENV)/.dev  ## run the tests; KOKUIN_CORPUS names a folder of foreign evidence, PYTEST_ARGS goes to pytest
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=1800 $(PYTEST_ARGS)
+test: $(VENV)/.dev  ## run the tests, all with REQUIRE_PEERS=1; KOKUIN_CORPUS names a folder of foreign evidence, PYTEST_ARGS goes to pytest
+	@$(if $(REQUIRE_PEERS),,echo "tests of depth (tests/conftest.py: DEPTH) are left out; REQUIRE_PEERS=1 takes them")
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=1800 \
+	    $(if $(REQUIRE_PEERS),,-m "not depth") $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## check style, formatting, types, import contracts and docstrings
 	$(BIN)/ruff check .
