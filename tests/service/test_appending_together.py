@@ -21,6 +21,8 @@ from tsa.decide import IssuingRules
 from tsa.unit import IssuedToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kokuin.service.access.principal import Principal
     from kokuin.trust.journal import AppendOutcome
     from kokuin.wire.tsp import TimeStampReq
@@ -69,13 +71,21 @@ def request(nonce: int) -> bytes:
     return encode.sequence(encode.integer(1), imprint, encode.integer(nonce))
 
 
-async def answers(journal: ForgedJournal, nonces: range, slow: frozenset[str] = frozenset()) -> list[str]:
+async def answers(
+    journal: ForgedJournal,
+    nonces: range,
+    slow: frozenset[str] = frozenset(),
+    neighbours_answered: Callable[[], None] = lambda: None,
+) -> list[str]:
     issuer: Any = ForgedIssuer()
-    responder = Responder({"classical": issuer}, "classical", journal, slow)
+    made = Responder({"classical": issuer}, "classical", journal, slow)
     try:
-        all_of_them = await asyncio.gather(*(responder.answer(request(nonce), NOBODY) for nonce in nonces))
+        asked = {nonce: asyncio.ensure_future(made.answer(request(nonce), NOBODY)) for nonce in nonces}
+        await asyncio.gather(*(answer for nonce, answer in asked.items() if nonce != POISON))
+        neighbours_answered()
+        all_of_them = await asyncio.gather(*asked.values())
     finally:
-        responder.close()
+        made.close()
     return [answer.refusal.code if answer.refusal else "granted" for answer in all_of_them]
 
 
@@ -92,11 +102,14 @@ def test_requests_of_one_turn_are_appended_together() -> None:
 def test_a_record_that_the_ledger_refuses_takes_no_neighbour_with_it(
     reason: AppendRefusal, slow: frozenset[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What is stale is made again for as long as there is patience.
-    monkeypatch.setattr(responder, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.01)
+
+    def lose_patience() -> None:
+        """What is stale is made again for as long as there is patience: none is left once it is alone."""
+        monkeypatch.setattr(responder, "PATIENCE_SECONDS", 0.0)
+
     journal = ForgedJournal(reason)
-    outcomes = asyncio.run(answers(journal, range(POISON - 4, POISON + 5), slow))
+    outcomes = asyncio.run(answers(journal, range(POISON - 4, POISON + 5), slow, lose_patience))
     assert outcomes == ["granted"] * 4 + ["LEDGER_UNAVAILABLE"] + ["granted"] * 4
 
 
