@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,13 +26,24 @@ class _Guard:
 
     def __init__(self) -> None:
         self.closed = False
+        self.bystanders: frozenset[int] = frozenset()
         self.attempts: list[str] = []
+
+    def begin(self) -> None:
+        """Forbid from now on; threads that run already, of servers say, are none of what is looked at."""
+        self.bystanders = frozenset(sys._current_frames()) - {threading.get_ident()}
+        self.closed = True
+
+    def concerns_me(self) -> bool:
+        """Whether what runs is what is looked at."""
+        return threading.get_ident() not in self.bystanders
 
     def hook(self, event: str, details: tuple[Any, ...]) -> None:
         """See `sys.addaudithook`; local sockets, by which processes of one program talk, are none."""
         if not self.closed:
             return
-        if event in _RESOLVERS or (event == "socket.__new__" and details[1] != socket.AF_UNIX):
+        asks = event in _RESOLVERS or (event == "socket.__new__" and details[1] != socket.AF_UNIX)
+        if asks and self.concerns_me():
             self.attempts.append(f"{event}{details[1:]}")
             raise RuntimeError(f"no network while verifying: {self.attempts[-1]}")
 
@@ -62,17 +74,17 @@ def offline() -> Iterator[list[str]]:
         The attempts to reach a network, which are none at its end, also when somebody swallowed the refusal.
     """
     guard, words = _guard(), without_interfaces()
-    was, begin = guard.closed, subprocess.Popen.__init__
+    was, begin = (guard.closed, guard.bystanders), subprocess.Popen.__init__
 
     def begin_alone(self: subprocess.Popen[Any], args: Any, *rest: Any, **settings: Any) -> None:
-        begin(self, [*words, *args], *rest, **settings)
+        begin(self, [*words, *args] if guard.concerns_me() else args, *rest, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess.Popen, "__init__", begin_alone)
-        guard.closed = True
+        guard.begin()
         try:
             yield guard.attempts
         finally:
-            guard.closed = was
+            guard.closed, guard.bystanders = was
     attempts, guard.attempts = guard.attempts, []
     assert attempts == []

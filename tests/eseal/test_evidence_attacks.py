@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,6 @@ from tests.trust.evidences import first, moment, us
 from tsa.evidence.group import encode_certificate_values
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from kokuin.trust.context import Context
 
 VALUES = encode_certificate_values(seal_pki().chain)
@@ -60,7 +59,7 @@ def test_a_seal_of_a_stolen_key_is_open_by_the_list_in_the_record_over_its_file(
     crl = pki.authority.crl(
         {read_certificate(seal_key().certificate).serial: stolen},
         this_update=NOW,
-        next_update=NOW.replace(year=NOW.year + 1),
+        next_update=NOW + dt.timedelta(days=365),
         number=9,
     )
     record = first(replace(keeper(), crl=crl), NOW, sealed)

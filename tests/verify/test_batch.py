@@ -158,7 +158,6 @@ def test_the_tokens_in_a_signature_are_judged_and_have_their_period(tmp_path: Pa
     assert judged(tmp_path, dataclasses.replace(by, begins=forge.NOW_US + 1))["signed.p7m"] == "outside"
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tsr")
     os.mkfifo(tmp_path / "other")

@@ -124,7 +124,6 @@ def test_a_misspelt_field_is_refused_by_its_name(path: Path, text: str, line: in
     assert (refused.value.fault, refused.value.line, refused.value.field) == ("MANIFEST_FIELD", line, field)
 
 
-@pytest.mark.timeout(20)
 def test_a_list_that_could_not_be_read_again_is_refused(path: Path) -> None:
     os.mkfifo(path)
     for name in (path, Path(os.devnull), Path("/dev/zero")):

@@ -6,7 +6,6 @@ import base64
 import functools
 import json
 import random
-import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -256,10 +255,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_what_costs_most_ends_within_bounded_work_and_memory(bomb: str) -> None:
-    begun = time.process_time()
+    # Quadratic work on these sizes would run into the suite's time limit.
     check(inspect_octets(BOMBS[bomb]))
-    # No measure of speed: quadratic work on these sizes would take minutes.
-    assert time.process_time() - begun < 30
 
 
 def nested(depth: int) -> bytes:
