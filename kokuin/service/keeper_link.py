@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
+    from kokuin.service.access.table import AccessTable
     from kokuin.service.keeper import Keeper
     from kokuin.trust.journal import AppendOutcome
     from kokuin.trust.records import Record
@@ -60,13 +61,15 @@ class WorkerLink:
         self._leave: Callable[[], None] | None = None
         self._number = 0
         self._preparing: dict[int, asyncio.Future[str]] = {}
+        self._hearing: dict[int, asyncio.Future[None]] = {}
+        """By number, tables of which the worker has not said that it knows them."""
         self._answers: set[asyncio.Task[None]] = set()
 
     async def attach(self, sock: socket.socket) -> None:
         """Serve the worker at the other end of this socket."""
         await self._loop.create_connection(lambda: self._link, sock=sock)
         # Who may come in, first: with the first push the worker begins to answer.
-        self._forget = self._keeper.people.subscribe(lambda table: self._send(pack_access(table)))
+        self._forget = self._keeper.people.subscribe(self._tell)
         self._unsubscribe = self._keeper.subscribe(lambda push: self._send(pack_push(push)))
         self._leave = self._keeper.enlist(self._name, self)
 
@@ -85,6 +88,14 @@ class WorkerLink:
     def abandon(self, digest: str) -> None:
         """See `WorkerPort.abandon`."""
         self._send({"op": "abandon", "cfg": digest})
+
+    def _tell(self, table: AccessTable) -> asyncio.Future[None] | None:
+        """Send who may do what; what it returns is done when the worker goes by it, or is gone."""
+        number = self._number = self._number + 1
+        if not self._link.send({**pack_access(table), "id": number}):
+            return None
+        self._hearing[number] = self._loop.create_future()
+        return self._hearing[number]
 
     def _send(self, header: dict[str, Any]) -> None:
         self._link.send(header)
@@ -109,6 +120,8 @@ class WorkerLink:
                     header["used"],
                 )
                 self._keeper.report(self._name, report)
+            case "known":
+                self._hearing.pop(header["id"]).set_result(None)
             case "prepared":
                 answer = self._preparing.get(header["id"])
                 if answer is not None and not answer.done():
@@ -140,5 +153,7 @@ class WorkerLink:
             if not answer.done():
                 # A worker that died has nothing to prepare: the next one starts with what is active then.
                 answer.set_result("")
+        while self._hearing:
+            self._hearing.popitem()[1].set_result(None)
         self._keeper.retire(self._name)
         self._on_lost(self)

@@ -53,7 +53,10 @@ class RemotePort:
 
     async def attach(self, sock: socket.socket) -> None:
         """Use this socket, the parent's newest link to the keeper, from now on."""
-        link = FrameLink(self._on_frame, lambda: self._on_lost(link))
+        link = FrameLink(
+            lambda header, _: self._on_frame(link, header),
+            lambda: self._on_lost(link),
+        )
         await self._loop.create_connection(lambda: link, sock=sock)
         old, self._link = self._link, link
         if old is not None:
@@ -106,7 +109,7 @@ class RemotePort:
         if self._link is None or not self._link.send(pack_appends(appends, now), b"".join(tokens)):
             self._refuse_all()
 
-    def _on_frame(self, header: dict[str, Any], _: bytes) -> None:
+    def _on_frame(self, link: FrameLink, header: dict[str, Any]) -> None:
         match header["op"]:
             case "done":
                 self._worker.on_floors(header["floors"])
@@ -116,6 +119,7 @@ class RemotePort:
                         waiting[0].set_result(_unpack_outcome(outcome))
             case "access":
                 self._worker.on_access(unpack_table(header["table"]))
+                link.send({"op": "known", "id": header["id"]})
             case "push":
                 self._worker.on_push(unpack_push(header))
             case "prepare":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
@@ -24,7 +24,7 @@ from kokuin.trust.journal import Refused
 from kokuin.trust.records import ACCESS_CHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from sqlmodel import Session
@@ -36,8 +36,13 @@ if TYPE_CHECKING:
 OPERATIONS = {**TENANT_CHANGES, **KEY_CHANGES}
 """Every operation that changes who may do what, by name."""
 CHANGES = frozenset(OPERATIONS)
+HEARD_SECONDS = 3.0
+"""How long whoever changed something waits until every worker knows it: less than `link.ASK_SECONDS`."""
 
 _log = structlog.get_logger()
+
+Hearer: TypeAlias = "Callable[[AccessTable], asyncio.Future[None] | None]"
+"""Takes a table; what it returns is done when the table is in use elsewhere, None: it is already."""
 
 
 class _RehearsedError(Exception):
@@ -60,7 +65,7 @@ class People:
         self._store, self._records = store, records
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[dict[str, Any]]] = set()
-        self._told: dict[int, Callable[[AccessTable], None]] = {}
+        self._told: dict[int, Hearer] = {}
         self._next = 0
         self._exhausted: frozenset[str] = frozenset()
         self._table = _read(store)
@@ -69,7 +74,7 @@ class People:
         """Return what every worker knows."""
         return self._table
 
-    def subscribe(self, on_access: Callable[[AccessTable], None]) -> Callable[[], None]:
+    def subscribe(self, on_access: Hearer) -> Callable[[], None]:
         """Tell `on_access` the table now and at every change; the result ends that."""
         number = self._next = self._next + 1
         self._told[number] = on_access
@@ -150,12 +155,14 @@ class People:
                 raise
             if refusal is not None:
                 return {"ok": False, "code": LEDGER_REFUSED, "detail": refusal}
-            await self._refresh()
+            hearing = await self._refresh()
+        await _heard(hearing)
         return {"ok": True, **prepared.answer}
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> list[asyncio.Future[None]]:
+        """Let every worker know what the tables say; return what is done when they do."""
         table = await asyncio.to_thread(_read, self._store)
-        self._publish(replace(table, exhausted=self._exhausted))
+        return self._publish(replace(table, exhausted=self._exhausted))
 
     def _make(
         self, session: Session, operation: str, prepared: Prepared, by: Mapping[str, Any]
@@ -173,10 +180,10 @@ class People:
         # the next start does (`withdrawals`). Whoever asked heard of no success, and asks again.
         return None
 
-    def _publish(self, table: AccessTable) -> None:
+    def _publish(self, table: AccessTable) -> list[asyncio.Future[None]]:
         self._table = table
-        for on_access in tuple(self._told.values()):
-            on_access(table)
+        told = [on_access(table) for on_access in tuple(self._told.values())]
+        return [each for each in told if each is not None]
 
 
 def open_state(path: Path) -> StateStore:
@@ -201,6 +208,17 @@ def prepare(operation: str, arguments: Mapping[str, Any]) -> Prepared:
         PeopleRefusedError: VALUE_UNFIT.
     """
     return OPERATIONS[operation].prepare(arguments)
+
+
+async def _heard(hearing: Collection[asyncio.Future[None]]) -> None:
+    """Wait until the workers know: whoever is told that a key is revoked finds no worker that takes it.
+
+    One that stands still is not waited for without end: it answers nobody just now.
+    """
+    if hearing:
+        _, late = await asyncio.wait(hearing, timeout=HEARD_SECONDS)
+        if late:
+            _log.warning("access.unheard", workers=len(late))
 
 
 def _read(store: StateStore) -> AccessTable:

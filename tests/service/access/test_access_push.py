@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from kokuin.service.access import people
 from kokuin.service.config import load_config
 from kokuin.service.keeper_link import WorkerLink
 from kokuin.service.keeper_process import make_keeper
@@ -17,7 +18,7 @@ from kokuin.service.link import RemotePort
 from kokuin.service.owner import ask_owner
 from kokuin.service.ports import WorkerReport
 from kokuin.service.worker import Worker
-from tests.service.running import PLAIN, serving
+from tests.service.running import PATIENCE_S, PLAIN, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pytest
 
     from kokuin.service.access.table import AccessTable
+    from kokuin.service.datafolder import DataFolder
+    from kokuin.service.frames import FrameLink
     from kokuin.service.keeper import Keeper
     from kokuin.service.ports import Push
     from tests.service.running import Prepared
@@ -64,7 +67,7 @@ class Listening:
 
     async def until(self, fits: Callable[[], bool]) -> None:
         """Wait for what must come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not fits():
                 self.changed.clear()
                 await self.changed.wait()
@@ -119,6 +122,59 @@ def test_two_workers_know_every_client_at_once_and_before_all_else(
     asyncio.run(scenario())
 
 
+@contextlib.asynccontextmanager
+async def one_that_reads_nothing(
+    folder: DataFolder,
+) -> AsyncIterator[tuple[Keeper, str, Listening, FrameLink]]:
+    """Give a keeper, a key, and a worker that has heard of it and then reads no more."""
+    keeper = make_keeper(folder, load_config(folder.root, {}))
+    await keeper.start()
+    async with joined(keeper, "worker-1") as (worker, port):
+        added = {"tenant": "operator", "name": "Genji", "roles": ["stamp"], "actor": "owner"}
+        client = (await keeper.ask("access.client.add", added))["client"]
+        key = str((await keeper.ask("access.key.create", {"client": client, "actor": "owner"}))["key"])
+        await worker.knows(lambda table: key in table.keys)
+        assert port._link is not None
+        assert port._link._transport is not None
+        port._link._transport.pause_reading()
+        yield keeper, key, worker, port._link
+    await keeper.stop()
+
+
+def test_whoever_revoked_a_key_is_answered_when_every_worker_knows(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: the thief's request meets the one worker that has not heard yet."""
+    monkeypatch.setattr(people, "HEARD_SECONDS", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with one_that_reads_nothing(folder_of("classical").folder) as (keeper, key, worker, link):
+            asking = asyncio.create_task(keeper.ask("access.key.revoke", {"key": key, "actor": "owner"}))
+            while not keeper.people.table().keys[key].revoked:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            assert not asking.done()
+            assert link._transport is not None
+            link._transport.resume_reading()
+            assert (await asking)["ok"]
+            assert worker.tables[-1].keys[key].revoked
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_stands_still_keeps_no_change_from_being_answered(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "HEARD_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        async with one_that_reads_nothing(folder_of("classical").folder) as (keeper, key, worker, _):
+            assert (await keeper.ask("access.key.revoke", {"key": key, "actor": "owner"}))["ok"]
+            assert not worker.tables[-1].keys[key].revoked
+
+    asyncio.run(scenario())
+
+
 async def reported(keeper: Keeper, port: RemotePort) -> None:
     """See that what a worker counted arrives as it was sent."""
     sent = WorkerReport({}, (("A", "b", 1),), "", {"u": 2}, (("KEY_EXPIRED", "t-a", 3),), {"c-a": 4})
@@ -130,7 +186,7 @@ async def reported(keeper: Keeper, port: RemotePort) -> None:
 
     keeper.report = take  # type: ignore[method-assign]
     assert port.report(sent)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         assert await found == sent
 
 
@@ -169,7 +225,7 @@ def test_a_revoked_key_is_refused_by_every_worker(folder_of: Callable[[str], Pre
             for _ in range(12):  # each connection may be another worker's
                 headers = {"authorization": f"Bearer {key}"}
                 base = service.url.removesuffix("/tsa")
-                with httpx.Client(base_url=base, trust_env=False, verify=PLAIN) as client:
+                with httpx.Client(base_url=base, timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client:
                     answer = client.get("/api/v1/ledger/records?limit=1", headers=headers)
                 found.add(f"{answer.status_code} {_code(answer)}")
             return found
