@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from kokuin.ledger.published import checkpoint_covering, stamps
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service import checkpoint_stamps, stamp_sources
-from kokuin.service.checkpoint_stamps import FAILED, Stamper
+from kokuin.service.checkpoint_stamps import FAILED, RETRY_SECONDS, Stamper
 from kokuin.service.config import ConfigError, load_config
 from kokuin.trust.token import TokenFacts, read_token
 from tests.service.authorities import FalseAuthority, answered, look, now_us, stamper
 from tests.service.keepers import keeping
 from tests.service.running import leaves
+from tests.service.survival import wait_until
 from tests.service.vouched import Vouched, policy
 from tests.service.witnesses import local_witness, served
 from tests.units import load_configured_unit
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from kokuin.ledger.published import KeptStamp
     from kokuin.service.datafolder import DataFolder
     from kokuin.wire.tsp import TimeStampReq
+    from tests.service.keepers import Ask
     from tests.service.running import Prepared, Service
     from tsa.unit import TimeStampUnit
 
@@ -60,6 +63,21 @@ def opened(folder: DataFolder) -> Iterator[Callable[..., tuple[Vouched, Stamper]
 def kept(folder: DataFolder) -> list[KeptStamp]:
     with LedgerReader(folder.ledger) as reader:
         return stamps(reader)
+
+
+def sources(ask: Ask) -> Iterator[tuple[str, str]]:
+    """Yield who stamps by the settings, and what is wrong with each."""
+    for each in ask("ledger.status", "owner")["stamps"]:
+        yield each["source"], each["problem"]
+
+
+def vouched(ask: Ask) -> bool:
+    """Say whether the published checkpoint has its quorum and its stamp."""
+    said = ask("ledger.status", "owner")
+    if said["published"] is None or said["unwitnessed_since"] is not None:
+        return False
+    vouching = (*said["witnesses"], *said["stamps"])
+    return all(each["size"] == said["published"]["size"] for each in vouching)
 
 
 def holds(folder: DataFolder, stamp: KeptStamp, leaf: Mapping[str, Any]) -> None:
@@ -185,15 +203,21 @@ def test_an_authority_that_nobody_trusts_stamps_nothing_and_is_asked_ever_more_r
     opened: Callable[..., tuple[Vouched, Stamper]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checkpoint_stamps, "RETRY_SECONDS", 0.05)
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time, time_ns=time.time_ns)
+    monkeypatch.setattr(checkpoint_stamps, "time", clock)
     theirs = folder_of("classical").folder
     unit = load_configured_unit(theirs, load_config(theirs.root, {})).unit
     authority = FalseAuthority(unit, answered)
     with served(authority) as url:
         life, asking = opened(url, folder_of("classical-rsa").folder.anchors, "3600")
         life.grow()
-        look(asking, 20)
-        assert 1 <= authority.asked <= 3
+        asked: list[int] = []
+        for minute in range(20):
+            now[0] = minute * 2 * RETRY_SECONDS
+            look(asking)
+            asked += [minute] * (authority.asked - len(asked))
+        assert asked == [0, 1, 2, 4, 8, 16]
     (said,) = asking.status()
     assert said["detail"].startswith("STAMP_NOT_PASSED")
     assert kept(folder) == []
@@ -203,11 +227,9 @@ def test_a_second_unit_of_the_service_stamps_and_its_token_stands_in_the_ledger(
     with keeping(folder) as ask:
         assert ask("profile.use", "owner", name="pq", at_us=None)["ok"]
     with keeping(folder, {f"{STAMPS}UNIT": "classical", f"{STAMPS}EVERY_SECONDS": "0.05"}) as ask:
-        deadline = time.monotonic() + 30
-        while not kept(folder) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        said = ask("ledger.status", "owner")["stamps"]
-        assert [(each["source"], each["problem"]) for each in said] == [("classical", "")]
+        wait_until("a stamp is kept", lambda: bool(kept(folder)))
+        # It hears last that its stamp is kept; and when it first asked, the clock may not have been known.
+        wait_until("the status says so", lambda: [*sources(ask)] == [("classical", "")])
     (stamp, *_) = kept(folder)
     (leaf, *_) = [leaf for leaf in leaves(folder) if leaf["kind"] == "checkpoint.stamped"]
     holds(folder, stamp, leaf)
@@ -223,12 +245,8 @@ def test_a_second_unit_of_the_service_stamps_and_its_token_stands_in_the_ledger(
 @pytest.mark.parametrize("unit", ["classical", "pq"])
 def test_a_unit_that_is_off_or_the_default_stamps_nothing(folder: DataFolder, unit: str) -> None:
     with keeping(folder, {f"{STAMPS}UNIT": unit, f"{STAMPS}EVERY_SECONDS": "0.05"}) as ask:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            answer = ask("ledger.status", "owner")
-            if answer["stamps"][0]["problem"]:
-                break
-            time.sleep(0.05)
+        wait_until("it was tried", lambda: [*sources(ask)] == [(unit, FAILED)])
+        answer = ask("ledger.status", "owner")
         assert answer["stamps"][0]["detail"].startswith("STAMP_UNIT_UNFIT")
         assert answer["problems"] == [], "issuing goes on"
     assert kept(folder) == []
@@ -272,16 +290,17 @@ def test_a_sealed_epoch_is_stamped_at_once_and_an_idle_service_does_not_grow(
         settings |= {"TSA_LEDGER__WITNESS_SECONDS": "0.05", f"{STAMPS}URL": url}
         settings |= {f"{STAMPS}TRUST": str(theirs.anchors), f"{STAMPS}EVERY_SECONDS": "0.05"}
         with keeping(folder, settings) as ask:
+            wait_until("others vouch for what is published", lambda: vouched(ask))
             settled()
-            asked = authority.asked
-            assert ask("ledger.status", "owner")["unwitnessed_since"] is None
-            assert asked >= 1
+        asked = authority.asked
+        assert asked >= 1
         settings[f"{STAMPS}EVERY_SECONDS"] = "3600"
         with keeping(folder, settings) as ask:
             settled()
             assert authority.asked == asked, "not due"
             assert ask("ledger.seal", "owner")["ok"]
+            (opened_at,) = (leaf["before_size"] for leaf in leaves(folder) if leaf.get("why") == "sealed")
+            wait_until("what was sealed is stamped", lambda: kept(folder)[-1].size >= opened_at)
             settled()
-    (opened_at,) = (leaf["before_size"] for leaf in leaves(folder) if leaf.get("why") == "sealed")
     assert kept(folder)[-1].size == opened_at
     assert authority.asked == asked + 1
