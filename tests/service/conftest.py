@@ -38,6 +38,13 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a service that inherits our environment turn nobody away because the machine stands still."""
+    for name, seconds in (("LEDGER__BEHIND", 60), ("SERVER__BODY", 60)):
+        monkeypatch.setenv(f"TSA_{name}_SECONDS", str(seconds))
+
+
 @pytest.fixture(scope="session")
 def single(folder_of: Callable[[str], Prepared], at_once: str) -> Iterator[Service]:
     """One worker, P-256."""

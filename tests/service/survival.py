@@ -18,7 +18,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
+from kokuin.service.owner import OwnerUnavailableError, ask_owner
 from tests.ports import free_port
 from tests.service.starting import start_service
 from tests.service.survival_clients import Outcome, Stamped, ask
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 START_SECONDS = 90.0
 """A service that is not ready by then will not be; generous, since the machine may be busy."""
-ORPHAN_SECONDS = 8.0
+ORPHAN_SECONDS = 15.0
 """How long children may outlive their parent on a busy machine: less than their open requests may take."""
 HOST = "127.0.0.1"
 AFRESH = ("-m", "kokuin.cli.main")
@@ -122,7 +124,16 @@ class Service:
             last = [line for line in told if '"level":"info"' not in line and '"append.refused"' not in line]
             raise SurvivalError(f"`tsa serve` ended with {self.process.returncode}: {last[-8:]}")
         alive = len(self.pids(Part.WORKER)) == self.workers and len(self.pids(Part.KEEPER)) == 1
-        return alive and self.readiness()[0] == 200 and self.stamp().outcome is Outcome.GRANTED
+        ready = alive and self.readiness()[0] == 200 and self.stamp().outcome is Outcome.GRANTED
+        return ready and self._all_work()
+
+    def _all_work(self) -> bool:
+        """Say whether the keeper has heard of every worker: one alone answers as if all were there."""
+        try:
+            status = ask_owner(DataFolder(self.folder).owner_socket, "status")
+        except OwnerUnavailableError:
+            return False
+        return len(status["workers"]) == self.workers
 
     def stamp(self) -> Stamped:
         """Send one request on a connection of its own."""

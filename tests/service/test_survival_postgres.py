@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.usefixtures("patient")
+
+
 @pytest.mark.timeout(400)  # several starts of two nodes and a server, and the machine may be busy
 def test_nothing_is_lost_or_forked_when_nodes_and_server_are_killed_in_turn(tmp_path: Path) -> None:
     with Cluster(tmp_path) as cluster:

@@ -23,6 +23,8 @@ from tests.service.switching_load import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 WISHES = [Wish()] * 10 + [Wish(policy=POLICY)] * 3 + [Wish(path="/tsa/classical")] * 3
 ACTS = (("use", "bundle"), ("use", "pq"), ("rollback", ""), ("use", "composite"))
 DEFAULTS = ["classical", "bundle", "pq", "bundle", "composite"]

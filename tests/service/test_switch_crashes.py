@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kokuin.service.snapshot import Snapshot
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("patient")]
 
 # Python runs this in every process of the service; only the one that is named is changed, and once.
 PATCHER = """

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.service import keeper as keeping_time
+from kokuin.service import profile_operations
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import CFG_UNSCHEDULED
+from tests.service.running import PATIENCE_S
 from tests.service.switching_load import activations, do, entries
 
 if TYPE_CHECKING:
@@ -23,13 +26,36 @@ if TYPE_CHECKING:
     from kokuin.service.keeper import Keeper
     from tests.service.running import Prepared
 
-AHEAD_US = 1_000_000
+AHEAD_US = 3600 * 1_000_000
 TWO = {"TSA_SWITCH__APPROVALS": "2"}
 
 
 @pytest.fixture
 def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
     return folder_of("classical").folder
+
+
+class Clock:
+    """What schedules are kept by: it stands an hour before what is to come, until a test moves it."""
+
+    moved_us = 0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + self.moved_us * 1_000
+
+    def soon(self) -> int:
+        return time.time_ns() // 1_000 + AHEAD_US
+
+    def move(self) -> None:
+        self.moved_us = AHEAD_US
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    for module in (keeping_time, profile_operations):
+        monkeypatch.setattr(module, "time", found)
+    return found
 
 
 @contextlib.asynccontextmanager
@@ -48,34 +74,31 @@ async def ask(keeper: Keeper, act: str, actor: str = "owner", **arguments: objec
 
 
 async def becomes(keeper: Keeper, default: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while keeper.switchboard.snapshot.default != default:  # noqa: ASYNC110  # it is the service that is watched, from outside
             await asyncio.sleep(0.05)
 
 
 async def nothing_to_come(keeper: Keeper) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await ask(keeper, "list"))["scheduled"]:  # noqa: ASYNC110  # likewise
             await asyncio.sleep(0.05)
-
-
-def soon() -> int:
-    return time.time_ns() // 1_000 + AHEAD_US
 
 
 def kinds(root: Path) -> list[str]:
     return [entry.leaf["kind"] for entry in entries(root) if entry.leaf["kind"].startswith("cfg.")]
 
 
-def test_a_scheduled_switch_comes_by_itself_and_in_time(folder: DataFolder) -> None:
+def test_a_scheduled_switch_comes_by_itself_and_in_time(folder: DataFolder, clock: Clock) -> None:
     async def run() -> None:
         async with keeping(folder) as keeper:
-            at_us = soon()
+            at_us = clock.soon()
             assert (await ask(keeper, "use", name="pq", at_us=at_us))["state"] == "scheduled"
             listed = await ask(keeper, "list")
             assert listed["scheduled"].items() >= {"profile": "pq", "at_us": at_us, "actor": "owner"}.items()
+            assert keeper.switchboard.snapshot.default == "classical"
+            clock.move()
             await becomes(keeper, "pq")
-            assert time.time_ns() // 1_000 >= at_us
             await nothing_to_come(keeper)
 
     asyncio.run(run())
@@ -84,10 +107,12 @@ def test_a_scheduled_switch_comes_by_itself_and_in_time(folder: DataFolder) -> N
     assert activations(entries(folder.root))[-1]["actor"] == "owner"
 
 
-def test_a_scheduled_switch_survives_a_restart_and_comes_late_rather_than_never(folder: DataFolder) -> None:
+def test_a_scheduled_switch_survives_a_restart_and_comes_late_rather_than_never(
+    folder: DataFolder, clock: Clock
+) -> None:
     async def schedule() -> None:
         async with keeping(folder) as keeper:
-            assert (await ask(keeper, "use", name="pq", at_us=soon()))["ok"]
+            assert (await ask(keeper, "use", name="pq", at_us=clock.soon()))["ok"]
 
     async def wait() -> None:
         async with keeping(folder) as keeper:
@@ -96,24 +121,25 @@ def test_a_scheduled_switch_survives_a_restart_and_comes_late_rather_than_never(
 
     asyncio.run(schedule())
     assert do(folder.root, "list")["scheduled"]["profile"] == "pq"
-    time.sleep(AHEAD_US / 1e6)
+    clock.move()
     asyncio.run(wait())
     assert do(folder.root, "list")["scheduled"] is None
 
 
-def test_a_scheduled_switch_that_is_refused_is_dropped_and_says_so(folder: DataFolder) -> None:
+def test_a_scheduled_switch_that_is_refused_is_dropped_and_says_so(folder: DataFolder, clock: Clock) -> None:
     own = folder.profiles / "mine.toml"
     folder.profiles.mkdir()
     own.write_text("arc = 9\n")
 
     async def run() -> None:
         async with keeping(folder) as keeper:
-            refused = await ask(keeper, "use", name="mine", at_us=soon())
+            refused = await ask(keeper, "use", name="mine", at_us=clock.soon())
             assert [item["code"] for item in refused["blockers"]] == ["PROFILE_UNFIT"]
             shipped = (await ask(keeper, "show", name="pq"))["toml"]
             own.write_text(shipped.replace("arc = 3", "arc = 9"))
-            assert (await ask(keeper, "use", name="mine", at_us=soon()))["ok"]
+            assert (await ask(keeper, "use", name="mine", at_us=clock.soon()))["ok"]
             own.write_text('unit = "mine"\n')
+            clock.move()
             await nothing_to_come(keeper)
             assert keeper.switchboard.snapshot.default == "classical"
 
@@ -139,7 +165,7 @@ def test_what_is_to_come_can_be_dropped_once(folder: DataFolder) -> None:
 
 
 def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+    folder: DataFolder, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run() -> None:
         async with keeping(folder) as keeper:
@@ -152,8 +178,9 @@ def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
                 return future
 
             monkeypatch.setattr(keeper.journal, "append_epoch", refuse)
-            assert (await ask(keeper, "use", name="pq", at_us=soon()))["ok"]
-            async with asyncio.timeout(20):
+            assert (await ask(keeper, "use", name="pq", at_us=clock.soon()))["ok"]
+            clock.move()
+            async with asyncio.timeout(PATIENCE_S):
                 await full.wait()
             assert keeper.switchboard.snapshot.default == "classical"
             monkeypatch.setattr(keeper.journal, "append_epoch", real)
@@ -165,7 +192,7 @@ def test_while_the_ledger_refuses_a_scheduled_switch_is_kept_and_tried_again(
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_scheduled_rotation_whose_end_could_not_be_recorded_is_not_made_twice(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
+    folder: DataFolder, clock: Clock, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
 ) -> None:
     def key(keeper: Keeper) -> str:
         return keeper.switchboard.snapshot.units["classical"].key
@@ -182,9 +209,10 @@ def test_a_scheduled_rotation_whose_end_could_not_be_recorded_is_not_made_twice(
                 return kind != CFG_UNSCHEDULED and await real(kind, fields)
 
             monkeypatch.setattr(operations, "_record", refuse)
-            rotate = {"name": "classical", "at_us": soon(), "actor": "owner"}
+            rotate = {"name": "classical", "at_us": clock.soon(), "actor": "owner"}
             assert (await keeper.ask("keys.rotate", rotate))["ok"]
-            async with asyncio.timeout(40):
+            clock.move()
+            async with asyncio.timeout(PATIENCE_S):
                 while tries < 3:  # noqa: ASYNC110  # it is the service that is watched, from outside
                     await asyncio.sleep(0.05)
             assert key(keeper) == "unit-classical.2"
@@ -213,11 +241,11 @@ async def approve(keeper: Keeper, proposal: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("act", ["disable", "rollback", "unschedule"])
-def test_every_act_that_changes_something_needs_both(folder: DataFolder, act: str) -> None:
+def test_every_act_that_changes_something_needs_both(folder: DataFolder, clock: Clock, act: str) -> None:
     async def run() -> None:
         async with keeping(folder) as keeper:
             assert (await ask(keeper, "use", name="pq"))["ok"]
-            assert (await ask(keeper, "use", name="bundle", at_us=soon() + 10**9))["ok"]
+            assert (await ask(keeper, "use", name="bundle", at_us=clock.soon()))["ok"]
         async with keeping(folder, TWO) as keeper:
             before = keeper.switchboard.snapshot
             proposal = proposal_of(await ask(keeper, act, name="classical"))
