@@ -59,6 +59,8 @@ class _Work(Generic[T]):
         self.future: Future[T] = Future()
 
     def do(self, store: LedgerStore) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return  # who asked for it has gone before it was begun; from here on it cannot be withdrawn
         try:
             done = self._work(store)
         except StoreLostError as error:
@@ -70,7 +72,8 @@ class _Work(Generic[T]):
             self.future.set_result(done)
 
     def refuse(self, detail: str) -> None:
-        self.future.set_exception(WorkRefusedError(AppendRefusal.UNAVAILABLE, detail))
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(WorkRefusedError(AppendRefusal.UNAVAILABLE, detail))
 
 
 class Committer:
@@ -156,6 +159,7 @@ class Committer:
         """Let the committer's thread do other work on the store, between two batches.
 
         The future carries what `work` returns or raises, and `WorkRefusedError` when the committer is closed.
+        It can be cancelled until the work is begun, which then is not done.
         """
         waiting = _Work(work)
         with self._changed:
