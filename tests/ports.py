@@ -13,11 +13,11 @@ _LOWEST = 10_000
 _given: set[int] = set()
 
 
-def free_port() -> int:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """Return a port that nobody held a moment ago and that no client is given between two starts.
 
-    It is bound only later. Until then nobody of the same run is given it: each process of a run has ports of
-    its own, and gives none of them twice.
+    It is of TCP, or with SOCK_DGRAM of UDP. It is bound only later. Until then nobody of the same run is
+    given it: each process of a run has ports of its own, and gives none of them twice.
     """
     mine = _share()
     while True:
@@ -25,7 +25,7 @@ def free_port() -> int:
         port = secrets.choice(mine)
         if port in _given:
             continue
-        with socket.socket() as sock, contextlib.suppress(OSError):
+        with socket.socket(type=kind) as sock, contextlib.suppress(OSError):
             sock.bind((LOOPBACK, port))
             _given.add(port)
             return port

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socket import SOCK_DGRAM
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.peers import need
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+PATIENCE_S = 60.0
+"""How long a daemon or an answer may take on a busy machine; nothing waits for it to pass."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def chronyd(folder: Path, *directives: str) -> Iterator[Chronyd]:
     """Run chronyd with `directives` until the block ends."""
     program, chronyc = need("chronyd"), need("chronyc")
     folder.mkdir(mode=0o700)
-    daemon = Chronyd(free_port(), free_port(), folder / "c.sock", chronyc)
+    daemon = Chronyd(free_port(SOCK_DGRAM), free_port(SOCK_DGRAM), folder / "c.sock", chronyc)
     config = folder / "chrony.conf"
     fixed = (
         f"port {daemon.ntp_port}",
@@ -63,19 +67,12 @@ def chronyd(folder: Path, *directives: str) -> Iterator[Chronyd]:
             process.terminate()
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        port: int = udp.getsockname()[1]
-        return port
-
-
 def wait_for(ready: Callable[[], bool], story: Callable[[], str] = str) -> None:
-    """Wait until `ready()` holds; its absence after 15 s fails the test with `story()`."""
-    patience = time.monotonic() + 15
+    """Wait until `ready()` holds; its absence when patience ends fails the test with `story()`."""
+    patience = time.monotonic() + PATIENCE_S
     while not ready():
         if time.monotonic() > patience:
-            pytest.fail(f"chronyd does not come up: {story()}")
+            pytest.fail(f"chronyd does not come to it: {story()}")
         time.sleep(0.02)
 
 

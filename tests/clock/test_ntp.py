@@ -7,7 +7,10 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from tests.clock.chronyd import chronyd, free_port
+import pytest
+
+from tests.clock.chronyd import PATIENCE_S, chronyd, wait_for
+from tests.ports import free_port
 from tsa.clock.guard import ClockMonitor
 from tsa.clock.ntp import DEADLINE_S, NtpSource
 from tsa.clock.ntp_packet import to_ntp
@@ -20,7 +23,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pytest
+    from tsa.clock.sample import SourceReport
+    from tsa.clock.verdict import ClockVerdict
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no answer be too late because the machine is busy."""
+    monkeypatch.setattr("tsa.clock.ntp.DEADLINE_S", PATIENCE_S)
+
+
+def fit(monitor: ClockMonitor) -> ClockVerdict:
+    """Poll until an exchange was so quick that its offset is known well enough."""
+    verdict = monitor.poll()
+
+    def is_fit() -> bool:
+        nonlocal verdict
+        verdict = verdict if verdict.fault is None else monitor.poll()
+        return verdict.fault is None
+
+    wait_for(is_fit, lambda: verdict.detail)
+    return verdict
 
 
 @contextmanager
@@ -69,8 +92,7 @@ def test_three_chronyd_make_a_quorum_and_issue(tmp_path: Path) -> None:
         monitor = ClockMonitor(
             make_source(settings), settings, on_verdict=lambda verdict, _: reader.update(verdict)
         )
-        verdict = monitor.poll()
-        assert verdict.fault is None, verdict.detail
+        verdict = fit(monitor)
         assert abs(verdict.offset_us) <= verdict.uncertainty_us + 1_000
         assert isinstance(reader.read("u"), int)
         assert verdict.source == f"ntp {','.join(servers)}"
@@ -101,10 +123,11 @@ def test_a_lying_server_is_outvoted_by_chronyd(tmp_path: Path) -> None:
     ):
         settings = ClockSettings(kind="ntp", servers=(first.server, liar, second.server), good_samples=1)
         source = make_source(settings)
-        assert [round(report.offset_us, -6) for report in source.ask()] == [0, -2_000_000, 0]
-        verdict = ClockMonitor(source, settings, on_verdict=lambda *_: None).poll()
-        assert verdict.fault is None, verdict.detail
-        assert abs(verdict.offset_us) < 100_000
+        for report, truth in zip(source.ask(), (0, -2_000_000, 0), strict=True):
+            assert abs(report.offset_us - truth) <= report.uncertainty_us
+        # Fit is what lies within a second of the true time: the liar's word is not in it.
+        verdict = fit(ClockMonitor(source, settings, on_verdict=lambda *_: None))
+        assert abs(verdict.offset_us) <= verdict.uncertainty_us + 1_000
 
 
 def test_forged_answers_in_front_of_the_true_one_are_passed_over() -> None:
@@ -118,7 +141,7 @@ def test_forged_answers_in_front_of_the_true_one_are_passed_over() -> None:
         for _ in range(2):
             (report,) = source.ask()
             assert report.synchronised, report.detail
-            assert abs(report.offset_us) < 1_000_000
+            assert abs(report.offset_us) <= report.uncertainty_us
 
 
 def test_a_server_that_forbids_questions_is_never_asked_again() -> None:
@@ -169,7 +192,7 @@ def test_every_request_carries_another_random_token() -> None:
 
 
 def test_a_closed_port_is_reported_at_once() -> None:
-    (report,) = NtpSource((f"127.0.0.1:{free_port()}",)).ask()
+    (report,) = NtpSource((f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",)).ask()
     assert not report.synchronised
     assert "refused" in report.detail
 
@@ -189,14 +212,31 @@ def test_silent_servers_and_a_hanging_resolver_do_not_hold_the_others_up(
         return resolve(host, *args, **keywords)  # type: ignore[arg-type]
 
     monkeypatch.setattr("tsa.clock.ntp.socket.getaddrinfo", hanging)
-    monkeypatch.setattr("tsa.clock.ntp.DEADLINE_S", 0.3)
     assert DEADLINE_S == 2.0
     with impostor(lambda _: []) as silent, impostor(lambda request: [response(request)]) as good:
         source = NtpSource(("slow.example", silent, good))
         try:
-            assert [report.synchronised for report in source.ask()] == [False, False, True]
+            reports = patiently(source, monkeypatch)
+            assert [report.synchronised for report in reports] == [False, False, True]
             details = [report.detail for report in source.ask()]
         finally:
             resolver.set()
+    hung = source._servers[0].asking
+    assert hung is not None
+    hung.join()
     assert details[0] == "the last question still hangs"
     assert len(looked_up) == 1, "questions that hang must not pile up"
+
+
+def patiently(source: NtpSource, monkeypatch: pytest.MonkeyPatch) -> tuple[SourceReport, ...]:
+    """Ask for as short a time as the good server needs: each question lasts until its deadline."""
+    reports: tuple[SourceReport, ...] = ()
+    for deadline_s in (0.3, 3.0, 30.0):
+        monkeypatch.setattr("tsa.clock.ntp.DEADLINE_S", deadline_s)
+        reports = source.ask()
+        if any(report.synchronised for report in reports):
+            break
+        for server in source._servers[1:]:  # whoever still hangs is not asked again
+            assert server.asking is not None
+            server.asking.join()
+    return reports
