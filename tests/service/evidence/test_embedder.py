@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from kokuin.service.stamping import Answer
 from kokuin.service.unit_errors import EmbeddingSlowError, UnitError
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.wire.token_form import evidence_in
+from pqc.signing import Provider, SoftwareSigner
 from tests.service.asking import query
 from tests.service.evidence.embedded import (
     NAME,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from kokuin.ledger.reader import Stored
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.installation import Installation
     from kokuin.trust.journal import AppendOutcome, Journal
     from kokuin.trust.records import Record
     from tests.service.evidence.evidencing import Life
@@ -288,6 +291,27 @@ def test_a_profile_that_embeds_is_refused_where_its_unit_is_slow(
             assert refused.value.owner == NAME
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize("provider", [Provider.SOFTWARE, Provider.PKCS11])
+def test_what_else_a_machine_does_makes_no_unit_slow(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, provider: Provider
+) -> None:
+    """A thread that has to wait for the processor uses none; a device that takes as long is slow."""
+    sign = SoftwareSigner.sign
+
+    def interrupted(signer: SoftwareSigner, message: bytes) -> bytes:
+        time.sleep(0.15)  # as long as others have the processor
+        return sign(signer, message)
+
+    async def live() -> Installation:
+        async with living(folder, monkeypatch) as life:
+            monkeypatch.setattr(SoftwareSigner, "provider", provider)
+            monkeypatch.setattr(SoftwareSigner, "sign", interrupted)
+            return installation_of(folder, life.keeper)
+
+    found = asyncio.run(live())
+    assert bool(found.archives) is (provider is Provider.SOFTWARE)
 
 
 @pytest.mark.timeout(300)  # seconds for each signature, and the machine may be busy
