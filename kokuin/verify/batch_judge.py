@@ -15,6 +15,7 @@ from kokuin.trust.token import read_token
 from kokuin.verify.batch_items import read_regular
 from kokuin.verify.batch_line import Question, path_of, write_line
 from kokuin.verify.batch_others import is_something_else
+from kokuin.verify.beside import EVIDENCE_SUFFIX
 from kokuin.verify.content import of_digest
 from kokuin.verify.enclosed import enclosed_tokens
 from kokuin.verify.evidence_alone import evidence_times
@@ -94,6 +95,8 @@ def judge_item(item: Item, terms: Terms) -> Outcome:
 
 
 def _outcome(item: Item, terms: Terms) -> Outcome:
+    if _goes_with_a_token(item, terms.root):
+        return PassedOver.EVIDENCE
     try:
         data = read_item(item, terms.root)
     except OSError as error:
@@ -111,6 +114,8 @@ def _outcome(item: Item, terms: Terms) -> Outcome:
 
 def pass_over(item: Item, terms: Terms) -> PassedOver | None:
     """Say whether a file has no line, without judging it."""
+    if _goes_with_a_token(item, terms.root):
+        return PassedOver.EVIDENCE
     try:
         data = read_item(item, terms.root)
     except OSError:
@@ -132,6 +137,26 @@ def read_item(item: Item, root: Path) -> bytes | None:
         if not (head.startswith(b"\x30") and _SIGNED_DATA in head) and not is_armoured(head):
             return None
     return read_regular(path, MAX_OCTETS)
+
+
+def is_token(data: bytes) -> bool:
+    """Say whether octets are a token, or a response with one; maybe not a good one."""
+    taken = take_token(data)
+    return not isinstance(taken, Check) and not isinstance(read_token(taken.octets), Check)
+
+
+def _goes_with_a_token(item: Item, root: Path) -> bool:
+    """Say whether a file is by its name the evidence record of one that turns out to be a token.
+
+    A token's file may have any name; with its record it is judged by itself.
+    """
+    if not item.met or item.data is None or not item.token.endswith(EVIDENCE_SUFFIX):
+        return False
+    try:
+        data = read_item(replace(item, token=item.data, named=False), root)
+    except OSError:
+        return False
+    return data is not None and is_token(data)
 
 
 def _passed_over(item: Item, data: bytes, terms: Terms) -> PassedOver | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import itertools
 import json
 import os
@@ -14,18 +15,20 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.verify import batch_items, batch_run
 from kokuin.verify.batch import judge_batch
 from kokuin.verify.batch_items import Item, walk
-from kokuin.verify.batch_judge import PassedOver, judge_item
+from kokuin.verify.batch_judge import PassedOver, judge_item, pass_over
 from kokuin.verify.batch_run import AHEAD, judge_all
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tests.requests import make_request
 from tests.trust import forge
+from tests.trust.evidences import PQ, first, unit
 from tests.trust.forge import order
 from tests.trust.revoking import answer, crl
-from tests.verify.batches import NOW_US, authority, fill, terms
+from tests.verify.batches import AT_US, NOW_US, authority, fill, terms
 from tests.verify.enclosing import Enclosing
 
 if TYPE_CHECKING:
@@ -134,6 +137,34 @@ def test_proofs_are_counted_apart_from_files_that_have_no_time_stamp(tmp_path: P
         "alone.tlog-proof": "other",
         "unstamped.pdf": "other",
     }
+
+
+def test_a_token_of_any_name_and_the_record_beside_it_are_one(tmp_path: Path) -> None:
+    keeper = unit(PQ, 2026)
+    at_once = dt.datetime(2026, 6, 2, tzinfo=dt.UTC)
+    token, signature = authority().stamp(DATA), Enclosing(unsigned=()).make()
+    # Any other file may be what the record is about: a signature without a time-stamp, say.
+    for name, octets in (("odd.p7s", token), ("other.p7s", signature)):
+        (tmp_path / name).write_bytes(octets)
+        (tmp_path / f"{name}.er").write_bytes(first(keeper, at_once, octets))
+    trust = TrustStore((*authority().trust.anchors, keeper.root.certificate))
+    by = dataclasses.replace(terms(tmp_path), context=Context(AT_US, trust))
+    found = judged(tmp_path, by)
+    line = found["odd.p7s"]
+    assert verdict(line) == PASSED
+    assert isinstance(line, dict)
+    assert line["evidence_state"]
+    assert found["odd.p7s.er"] == "evidence"
+    assert (found["other.p7s"], verdict(found["other.p7s.er"])) == ("data", PASSED)
+    for item in walk(tmp_path):
+        passed_over = pass_over(item, by)
+        assert passed_over == (found[item.token] if isinstance(found[item.token], str) else None)
+    # What somebody names is judged.
+    assert not isinstance(judge_item(Item("odd.p7s.er", data="odd.p7s"), by), PassedOver)
+    # A record that is none speaks against its token, and that once.
+    (tmp_path / "odd.p7s.er").write_bytes(b"no record")
+    found = judged(tmp_path, by)
+    assert (verdict(found["odd.p7s"])[0], found["odd.p7s.er"]) == ("FAILED", "evidence")
 
 
 def test_a_token_that_is_itself_the_data_of_a_token_is_judged(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kokuin.trust.rules import Reason
 from kokuin.trust.token import read_token
 from kokuin.verify.batch_data import StampedData, state_of
 from kokuin.verify.batch_items import read_regular
-from kokuin.verify.batch_judge import FaultError, PassedOver, read_item, uncounted
+from kokuin.verify.batch_judge import FaultError, PassedOver, is_token, read_item, uncounted
 from kokuin.verify.batch_others import is_something_else
 from kokuin.verify.content import of_digest
 from kokuin.verify.renewal.entries import Entry
@@ -138,8 +138,7 @@ class Surveyor:
         return _refuse(item, unknown.reason)
 
     def _is_token(self, name: str) -> bool:
-        taken = take_token(read_regular(self._terms.places.file(name), MAX_OCTETS))
-        return not isinstance(taken, Check) and not isinstance(read_token(taken.octets), Check)
+        return is_token(read_regular(self._terms.places.file(name), MAX_OCTETS))
 
     def _token(self, item: Item, taken: TakenToken, facts: TokenFacts, data: bytes) -> Found:
         terms, content = self._terms, self._content(item)
