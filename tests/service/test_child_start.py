@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from kokuin.service.child_start import end_child, start_child
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def test_a_child_that_writes_more_than_anybody_reads_is_ended(
         assert child.stdout is not None
         while len(child.stdout._buffer) <= _PAUSED:  # type: ignore[attr-defined]  # noqa: ASYNC110  # no event tells
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await end_child(child)
         return child.returncode
 

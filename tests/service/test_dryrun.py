@@ -15,6 +15,7 @@ import pytest
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
 from kokuin.service.config import load_config
+from kokuin.service.evidence.batcher import LOOK_SECONDS
 from kokuin.service.migration import trial
 from kokuin.service.migration.dryrun import DryRunRequest, read_period, rehearse
 from kokuin.service.migration.dryrun_measure import YEAR_SECONDS
@@ -284,8 +285,12 @@ def test_the_ledger_grows_by_archive_time_stamps_too(folder: DataFolder, scratch
     assert before is not None
     assert cost.octets_a_year is not None
     assert before.octets_a_year is not None
-    # Half of a second is the least between two batches; what leaves with its evidence waits for less.
-    assert cost.octets_a_year - before.octets_a_year > 10_000 * YEAR_SECONDS
+    assert found.measured.observed.per_second is not None
+    # Half of a second is the least between two batches; what leaves with its evidence waits for as long as
+    # this machine takes, with so many requests under way.
+    most = 1 / LOOK_SECONDS if profile == "hybrid" else cost.per_second / trial.CALLERS
+    archives = min(found.measured.observed.per_second, most) * YEAR_SECONDS
+    assert cost.octets_a_year - before.octets_a_year > 10_000 * archives
 
 
 def test_a_suite_too_slow_for_its_requests_makes_fewer(
