@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from kokuin.service.access import access_desk, activations, approvals, unserved
 from tests.service.keepers import keeping
 from tests.service.running import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import pytest
 
     from kokuin.service.datafolder import DataFolder
     from tests.service.keepers import Ask
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 TWO = {"TSA_SWITCH__APPROVALS": "2"}
 OWNER, KEY = "owner", "operator-key"
 SOON_US = 3_600_000_000
+AFTERWARDS_S = 7_200
+"""When what ends soon has ended."""
 
 
 def person(ask: Ask, name: str, *roles: str, tenant: str = "operator", person: bool = True) -> str:
@@ -43,6 +49,13 @@ def proposed(answer: Mapping[str, Any]) -> str:
 def until_us(ahead_us: int = SOON_US) -> int:
     """Return a moment that is to come."""
     return time.time_ns() // 1_000 + ahead_us
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Have those who judge by the time believe that it is later: nobody knows how long a step takes."""
+    moved = SimpleNamespace(time_ns=lambda: time.time_ns() + seconds * 1_000_000_000)
+    for module in (access_desk, activations, approvals, unserved):
+        monkeypatch.setattr(module, "time", moved)
 
 
 def leaves_of(folder: DataFolder, *kinds: str) -> list[Mapping[str, Any]]:

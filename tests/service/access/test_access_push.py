@@ -216,7 +216,7 @@ def test_a_revoked_key_is_refused_by_every_worker(folder_of: Callable[[str], Pre
     with serving(prepared, {"TSA_ACCESS__TIMESTAMPS": "keyed"}, workers=2) as service:
 
         def ask(operation: str, **arguments: object) -> dict[str, Any]:
-            answer = ask_owner(prepared.folder.owner_socket, f"access.{operation}", arguments)
+            answer = ask_owner(prepared.folder.owner_socket, f"access.{operation}", arguments, PATIENCE_S)
             assert answer["ok"], answer
             return answer
 

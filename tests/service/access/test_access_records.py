@@ -18,7 +18,7 @@ from kokuin.service.access.state_backup import copy_state, place_state
 from kokuin.service.owner import ask_owner
 from tests.service.access.desks import leaves_of, person
 from tests.service.keepers import keeping
-from tests.service.running import leaves, serving, unserved
+from tests.service.running import PATIENCE_S, leaves, serving, unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,7 @@ def test_names_and_secrets_stand_nowhere_but_where_they_belong(folder_of: Callab
     with serving(prepared, {"TSA_ACCESS__TIMESTAMPS": "keyed"}) as service:
 
         def ask(operation: str, **arguments: object) -> dict[str, Any]:
-            answer = ask_owner(folder.owner_socket, f"access.{operation}", arguments)
+            answer = ask_owner(folder.owner_socket, f"access.{operation}", arguments, PATIENCE_S)
             assert answer["ok"], answer
             return answer
 

@@ -18,7 +18,7 @@ import pytest
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.owner import ask_owner
-from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed, until_us
+from tests.service.access.desks import AFTERWARDS_S, KEY, OWNER, later, leaves_of, person, proposed, until_us
 from tests.service.asking import query
 from tests.service.keepers import keeping
 from tests.service.running import PATIENCE_S, PLAIN, QUERY, serving
@@ -36,9 +36,9 @@ def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
     return folder_of("classical").folder
 
 
-def granted(ask: Ask, client: str, count: int, kind: str = "stamp", ahead_us: int = 3_600_000_000) -> str:
+def granted(ask: Ask, client: str, count: int, kind: str = "stamp") -> str:
     """Have an activation, wanted by two."""
-    asked = {"client": client, "kind": kind, "count": count, "until_us": until_us(ahead_us)}
+    asked = {"client": client, "kind": kind, "count": count, "until_us": until_us()}
     waiting = proposed(ask("activation.propose", OWNER, **asked))
     return str(ask("approval.approve", KEY, approval=waiting)["activation"])
 
@@ -48,7 +48,9 @@ def spend(ask: Ask, client: str, kind: str = "stamp") -> str:
     return str(ask("activation.spend", "worker", client=client, kind=kind).get("code", ""))
 
 
-def test_an_act_wants_an_activation_of_its_client_and_kind_and_of_now(folder: DataFolder) -> None:
+def test_an_act_wants_an_activation_of_its_client_and_kind_and_of_now(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with keeping(folder) as ask:
         client, other = (person(ask, name, "stamp", person=False) for name in ("one", "other"))
         assert spend(ask, client) == "ACTIVATION_WANTED"
@@ -56,9 +58,9 @@ def test_an_act_wants_an_activation_of_its_client_and_kind_and_of_now(folder: Da
         for wrong in ((other, "stamp"), (client, "seal"), (client, "")):
             assert spend(ask, *wrong) == "ACTIVATION_WANTED"
         assert [spend(ask, client) for _ in range(3)] == ["", "", "ACTIVATION_WANTED"]
-        granted(ask, other, 5, ahead_us=1_500_000)
+        granted(ask, other, 5)
         assert not spend(ask, other)
-        time.sleep(1.6)
+        later(monkeypatch, AFTERWARDS_S)
         assert spend(ask, other) == "ACTIVATION_WANTED"
 
 
@@ -181,8 +183,8 @@ def test_many_connections_to_two_workers_get_as_many_tokens_as_were_granted(
     with serving(folder_of("classical"), port, workers=2) as service, ThreadPoolExecutor(12) as threads:
         socket = service.folder.owner_socket
         words = {"tenant": "operator", "name": "bulk", "roles": ["stamp"], "activated": True}
-        client = ask_owner(socket, "access.client.add", words)["client"]
-        key = ask_owner(socket, "access.key.create", {"client": client})["text"]
+        client = ask_owner(socket, "access.client.add", words, PATIENCE_S)["client"]
+        key = ask_owner(socket, "access.key.create", {"client": client}, PATIENCE_S)["text"]
         headers = {"content-type": QUERY, "authorization": f"Bearer {key}"}
 
         def stamp(_: int) -> tuple[int, str]:
@@ -191,10 +193,8 @@ def test_many_connections_to_two_workers_get_as_many_tokens_as_were_granted(
                 answer = client.post(service.url, content=query(), headers=headers)
             return answer.status_code, answer.json()["code"] if answer.status_code != 200 else ""
 
-        while stamp(0)[1] != "ACTIVATION_WANTED":  # a worker that has not heard yet of the client
-            time.sleep(0.05)
         asked = {"client": client, "kind": "stamp", "count": 17, "until_us": until_us()}
-        waiting = proposed(ask_owner(socket, "activation.propose", asked))
+        waiting = proposed(ask_owner(socket, "activation.propose", asked, PATIENCE_S))
         path = f"approvals/{waiting}/approve"
         assert service.client.post(f"/api/v1/{path}").status_code == 404
         with_key = {"authorization": f"Bearer {service.operator_key}"}

@@ -147,7 +147,7 @@ def denied(service: Service) -> dict[tuple[str, str], list[int]]:
 
 
 def ask(service: Service, operation: str, **arguments: Any) -> dict[str, Any]:
-    answer = ask_owner(service.folder.owner_socket, operation, arguments)
+    answer = ask_owner(service.folder.owner_socket, operation, arguments, PATIENCE_S)
     assert answer["ok"], answer
     return answer
 

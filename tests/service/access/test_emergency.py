@@ -16,6 +16,7 @@ import pytest
 
 from kokuin.cli.main import main
 from kokuin.cli.outcome import Exit
+from kokuin.service.access import emergency
 from kokuin.service.access.approvals import MAX_APPROVALS
 from kokuin.service.access.emergency import MAX_PEOPLE
 from kokuin.service.access.principal import Principal, Role
@@ -29,7 +30,17 @@ from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import STOP_RELEASED, STOP_SET, TST_ISSUED, Record
 from tests.requests import valid_requests
-from tests.service.access.desks import KEY, OWNER, leaves_of, person, proposed, tenant, until_us
+from tests.service.access.desks import (
+    AFTERWARDS_S,
+    KEY,
+    OWNER,
+    later,
+    leaves_of,
+    person,
+    proposed,
+    tenant,
+    until_us,
+)
 from tests.service.asking import granted, query, read
 from tests.service.keepers import keeping
 from tests.service.running import PATIENCE_S, PLAIN, serving
@@ -45,6 +56,12 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 40
 ANYBODY = Principal("public", "anonymous", frozenset({Role.STAMP}))
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the leaf of a stop, however slow the disk is just now."""
+    monkeypatch.setattr(emergency, "WRITE_SECONDS", PATIENCE_S)
 
 
 @pytest.fixture
@@ -79,6 +96,14 @@ def all_refuse(service: Service) -> bool:
     return all(refused(ask()) for _ in range(CONNECTIONS))
 
 
+def until(fits: Callable[[], bool]) -> None:
+    """Wait for what must come."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not fits():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def issued(folder: DataFolder) -> int:
     return len(leaves_of(folder, "tst.issued"))
 
@@ -90,12 +115,14 @@ def test_a_stop_stops_all_workers_at_once_and_survives_death_and_an_older_state(
     shutil.copy(folder.state, tmp_path / "old")
     with serving(prepared, workers=2) as service:
         granted(service.post(query()).content)
-        answer = ask_owner(folder.owner_socket, "stop.set", {"reason": "a key may be out"})
-        assert (answer["ok"], answer["stopped"], answer["recorded"]) == (True, True, True)
+        answer = ask_owner(folder.owner_socket, "stop.set", {"reason": "a key may be out"}, PATIENCE_S)
+        assert (answer["ok"], answer["stopped"]) == (True, True)
+        until(lambda: bool(ask_owner(folder.owner_socket, "stop.show", None, PATIENCE_S)["recorded"]))
         before = issued(folder)
         assert all_refuse(service)
-        ready = service.client.get("/readyz")
-        assert (ready.status_code, "EMERGENCY_STOP" in ready.json()["problems"]) == (503, True)
+        # What the ledger refuses needs no word to the workers; `/readyz` needs one.
+        until(lambda: service.client.get("/readyz").status_code == 503)
+        assert "EMERGENCY_STOP" in service.client.get("/readyz").json()["problems"]
         os.kill(service.process.pid, signal.SIGKILL)
         service.process.wait(PATIENCE_S)
     with serving(prepared, workers=2, ready=False) as service:
@@ -107,25 +134,26 @@ def test_a_stop_stops_all_workers_at_once_and_survives_death_and_an_older_state(
     with serving(prepared, workers=2, ready=False) as service:
         assert all_refuse(service)
         assert issued(folder) == before
-        waiting = proposed(ask_owner(folder.owner_socket, "stop.release"))
-        again = ask_owner(folder.owner_socket, "approval.approve", {"approval": waiting})
+        waiting = proposed(ask_owner(folder.owner_socket, "stop.release", None, PATIENCE_S))
+        again = ask_owner(folder.owner_socket, "approval.approve", {"approval": waiting}, PATIENCE_S)
         assert again["code"] == "SELF_APPROVAL"
         assert all_refuse(service)
 
 
 def test_while_stopped_a_new_worker_refuses_from_its_first_answer(prepared: Prepared) -> None:
     with serving(prepared, workers=2) as service:
-        ask_owner(prepared.folder.owner_socket, "stop.set", {"reason": "drill"})
-        for number in (1, 2):
-            (pid,) = {each["pid"] for each in children(service) if each["name"] == f"worker-{number}"}
-            os.kill(pid, signal.SIGKILL)
-        service.event(event="child.ended", child="worker-2")
+        ask_owner(prepared.folder.owner_socket, "stop.set", {"reason": "drill"}, PATIENCE_S)
+        # Whoever is ready has one worker; the other may still be starting.
+        until(lambda: children(service).keys() >= {"worker-1", "worker-2"})
+        for name in ("worker-1", "worker-2"):
+            os.kill(children(service)[name], signal.SIGKILL)
+            service.event(event="child.ended", child=name)
         assert all_refuse(service)
 
 
-def children(service: Service) -> list[dict[str, Any]]:
-    """Return the processes below a parent: their ids, and the names that it gave them."""
-    found = []
+def children(service: Service) -> dict[str, int]:
+    """Return the processes below a parent by the names that it gave them."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
@@ -133,8 +161,7 @@ def children(service: Service) -> list[dict[str, Any]]:
         except OSError:
             continue  # it has ended
         if parent == service.process.pid and "kokuin.service.child_program" in words:
-            name = words[words.index("kokuin.service.child_program") + 2]
-            found.append({"pid": int(process.name), "name": name})
+            found[words[words.index("kokuin.service.child_program") + 2]] = int(process.name)
     return found
 
 
@@ -155,7 +182,7 @@ class _Held:
 
     @property
     def signed(self) -> int:
-        return len(self._waiting)
+        return sum(len(records) for records, _ in self._waiting)
 
     def let_go(self) -> None:
         for records, future in self._waiting:
@@ -187,7 +214,7 @@ def test_a_token_that_was_signed_before_the_stop_and_appended_after_never_leaves
         responder, body = await _responding(folder, keeper, held)
         try:
             answers = [asyncio.ensure_future(responder.answer(body, ANYBODY)) for _ in range(3)]
-            while not held.signed:  # noqa: ASYNC110  # it is watched from outside
+            while held.signed < len(answers):  # noqa: ASYNC110  # it is watched from outside
                 await asyncio.sleep(0.01)
             assert (await keeper.ask("stop.set", {"reason": "now", "actor": OWNER}))["ok"]
             held.let_go()
@@ -320,15 +347,15 @@ def test_no_operator_alone_shuts_out_the_people_who_can_end_a_stop(folder: DataF
         )
 
 
-def test_no_stop_is_for_ever_when_the_time_of_its_people_is_over(folder: DataFolder) -> None:
+def test_no_stop_is_for_ever_when_the_time_of_its_people_is_over(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with keeping(folder) as ask:
         one, two = (person(ask, name) for name in ("one", "two"))
-        ends_us = until_us(1_500_000)
-        assert ask("access.client.change", OWNER, client=two, ends_us=ends_us)["ok"]
+        assert ask("access.client.change", OWNER, client=two, ends_us=until_us())["ok"]
         stop(ask)
         assert ask("stop.release", OWNER)["code"] == "STOP_PEOPLE_WANTED"
-        while time.time_ns() // 1_000 <= ends_us:
-            time.sleep(0.05)
+        later(monkeypatch, AFTERWARDS_S)
         assert ask("stop.show", OWNER)["releasers"] == sorted([OWNER, KEY, one, two])
         waiting = proposed(ask("stop.release", one))
         assert ask("approval.approve", two, approval=waiting)["code"] == "ROLE_WANTED"
@@ -481,10 +508,7 @@ def test_a_stop_that_the_ledger_cannot_take_stands_all_the_same_and_is_recorded_
     assert leaves_of(folder, "stop.set") == []
     with keeping(folder) as ask:
         assert ask("stop.show", OWNER)["stopped"]
-        for _ in range(200):
-            if ask("stop.show", OWNER)["recorded"]:
-                break
-            time.sleep(0.05)
+        until(lambda: bool(ask("stop.show", OWNER)["recorded"]))
         waiting = proposed(ask("stop.release", OWNER))
         assert ask("approval.approve", KEY, approval=waiting)["ok"]
     assert len(leaves_of(folder, "stop.set")) == 1

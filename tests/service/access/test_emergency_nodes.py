@@ -9,11 +9,13 @@ import pytest
 
 from kokuin.ledger.postgres import PostgresStore
 from kokuin.ledger.postgres_schema import create
+from kokuin.service.access import emergency
 from kokuin.service.datafolder import DataFolder
 from kokuin.service.initialising import InitRequest, initialise
 from tests.postgres import make_postgres
 from tests.service.access.desks import KEY, OWNER, proposed
 from tests.service.keepers import keeping
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 ROLE = "kokuin_append"
-PATIENCE_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the leaf of a stop, however slow the disk is just now."""
+    monkeypatch.setattr(emergency, "WRITE_SECONDS", PATIENCE_S)
 
 
 @pytest.fixture

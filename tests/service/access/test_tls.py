@@ -52,7 +52,7 @@ class Secured:
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Ask the owner."""
-        answer = ask_owner(self.service.folder.owner_socket, operation, arguments)
+        answer = ask_owner(self.service.folder.owner_socket, operation, arguments, running.PATIENCE_S)
         assert answer["ok"], answer
         return answer
 

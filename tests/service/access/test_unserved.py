@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ from kokuin.service.access import approvals
 from kokuin.service.access.unserved import ACCESS_READS, read_access
 from kokuin.service.config import load_config
 from kokuin.service.owning import operate_alone
-from tests.service.access.desks import KEY, OWNER, person, proposed, until_us
+from tests.service.access.desks import AFTERWARDS_S, KEY, OWNER, later, person, proposed, until_us
 from tests.service.keepers import keeping
 from tests.service.running import leaves
 
@@ -77,16 +76,17 @@ def test_a_stop_that_state_alone_knows_stands(folder: DataFolder, tmp_path: Path
     assert (found["stopped"], found["recorded"], found["reason"]) == (True, False, "a key may be out")
 
 
-def test_an_older_state_gives_nobody_back_the_time_to_release_it(folder: DataFolder, tmp_path: Path) -> None:
+def test_an_older_state_gives_nobody_back_the_time_to_release_it(
+    folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with keeping(folder) as ask:
         people = sorted(person(ask, name) for name in ("one", "two"))
     shutil.copy(folder.state, tmp_path / "before")
     with keeping(folder) as ask:
-        ends_us = until_us(5_000_000)
-        assert ask("access.client.change", OWNER, client=people[0], ends_us=ends_us)["ok"]
+        assert ask("access.client.change", OWNER, client=people[0], ends_us=until_us())["ok"]
         assert ask("stop.set", OWNER, reason="a key may be out")["ok"]
         assert ask("stop.show", OWNER)["releasers"] == people
-    time.sleep(max(0, ends_us - until_us(0)) / 1_000_000 + 0.1)
+    later(monkeypatch, AFTERWARDS_S)
     assert read_alike(folder)["stop.show"]["releasers"] == sorted([*people, OWNER, KEY])
     put_back(folder, tmp_path / "before")
     assert read_alike(folder)["stop.show"]["releasers"] == sorted([*people, OWNER, KEY])
