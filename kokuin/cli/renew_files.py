@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kokuin.cli.renew_places import name_files
     from kokuin.cli.stamp_authority import tell_refused
     from kokuin.verify.batch_manifest import ManifestError
+    from kokuin.verify.batch_run import KilledError
 
     _check_options(arguments)
     try:
@@ -80,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("renew.busy", path=error.path) from None
     except ManifestError as error:
         raise unusable(arguments.manifest, error) from None
+    except KilledError:
+        raise CommandError("verify.batch.killed" if arguments.plan else "renew.killed") from None
     except OSError as error:
         path, reason = error.filename or arguments.out or "-", error.strerror or error
         raise CommandError("verify.cannot_read", path=path, reason=reason) from None

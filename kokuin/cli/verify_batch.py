@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from kokuin.cli.verify_ledger import read_ledger
     from kokuin.verify.batch_manifest import Manifest, ManifestError
+    from kokuin.verify.batch_run import KilledError
 
     for name in _OF_ONE:
         if getattr(arguments, name) is not None:
@@ -103,6 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
             terms, tally = _into_folder(arguments, terms, manifest, more)
     except ManifestError as error:
         raise unusable(arguments.manifest, error) from None
+    except KilledError:
+        kept = "" if arguments.out is None else "_kept"
+        raise CommandError(f"verify.batch.killed{kept}", path=arguments.out) from None
     except OSError as error:
         raise CommandError(
             "verify.cannot_read", path=error.filename or arguments.token, reason=error.strerror or error

@@ -50,7 +50,7 @@ def judge_batch(
     Raises:
         OSError: from `items`, or the journal cannot be written.
         FaultError: as `judge_item`.
-        BrokenProcessPool: a process was killed; the journal holds what was judged before.
+        KilledError: a process was killed; the journal holds what was judged before.
     """
     show = on_progress or (lambda _: None)
     tally = Tally()

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from kokuin.verify.batch_judge import Outcome, Terms
 
 _Done = TypeVar("_Done")
+
+
+class KilledError(RuntimeError):
+    """A process that works was killed: by somebody, or by a system that is short of memory."""
+
 
 CHUNK = 128
 """Files that a process is given at a time."""
@@ -42,7 +48,7 @@ def judge_all(items: Iterable[Item], terms: Terms, jobs: int) -> Iterator[list[O
 
     Raises:
         FaultError: as `judge_item`.
-        BrokenProcessPool: a process was killed.
+        KilledError: as `work_all`.
         OSError: from `items`.
     """
     return work_all(items, functools.partial(judge_item, terms=terms), jobs)
@@ -57,7 +63,7 @@ def work_all(items: Iterable[Item], work: Callable[[Item], _Done], jobs: int) ->
         jobs: how many processes work.
 
     Raises:
-        BrokenProcessPool: a process was killed.
+        KilledError: a process was killed.
         OSError: from `items`; and what `work` raises.
     """
     rest = iter(items)
@@ -91,6 +97,8 @@ def _in_processes(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise KilledError from None
     finally:
         pool.shutdown(cancel_futures=True)
 

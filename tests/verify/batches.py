@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ NOW_US = int(NOW.timestamp()) * 1_000_000
 DAY_US = 86_400 * 1_000_000
 AT_US = NOW_US + 100 * DAY_US
 AT = "2026-09-09T00:00:00Z"
+FATAL = b"more than there is memory for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,14 @@ def fill(folder: Path, count: int, step_us: int = 1_000_000) -> list[Path]:
 
 
 def judge_alone(data: bytes, context: Context, _: Path | None) -> Report:
+    return verify_bytes(data, context)
+
+
+def die_of_fatal(data: bytes, context: Context, _: Path | None) -> Report:
+    """Judge, in a process that is killed when it meets certain data."""
+    digest = None if context.content is None else context.content("sha256")
+    if digest == hashlib.sha256(FATAL).digest():
+        os.kill(os.getpid(), signal.SIGKILL)
     return verify_bytes(data, context)
 
 

@@ -7,7 +7,7 @@ import datetime as dt
 import itertools
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from cryptography import x509
@@ -15,26 +15,27 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from kokuin.cli.main import main
 from kokuin.trust.anchors import TrustStore
 from kokuin.trust.context import Context
 from kokuin.verify import batch_items, batch_run
 from kokuin.verify.batch import judge_batch
 from kokuin.verify.batch_items import Item, walk
 from kokuin.verify.batch_judge import PassedOver, judge_item, pass_over
-from kokuin.verify.batch_run import AHEAD, judge_all
+from kokuin.verify.batch_run import AHEAD, KilledError, judge_all
 from kokuin.wire.algorithms import DIGEST_BY_NAME
 from tests.requests import make_request
 from tests.trust import forge
 from tests.trust.evidences import PQ, first, unit
 from tests.trust.forge import order
 from tests.trust.revoking import answer, crl
-from tests.verify.batches import AT_US, NOW_US, authority, fill, terms
+from tests.verify.batches import AT, AT_US, FATAL, NOW_US, authority, die_of_fatal, fill, terms
 from tests.verify.enclosing import Enclosing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kokuin.verify.batch_judge import Terms
+    from kokuin.verify.batch_judge import Outcome, Terms
 
 DATA = b"a document"
 
@@ -331,6 +332,51 @@ def test_files_are_asked_for_only_as_they_are_needed(tmp_path: Path, monkeypatch
         assert len(next(outcomes)) == 10
         assert next(asked) - 1 <= 10 * (2 * AHEAD + chunks + 2)
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_process_that_is_killed_ends_the_batch_by_name_and_after_what_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever has too little memory: the system kills the largest process.
+    monkeypatch.setattr(batch_run, "CHUNK", 7)
+    fill(tmp_path, 60)
+    (tmp_path / "000" / "00050.txt").write_bytes(FATAL)
+    by = dataclasses.replace(terms(tmp_path), judge=die_of_fatal)
+    outcomes: list[Outcome] = []
+    with pytest.raises(KilledError):
+        outcomes.extend(itertools.chain.from_iterable(judge_all(walk(tmp_path), by, 2)))
+    assert outcomes == [judge_item(item, by) for item in itertools.islice(walk(tmp_path), len(outcomes))]
+    assert len(outcomes) < 100
+
+
+def test_who_is_told_that_a_process_was_killed_is_told_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TSA_LANG", "en")
+    fill(tmp_path / "archive", 3)
+    (tmp_path / "root.pem").write_bytes(authority().pem)
+    verify = ("verify", "archive", "--trust", "root.pem", "--at", AT)
+    renew = ("renew", "archive", "--trust", "root.pem")
+
+    def killed(*_: object) -> NoReturn:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kokuin.verify.batch.judge_all", killed)
+        patched.setattr("kokuin.verify.renewal.renewing.work_all", killed)
+        for words, said in (
+            (verify, "nothing is decided"),
+            ((*verify, "-o", "out"), "--resume"),
+            ((*renew, "--plan"), "nothing is decided"),
+            (renew, "the same command"),
+        ):
+            assert main(list(words)) == 3
+            out, err = capsys.readouterr()
+            assert (out, len(err.splitlines())) == ("", 1)
+            assert said in err
+            assert "--jobs" in err
+    assert main([*verify, "-o", "out", "--resume"]) == 0
 
 
 def test_a_single_chunk_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def survey(items: Iterable[Item], terms: Terms, jobs: int) -> Iterator[list[Foun
         jobs: how many processes look.
 
     Raises:
-        FaultError, BrokenProcessPool, OSError: as `kokuin.verify.batch_run.work_all`.
+        FaultError, KilledError, OSError: as `kokuin.verify.batch_run.work_all`.
     """
     return work_all(items, Surveyor(terms), jobs)
 
@@ -69,7 +69,7 @@ def plan(
         on_progress: of files.
 
     Raises:
-        FaultError, BrokenProcessPool, OSError: as `survey`.
+        FaultError, KilledError, OSError: as `survey`.
     """
     if book.planned:
         return
