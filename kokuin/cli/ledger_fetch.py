@@ -26,6 +26,9 @@ ATTEMPTS = 5
 """How often a download that breaks off is gone on with before the command gives up; a chunk counts anew."""
 
 PAUSE_SECONDS = 1.0
+BUSY_PAUSE_SECONDS = 10.0
+BUSY_SECONDS = 600.0
+"""How long is waited while the service makes another bundle: an auditor's, or the one that broke off."""
 _EXPORT = "/api/v1/ledger/export"
 _END = bytes(1024)
 
@@ -114,6 +117,7 @@ class _Download:
         from kokuin.ledger.bundle_part import survey
 
         left, farthest = ATTEMPTS, -1
+        busy_until = None
         while True:
             begun = survey(self.file)
             octets = 0 if begun is None else begun.octets
@@ -131,6 +135,10 @@ class _Download:
                 print(text(self.lang, "ledger.fetch.again", octets=self.file.tell()), file=sys.stderr)
                 time.sleep(PAUSE_SECONDS)
                 continue
+            if code == "EXPORT_BUSY":
+                busy_until = self._come_back(busy_until)
+                continue
+            busy_until = None
             if code in {"EXPORT_CHANGED", "CHECKPOINT_UNKNOWN"} and begun is not None:
                 # Another bundle lies there, or witnesses or a retention changed this one.
                 self.file.truncate(0)
@@ -138,6 +146,16 @@ class _Download:
             if code:
                 raise CommandError("ledger.fetch.refused", code=code)
             return
+
+    def _come_back(self, until: float | None) -> float:
+        """Wait while another bundle is made, until this moment; None: from now on."""
+        if until is None:
+            print(text(self.lang, "ledger.fetch.busy"), file=sys.stderr)
+            until = time.monotonic() + BUSY_SECONDS
+        elif time.monotonic() > until:
+            raise CommandError("ledger.fetch.refused", code="EXPORT_BUSY")
+        time.sleep(BUSY_PAUSE_SECONDS)
+        return until
 
     def _take(self, octets: int, going_on: dict[str, str]) -> str:
         """Write what comes behind the first `octets`; return why nothing came, empty when all did."""

@@ -19,7 +19,7 @@ from kokuin.service.problems import problem_response
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
@@ -82,28 +82,28 @@ class ExportDesk:
     def __init__(self, folder: DataFolder, config: Config) -> None:
         """Args: the folder that is served, and the configuration in force."""
         self._folder, self._config = folder, config
-        self._busy = False
+        self._turn: object | None = None
 
     async def send(self, asked: Asked, chunk: int, head: str, *, only_headers: bool) -> Response:
         """Answer with a bundle from a chunk on, or as if; `head` is that of the bundle which was begun."""
-        if self._busy:
+        if self._turn is not None:
             return problem_response(503, EXPORT_BUSY, headers={"Retry-After": "10"})
-        self._busy = True
+        turn = self._turn = object()
         child = None
         try:
             child = await start_child(_CHILD)
             answer = await self._ask(child, {"asked": asdict(asked), "chunk": chunk, "head": head})
         except BaseException:
-            await self._end(child)
+            await self._end(turn, child)
             raise
         if not answer["ok"]:
-            await self._end(child)
+            await self._end(turn, child)
             return problem_response(_STATUS.get(answer["code"], 503), answer["code"])
         headers = {"Cache-Control": "no-store", "X-Export-Head": answer["head"]}
         if only_headers:
-            await self._end(child)
+            await self._end(turn, child)
             return StreamingResponse(iter(()), media_type=_TAR, headers=headers)
-        return _Bundle(self, child, headers)
+        return _Bundle(self._pieces(turn, child), lambda: self._end(turn, child), headers)
 
     async def _ask(self, child: Process, question: dict[str, Any]) -> dict[str, Any]:
         assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  # pipes were asked for
@@ -118,30 +118,39 @@ class ExportDesk:
             return {"ok": False, "code": EXPORT_FAILED}
         return answer
 
-    async def _end(self, child: Process | None) -> None:
+    async def _pieces(self, turn: object, child: Process) -> AsyncIterator[bytes]:
+        assert child.stdout is not None  # noqa: S101  # as above
+        while piece := await child.stdout.read(_PIECE):
+            yield piece
+        if await child.wait() != 0:
+            raise ExportBrokenError
+        # Before the end goes out: who has it may ask for the next bundle at once.
+        self._pass_on(turn)
+
+    async def _end(self, turn: object, child: Process | None) -> None:
         """Let the next one come; when the one who asked has gone, nobody reads what is still made."""
-        self._busy = False
+        self._pass_on(turn)
         if child is not None:
             await end_child(child)
+
+    def _pass_on(self, turn: object) -> None:
+        """End a turn; by now it may be another's."""
+        if self._turn is turn:
+            self._turn = None
 
 
 class _Bundle(StreamingResponse):
     """What a child writes, as long as somebody reads it."""
 
-    def __init__(self, desk: ExportDesk, child: Process, headers: Mapping[str, str]) -> None:
-        super().__init__(self._pieces(), media_type=_TAR, headers=headers)
-        self._desk, self._child = desk, child
+    def __init__(
+        self, pieces: AsyncIterator[bytes], end: Callable[[], Awaitable[None]], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(pieces, media_type=_TAR, headers=headers)
+        self._end = end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             # Also when the one who asked went before the first octet.
-            await self._desk._end(self._child)  # noqa: SLF001  # parts of one thing
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        assert self._child.stdout is not None  # noqa: S101  # as above
-        while piece := await self._child.stdout.read(_PIECE):
-            yield piece
-        if await self._child.wait() != 0:
-            raise ExportBrokenError
+            await self._end()

@@ -6,7 +6,6 @@ import io
 import json
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -26,17 +25,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import httpx
+
     from kokuin.trust.records import LeafValue
     from tests.service.running import Service
 
 RECORDS = 9000
 """More than two chunks."""
 
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+    b'content-length: 22\r\nretry-after: 10\r\n\r\n{"code":"EXPORT_BUSY"}'
+)
+
 
 @pytest.fixture(autouse=True)
 def _quick_and_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSA_LANG", "en")
     monkeypatch.setattr("kokuin.cli.ledger_fetch.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("kokuin.cli.ledger_fetch.BUSY_PAUSE_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +90,28 @@ def tsa(
     return run
 
 
+EXPORT = "/api/v1/ledger/export"
+
+
+def key_of(service: Service) -> dict[str, str]:
+    return {"authorization": f"Bearer {service.operator_key}"}
+
+
+def ask(service: Service, question: str = "") -> httpx.Response:
+    """Ask for a bundle once no other is made: the service may not know yet that an earlier one broke off."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        answer = service.client.get(EXPORT + question, headers=key_of(service))
+        if answer.status_code != 503 or answer.json()["code"] != "EXPORT_BUSY":
+            return answer
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def whole(service: Service) -> bytes:
-    """The bundle of everything, as the service keeps it now: after a while it is made anew."""
-    headers = {"authorization": f"Bearer {service.operator_key}"}
-    answer = service.client.get("/api/v1/ledger/export", headers=headers)
+    """The bundle of everything, as the service makes it now. After it no other is being made."""
+    answer = ask(service)
     assert answer.status_code == 200
     return answer.content
 
@@ -136,17 +160,26 @@ def test_a_period_and_one_record(
 
 
 @contextmanager
-def breaking(service: Service, limits: list[int]) -> Iterator[str]:
-    """Stand before the service, and break each connection off after so many octets; the rest are whole."""
+def breaking(service: Service, limits: list[int], *, busy: int = 0) -> Iterator[str]:
+    """Stand before the service, and break each connection off after so many octets; the rest are whole.
+
+    Before that, as many are told that another bundle is being made.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def carry() -> None:
-        left = list(limits)
+        left, refused = list(limits), 0
         while True:
             try:
                 client, _ = listener.accept()
             except OSError:
                 return
+            if refused < busy:
+                refused += 1
+                with client:
+                    client.recv(65_536)
+                    client.sendall(BUSY)
+                continue
             with client, socket.create_connection(("127.0.0.1", service.port)) as server:
                 limit = left.pop(0) if left else 1 << 40
                 server.sendall(client.recv(65_536))
@@ -247,44 +280,48 @@ def test_the_checkpoint_needs_no_key(
     ],
 )
 def test_what_cannot_be_exported_is_refused(service: Service, asked: str, status: int, code: str) -> None:
-    headers = {"authorization": f"Bearer {service.operator_key}"}
-    answer = service.client.get(f"/api/v1/ledger/export?{asked}", headers=headers)
+    answer = ask(service, f"?{asked}")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert service.client.get(f"/api/v1/ledger/export?{asked}").status_code in {401, 422}
+    assert service.client.get(f"{EXPORT}?{asked}").status_code in {401, 422}
 
 
-def test_one_bundle_is_made_at_a_time(service: Service) -> None:
-    headers = {"authorization": f"Bearer {service.operator_key}"}
-    with ThreadPoolExecutor(2) as threads:
-        answers = list(
-            threads.map(lambda _: service.client.get("/api/v1/ledger/export", headers=headers), range(2))
-        )
-    whole, busy = sorted(answers, key=lambda answer: answer.status_code)
-    check(service, whole.content)
-    assert (busy.status_code, busy.json()["code"]) == (503, "EXPORT_BUSY")
-    assert busy.headers["retry-after"]
+def test_the_command_waits_while_another_bundle_is_made(
+    service: Service, whole: bytes, tsa: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """So does one whose own download broke off, when the service has not seen yet that it did."""
+    with breaking(service, [], busy=3) as there:
+        waited = tsa("-o", tmp_path / "waited", url=there)
+    assert (waited[0], waited[2]) == (0, "the service makes another bundle; waiting\n")
+    assert (tmp_path / "waited").read_bytes() == whole
+
+
+def test_the_command_does_not_wait_for_ever(
+    service: Service,
+    tsa: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kokuin.cli.ledger_fetch.BUSY_SECONDS", -1.0)
+    with breaking(service, [], busy=3) as there:
+        code, _, said = tsa("-o", tmp_path / "never", url=there)
+    assert (code, "EXPORT_BUSY" in said) == (3, True)
 
 
 def test_a_question_for_the_headers_alone_makes_no_bundle(service: Service, whole: bytes) -> None:
     """Programs that fetch files ask so first: the bundle that follows must not find itself in its way."""
-    headers = {"authorization": f"Bearer {service.operator_key}"}
-    answer = service.client.head("/api/v1/ledger/export", headers=headers)
+    answer = service.client.head(EXPORT, headers=key_of(service))
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-type"] == "application/x-tar"
     assert "content-length" not in answer.headers
-    following = service.client.get("/api/v1/ledger/export", headers=headers)
+    following = service.client.get(EXPORT, headers=key_of(service))
     made = following.headers.get("x-export-head")
     assert (following.status_code, made) == (200, answer.headers["x-export-head"])
     assert following.content == whole
 
 
 def test_a_bundle_that_nobody_waits_for_is_ended(service: Service) -> None:
-    url, key = "/api/v1/ledger/export", f"Bearer {service.operator_key}"
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(f"GET {url} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n".encode())
+        key = key_of(service)["authorization"]
+        connection.sendall(f"GET {EXPORT} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n".encode())
         time.sleep(0.2)
-    deadline = time.monotonic() + PATIENCE_S
-    while (answer := service.client.get(url, headers={"authorization": key})).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.1)
-    check(service, answer.content)
+    check(service, ask(service).content)
