@@ -4,6 +4,8 @@
 # remembers each installation, so that a second run installs nothing.
 
 PYTHON ?= python3
+# Of what the tests draw, and of their order: a change is judged by its own tests, not by another draw.
+SEED   ?= 20261122
 DATA   ?= tsa-data
 KEYS   ?= keys/dev
 
@@ -34,9 +36,9 @@ serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; ma
 	@test -e $(DATA)/format || $(BIN)/tsa init --dir $(DATA) --keys $(KEYS)
 	@exec $(BIN)/tsa serve --dir $(DATA)
 
-test: $(VENV)/.dev  ## run the tests, all with REQUIRE_PEERS=1; KOKUIN_CORPUS names a folder of foreign evidence, PYTEST_ARGS goes to pytest
+test: $(VENV)/.dev  ## run the tests, all with REQUIRE_PEERS=1; KOKUIN_CORPUS names a folder of foreign evidence, SEED=N draws anew, PYTEST_ARGS goes to pytest
 	@$(if $(REQUIRE_PEERS),,echo "tests of depth (tests/conftest.py: DEPTH) are left out; REQUIRE_PEERS=1 takes them")
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=1800 \
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=2100 --randomly-seed=$(SEED) \
 	    $(if $(REQUIRE_PEERS),,-m "not depth") $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## check style, formatting, types, import contracts and docstrings
