@@ -2,7 +2,8 @@
 
 Tokens of P-256 under one authority, a document beside each tenth, are renewed by another one with ML-DSA-65
 over HTTP. The process is killed with SIGKILL once while it plans, then while it writes records: each time
-when it has come further than before, by chance how far. Linux only.
+when it has come further than before, by chance how far. Before the last token it waits for the kill, however
+busy the machine is. Linux only.
 
     python -m conformance.renewal --tokens 100000
 """
@@ -35,6 +36,7 @@ from kokuin.wire.algorithms import DIGEST_BY_NAME
 from kokuin.wire.ers import read_evidence_record
 from kokuin.wire.pem import write_block
 from kokuin.wire.token_form import bare_token
+from tests.gate import Gate
 from tests.stampinghttp import stamping
 from tests.trust.evidences import P256, PQ, moment, trust, unit, us
 
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
 TOKENS = 100_000
 KILLS = 3
-_TOP = Path(__file__).parents[1]
 _YEAR = time.gmtime().tm_year
 _IN_A_FOLDER = 1_000
 _WITH_DOCUMENT = 10
@@ -101,8 +102,11 @@ def renew_killed(scratch: Path, tokens: int, kills: int, chance: random.Random) 
     roots = (each.root.certificate.der for each in (old, new))
     (scratch / "ca.pem").write_bytes(b"".join(write_block("CERTIFICATE", der) for der in roots))
     with stamping(new) as server:
-        for reached in (*_moments(scratch / "archive", names, kills, chance), None):
-            outcome.attempts.append(_attempt(scratch, server, reached))
+        for number, reached in enumerate(_moments(archive, names, kills, chance)):
+            # In the plan the token itself is opened, later its record under another name.
+            gate = Gate(scratch / f"gate{number}", f".{names[-1].name}.er" if number else names[-1].name)
+            outcome.attempts.append(_attempt(scratch, server, reached, gate.environment))
+        outcome.attempts.append(_attempt(scratch, server, None, {}))
         outcome.asked = server.asked
     _check(archive, names, outcome)
     return outcome
@@ -147,14 +151,16 @@ def _has_seen(part: Path, files: int) -> bool:
     return bool(seen) and int(seen[-1]) >= files
 
 
-def _attempt(scratch: Path, server: StampingServer, reached: Callable[[], bool] | None) -> Attempt:
+def _attempt(
+    scratch: Path, server: StampingServer, reached: Callable[[], bool] | None, environment: dict[str, str]
+) -> Attempt:
     """Start the command, and kill it when it has reached something; None: it may end."""
     words = ("archive", "--url", server.url, "--trust", "ca.pem", "--before", f"{_YEAR + 8}-01-01", "--json")
     begun, peak, looked = time.perf_counter(), 0, 0
     process = subprocess.Popen(
         [sys.executable, "-m", "kokuin.cli.main", "renew", *words],
         cwd=scratch,
-        env={**os.environ, "PYTHONPATH": str(_TOP)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
         stdout=subprocess.PIPE,
         start_new_session=True,
     )

@@ -20,6 +20,7 @@ from kokuin.cli.messages import LANGUAGES, text
 from kokuin.cli.verify_batch import RESULTS, SUMMARY, TABLE
 from kokuin.trust.report import Ending
 from kokuin.verify.verifying import verify_bytes
+from tests.gate import Gate
 from tests.ledger.notes import log, verifier
 from tests.verify.batches import AT, DAY_US, authority, fill
 
@@ -33,8 +34,8 @@ ROOT = Path(kokuin.__file__).parents[1]
 TSA = (sys.executable, "-m", "kokuin.cli.main", "verify")
 WORDS = ("archive", "--trust", "root.pem", "--at", AT)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-TOKENS = 600
-"""More than the processes are given at a time, so that a batch can be killed in its middle."""
+TOKENS, HELD = 600, 400
+"""More than the processes are given at a time; and the one before which they wait to be killed."""
 
 
 @pytest.fixture
@@ -432,23 +433,32 @@ def _runs(process: int) -> bool:
     return state != "Z"
 
 
-def _judges_begun(process: subprocess.Popen[bytes]) -> bool:
-    return any(map(_judges, _children(process.pid)))
+def _judges_begun(process: subprocess.Popen[bytes]) -> int:
+    return sum(map(_judges, _children(process.pid)))
+
+
+def _lines(files: Path) -> int:
+    """Return how many judgements are written, of a batch that is not through."""
+    part = files / "out" / f"{RESULTS}.part"
+    return part.read_bytes().count(b"\n") - 1 if part.exists() else 0
 
 
 @contextlib.contextmanager
 def begun(
     files: Path, until: Callable[[subprocess.Popen[bytes]], bool] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Begin a batch in two processes, and give it when it has judged something, or is so far."""
+) -> Iterator[tuple[subprocess.Popen[bytes], Gate]]:
+    """Begin a batch in two processes, and give it when it has judged something, or is so far.
+
+    It cannot come to its end: before one of the tokens stands a gate.
+    """
     fill(files / "archive", TOKENS)
-    part = files / "out" / f"{RESULTS}.part"
-    until = until or (lambda _: part.exists() and part.read_bytes().count(b"\n") > 1)
+    gate = Gate(files / "gate", f"{HELD:05}.txt.tsr")
+    until = until or (lambda process: _lines(files) > 0 and _judges_begun(process) == 2)
     with (files / "told").open("wb") as told:
         process = subprocess.Popen(
             [*TSA, *WORDS, "--jobs", "2", "-o", "out"],
             cwd=files,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TSA_LANG": "en"},
+            env={**os.environ, "TSA_LANG": "en", **gate.environment},
             stderr=told,
             start_new_session=True,
         )
@@ -456,23 +466,29 @@ def begun(
         while not until(process):
             assert process.poll() is None
             time.sleep(0.005)
-        yield process
+        yield process, gate
     finally:
         process.kill()
         process.wait()
+
+
+def _interrupt(process: subprocess.Popen[bytes], gate: Gate) -> None:
+    """Type Ctrl-C, and wait for the end; whoever judges a chunk finishes it."""
+    os.killpg(process.pid, signal.SIGINT)
+    gate.open()
+    process.wait()
 
 
 @LINUX
 def test_a_batch_killed_in_its_middle_leaves_no_process_and_goes_on_to_the_same_results(
     files: Path,
 ) -> None:
-    with begun(files) as process:
+    with begun(files) as (process, _):
         children = _children(process.pid)
-        assert sum(map(_judges, children)) == 2
         process.kill()
     while any(map(_runs, children)):
         time.sleep(0.02)
-    kept = (files / "out" / f"{RESULTS}.part").read_bytes().count(b"\n") - 1
+    kept = _lines(files)
     assert 0 < kept < TOKENS
     ended = run(files, *WORDS, "-o", "out", "--resume")
     assert ended.returncode == 0, ended.stderr
@@ -483,30 +499,28 @@ def test_a_batch_killed_in_its_middle_leaves_no_process_and_goes_on_to_the_same_
 
 @LINUX
 def test_ctrl_c_ends_all_processes_quietly_and_the_batch_can_go_on(files: Path) -> None:
-    with begun(files) as process:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+    with begun(files) as (process, gate):
+        _interrupt(process, gate)
     assert (process.returncode, (files / "told").read_bytes()) == (130, b"")
     assert run(files, *WORDS, "-o", "out", "--resume").returncode == 0
 
 
 @LINUX
 def test_ctrl_c_while_the_processes_start_is_as_quiet(files: Path) -> None:
-    with begun(files, _judges_begun) as process:
-        time.sleep(0.05)  # the interpreter is up, and imports
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+    with begun(files, lambda process: _judges_begun(process) > 0) as (process, gate):
+        time.sleep(0.05)  # most often the interpreter is up, and imports
+        _interrupt(process, gate)
     assert (process.returncode, (files / "told").read_bytes()) == (130, b"")
 
 
 @LINUX
 def test_the_death_of_a_process_that_judges_ends_the_batch_and_loses_nothing(files: Path) -> None:
-    with begun(files) as process:
+    with begun(files) as (process, _):
         os.kill(next(filter(_judges, _children(process.pid))), signal.SIGKILL)
         process.wait()
-    assert process.returncode == 4
+    assert process.returncode == 3
     assert len((files / "told").read_bytes().splitlines()) == 1
-    kept = (files / "out" / f"{RESULTS}.part").read_bytes().count(b"\n") - 1
+    kept = _lines(files)
     ended = run(files, *WORDS, "-o", "out", "--resume")
     assert ended.returncode == 0
     assert f"{kept} judgements were taken over".encode() in ended.stdout
