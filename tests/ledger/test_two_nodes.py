@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,64 +18,95 @@ from tests.ledger.samples import check_ledger
 from tests.ledger.stores import PostgresKit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITER = Path(__file__).with_name("writer.py")
+PATIENCE_S = 60.0
+
+
+class Writer:
+    """One writer, which tells into a file: it never has to wait for whoever reads."""
+
+    def __init__(self, kit: PostgresKit, number: int, place: Path, *words: str) -> None:
+        self._told = place / f"told-{number}-{words[0]}"
+        command = [sys.executable, str(WRITER), f"n{number}@{kit.dsn}", *words, "when-told"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with self._told.open("wb") as told:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told, env=environment)
+
+    def told(self) -> list[str]:
+        """What it has told so far, after the first line."""
+        return self._told.read_text("ascii").split("\n")[1:-1]
+
+    def acknowledged(self) -> dict[int, str]:
+        """Which records it was told are in the ledger, by index."""
+        return acknowledged(self.told())
+
+    def ready(self) -> bool:
+        assert self._process.poll() is None, "opens without repair"
+        return self._told.read_bytes().startswith(b"ready\n")
+
+    def begin(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+
+    def finish(self, *, now: bool = False) -> list[str]:
+        """What it has told when it has ended of itself: when all is done, or at the next moment."""
+        if now:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        assert self._process.wait(PATIENCE_S) == 0
+        return self.told()
+
+    def kill(self) -> None:
+        """End it at once, if it runs; nothing of it is left."""
+        self._process.kill()
+        with self._process:
+            pass
 
 
 class Writers:
     """Starts writers, and leaves none behind."""
 
-    def __init__(self) -> None:
-        self._started: list[subprocess.Popen[str]] = []
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._started: list[Writer] = []
 
-    def start(self, kit: PostgresKit, *firsts: int, callers: int, count: int) -> list[subprocess.Popen[str]]:
+    def start(self, kit: PostgresKit, *firsts: int, callers: int, count: int) -> list[Writer]:
         """Start writers that all begin when all have opened the ledger; `firsts` are their first numbers."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        words = [str(callers), str(count), "when-told"]
-        writers = [
-            subprocess.Popen(
-                [sys.executable, str(WRITER), f"n{number}@{kit.dsn}", str(first), *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=environment,
-            )
-            for number, first in enumerate(firsts)
-        ]
-        self._started += writers
+        writers = []
+        for number, first in enumerate(firsts):
+            writers.append(Writer(kit, number, self._place, str(first), str(callers), str(count)))
+            self._started.append(writers[-1])
         for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == "ready\n", "opens without repair"
+            until(writer.ready)
         for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write("\n")
-            writer.stdin.flush()
+            writer.begin()
         return writers
 
     def close(self) -> None:
         """Kill whoever still runs."""
         for writer in self._started:
             writer.kill()
-            with writer:
-                pass
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture
-def writers() -> Iterator[Writers]:
-    made = Writers()
+def writers(tmp_path: Path) -> Iterator[Writers]:
+    made = Writers(tmp_path)
     yield made
     made.close()
-
-
-def lines(process: subprocess.Popen[str]) -> list[str]:
-    """What a writer has told until its end."""
-    assert process.stdout is not None
-    with process:
-        return process.stdout.read().splitlines()
 
 
 def acknowledged(told: Iterable[str]) -> dict[int, str]:
@@ -95,19 +125,23 @@ def check(kit: PostgresKit, told: dict[int, str]) -> int:
 
 
 def test_two_processes_make_one_order_without_a_gap(shared: PostgresKit, writers: Writers) -> None:
-    both = writers.start(shared, 0, 1_000_000, callers=8, count=40)
-    first, second = (acknowledged(lines(writer)) for writer in both)
+    both = writers.start(shared, 0, 1_000_000, callers=8, count=100_000)
+
+    def they_took_turns() -> bool:
+        first, second = (writer.acknowledged() for writer in both)
+        turns = sum(index in first and index + 1 in second for index in first)
+        return len(first) + len(second) >= 640 and turns > 1
+
+    until(they_took_turns)
+    first, second = (acknowledged(writer.finish(now=True)) for writer in both)
     assert not first.keys() & second.keys()
-    assert sorted(first | second) == list(range(640))
-    assert check(shared, first | second) == 640
-    turns = sum((index in first) != (index + 1 in first) for index in range(639))
-    assert turns > 1, "they took turns"
+    assert sorted(first | second) == list(range(check(shared, first | second)))
 
 
 def test_of_two_processes_that_want_the_same_serials_each_gets_what_the_other_did_not(
     shared: PostgresKit, writers: Writers
 ) -> None:
-    told = [lines(writer) for writer in writers.start(shared, 0, 0, callers=4, count=40)]
+    told = [writer.finish() for writer in writers.start(shared, 0, 0, callers=4, count=40)]
     first, second = (acknowledged(each) for each in told)
     assert sorted([*first.values(), *second.values()]) == [f"{number:032x}" for number in range(160)]
     refused = [line for each in told for line in each if line.startswith("-")]
@@ -122,10 +156,13 @@ def test_nodes_killed_in_turn_lose_nothing_that_they_acknowledged(
     told: dict[int, str] = {}
     for turn in range(rounds):
         first = 2_000_000 * turn
-        for process in writers.start(shared, first, first + 1_000_000, callers=4, count=100_000):
-            time.sleep(random.uniform(0.0, 0.3))  # noqa: S311 - the moment of the crash
-            process.send_signal(signal.SIGKILL)
-            news = acknowledged(lines(process))
+        for writer in writers.start(shared, first, first + 1_000_000, callers=4, count=100_000):
+            # The moment of the crash: once perhaps before anything was acknowledged, then certainly after.
+            heard = random.randrange(1, 60) if turn else 0  # noqa: S311
+            until(lambda writer=writer, heard=heard: len(writer.told()) >= heard)  # type: ignore[misc]
+            time.sleep(random.uniform(0.0, 0.3))  # noqa: S311
+            writer.kill()
+            news = writer.acknowledged()
             assert not news.keys() & told.keys(), "an index given twice"
             told |= news
         assert check(shared, told) >= len(told)
@@ -143,16 +180,11 @@ def test_a_server_killed_under_two_nodes_loses_nothing_that_they_acknowledged(
         own_postgres.start()
     with kit.reader() as reader:
         size = reader.size()
-        # Nobody had to help the writers: they go on. Eight calls are open at a time; one of the ninth
-        # record's callers has heard of a record behind `size`.
-        while reader.size() <= size + 8:
-            time.sleep(0.1)
+    # Nobody has to help the writers: they go on.
+    until(lambda: all(max(writer.acknowledged(), default=-1) >= size for writer in both))
     for writer in both:
         writer.kill()
-    first, second = (acknowledged(lines(writer)) for writer in both)
+    first, second = (writer.acknowledged() for writer in both)
     assert not first.keys() & second.keys()
-    assert first
-    assert second
-    assert max(*first, *second) >= size
     check(kit, first | second)
     kit.hang_up()

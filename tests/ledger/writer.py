@@ -4,7 +4,8 @@ Usage: `writer.py STORE FIRST CALLERS COUNT [when-told] [die-before-acknowledgin
 a ledger's file, or NODE@DSN of one in PostgreSQL. A line
 `+INDEX SERIAL` is written by the caller who was told so; `-REASON` by one who
 was refused. It begins at once, or when it is told to by a line on its standard
-input. Ends with 70 when the store is lost, as the keeper does.
+input, and then goes on until that ends. Ends with 70 when the store is lost, as
+the keeper does, but only when every caller has told what became of his.
 """
 
 from __future__ import annotations
@@ -37,15 +38,18 @@ def opened(store: str) -> LedgerStore:
 def main(store: str, first: str, callers: str, count: str, *faults: str) -> None:
     if "die-before-acknowledging" in faults:
         committer._complete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    journal = committer.Committer(
-        opened(store), capacity=1000, clock_ns=time.time_ns, on_fatal=lambda _detail: end(FATAL)
-    )
+    fatal: list[str] = []
+    journal = committer.Committer(opened(store), capacity=1000, clock_ns=time.time_ns, on_fatal=fatal.append)
     tell("ready")
+    enough = threading.Event()
     if "when-told" in faults:
-        sys.stdin.readline()
+        os.read(0, 1)
+        threading.Thread(target=listen, args=(enough,), daemon=True).start()
 
     def caller(number: int) -> None:
         for turn in range(int(count)):
+            if enough.is_set():
+                return
             record = issued(int(first) + turn * int(callers) + number)
             outcome = journal.append(record).result()
             tell(
@@ -60,16 +64,19 @@ def main(store: str, first: str, callers: str, count: str, *faults: str) -> None
     for thread in threads:
         thread.join()
     journal.close()
+    if fatal:
+        # Nothing is closed in order: that would write pages whose fate is unknown.
+        os._exit(FATAL)
+
+
+def listen(enough: threading.Event) -> None:
+    while os.read(0, 64):
+        pass
+    enough.set()
 
 
 def tell(line: str) -> None:
     os.write(1, line.encode() + b"\n")  # one write a line, so that a kill never leaves half of one
-
-
-def end(code: int) -> None:
-    # Given a moment, so that the callers who were refused can say so.
-    time.sleep(0.2)
-    os._exit(code)
 
 
 main(*sys.argv[1:])
