@@ -208,10 +208,14 @@ def finished(service: Service, run_id: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
+def is_ready(service: Service) -> bool:
+    return service.client.get("/readyz").status_code == 200
+
+
 def test_a_running_service_rehearses_while_it_issues(service: Service) -> None:
     for _ in range(20):
         granted(service.post(query()).content)
-    started = ask(service, "POST", "", json={"profile": "pq", "requests": 50, "policy": "us"})
+    started = ask(service, "POST", "", json={"profile": "pq", "requests": 20, "policy": "us"})
     assert started.status_code == 202, started.text
     served: list[int] = []
     stop = threading.Event()
@@ -234,8 +238,7 @@ def test_a_running_service_rehearses_while_it_issues(service: Service) -> None:
     assert report.inventory.tokens >= 20
     assert report.diff.judged_by == "us"
     assert served
-    status = service.client.get("/readyz")
-    assert status.status_code == 200, status.text
+    wait_until("ready, as soon as nothing else is to be done", lambda: is_ready(service))
     assert not any(leaf.get("profile") == "pq" for leaf in service.leaves())
     assert not scratch(service.folder).exists()
 
@@ -270,10 +273,16 @@ def test_an_unknown_id_is_not_found(service: Service) -> None:
 
 
 def test_a_second_one_is_refused_and_blockers_are_a_report(service: Service) -> None:
+    # Who reads the profile waits until somebody writes it: the first is under way for as long as we want.
+    held = service.folder.profiles / "nobody.toml"
+    held.parent.mkdir(exist_ok=True)
+    os.mkfifo(held)
     started = ask(service, "POST", "", json={"profile": "nobody", "requests": 1})
     assert started.status_code == 202
     second = ask(service, "POST", "", json={"profile": "pq"})
     assert (second.status_code, second.json()["code"]) == (409, "DRY_RUN_BUSY")
+    with held.open("wb"):
+        held.unlink()
     found = finished(service, started.json()["id"])
     assert found["report"]["consequences"]["blockers"][0]["code"] == "PROFILE_UNKNOWN"
 
