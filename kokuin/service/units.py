@@ -186,8 +186,8 @@ def _microseconds(moment: dt.datetime) -> int:
 def _quickest(signer: Signer) -> float:
     """Measure: a signature that takes long would hold up every other request of the loop.
 
-    The quickest of five, by the processor's time of this thread: for how long others had the processor meanwhile
-    says nothing about the suite. By the wall where the work is done by a device or in another process.
+    The quickest of five, by the processor's time of this thread: for how long others had the processor
+    meanwhile says nothing about the suite. By the wall where a device or another process does the work.
     """
     elsewhere = signer.provider is Provider.PKCS11 or signer.suite.family is Family.SLH_DSA
     clock = time.perf_counter if elsewhere else time.thread_time

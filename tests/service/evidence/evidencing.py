@@ -1,4 +1,4 @@
-"""A keeper in this process whose batcher looks when a test says so, and an independent reading of records."""
+"""A keeper in this process that looks for what is to do when a test says so; records read independently."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +18,9 @@ from kokuin.service.access.principal import Principal
 from kokuin.service.activation import load_installation
 from kokuin.service.config import load_config
 from kokuin.service.evidence.batcher import Batcher
+from kokuin.service.evidence.renewal_watch import RenewalWatch
 from kokuin.service.keeper_process import make_keeper
+from kokuin.service.long_operations import RENEW
 from tests.service.asking import imprint, query
 from tsa.clock.reader import ClockReader
 from tsa.request import read_request
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from kokuin.trust.journal import AppendOutcome
 
 ANYBODY = Principal("public", "anonymous", frozenset())
+CENTURY_US = 36_600 * 86_400_000_000
 
 
 async def _never() -> None:
@@ -69,6 +73,19 @@ class Life:
         assert isinstance(outcome, tuple), outcome
         return [draft.issued.serial for draft in drafts]
 
+    async def renew(self, within_us: int = CENTURY_US, **words: Any) -> dict[str, int]:
+        """Renew until nothing is due any more, and return what was done: an answer may be one of several."""
+        done: Counter[str] = Counter(batches=0, tokens=0, stamps=0)
+        place = None
+        while True:
+            asked = {"within_us": within_us, "actor": "owner", "place": place, **words}
+            answer = await self.keeper.ask(RENEW, asked)
+            assert answer["ok"], answer
+            done.update({name: answer[name] for name in done})
+            place = answer["next"]
+            if place is None:
+                return dict(done)
+
     def leaves(self, kind: str) -> list[Mapping[str, Any]]:
         """Return the leaves of a kind."""
         return leaves_of(self.folder, kind)
@@ -85,8 +102,9 @@ def leaves_of(folder: DataFolder, kind: str) -> list[Mapping[str, Any]]:
 async def living(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Life]:
-    """Run a keeper whose batcher never looks by itself."""
-    monkeypatch.setattr(Batcher, "run", lambda _: _never())
+    """Run a keeper that makes no evidence, and looks at the end of none, by itself."""
+    for each in (Batcher, RenewalWatch):
+        monkeypatch.setattr(each, "run", lambda _: _never())
     config = load_config(folder.root, dict(settings or {}))
     keeper = make_keeper(folder, config)
     await keeper.start()

@@ -137,11 +137,14 @@ def test_metrics_count_what_left_with_its_evidence(embedding: Service) -> None:
 
     for _ in range(3):
         stamp(embedding)
-    tokens = sum("embedded" in leaf for leaf in embedding.leaves())
-    batches = len({leaf["embedded"] for leaf in embedding.leaves() if "embedded" in leaf})
+
+    def recorded() -> tuple[float, float]:
+        found = [leaf["embedded"] for leaf in embedding.leaves() if "embedded" in leaf]
+        return len(set(found)), len(found)
+
     deadline = time.monotonic() + 60
-    while counted() != (batches, tokens):  # workers report every second
-        assert time.monotonic() < deadline, counted()
+    while counted() != recorded():  # workers report every second
+        assert time.monotonic() < deadline, (counted(), recorded())
         time.sleep(0.2)
 
 

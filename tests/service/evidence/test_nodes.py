@@ -17,7 +17,6 @@ from kokuin.service.evidence.records import EvidenceRecords
 from kokuin.service.initialising import InitRequest, initialise
 from kokuin.service.joining import take_certificates
 from kokuin.service.ledger_store import open_reader
-from kokuin.service.long_operations import RENEW
 from kokuin.trust.anchors import read_certificates
 from kokuin.wire.token_form import bare_token, evidence_in
 from tests.postgres import make_postgres
@@ -235,12 +234,6 @@ def test_what_left_with_its_evidence_from_either_node_each_makes_again(
             assert hashlib.sha512(bare_token(token_of(answer))).digest() in see(record).group
 
 
-async def renew(life: Life) -> Mapping[str, Any]:
-    answer = await life.keeper.ask(RENEW, {"within_us": 36_500 * 86_400_000_000, "actor": "owner"})
-    assert answer["ok"], answer
-    return answer
-
-
 def chain(folder: DataFolder, serial: str) -> list[bytes]:
     """Return the archive tokens of a record as a node serves it, each of which covers those before."""
     seen = see_all(EvidenceRecords(folder, load_config(folder.root)).record(serial, lambda _: True))
@@ -258,9 +251,9 @@ def test_what_one_node_renewed_the_other_serves_and_renews_no_more(
         async with living(fresh[0], monkeypatch) as one, living(fresh[1], monkeypatch) as two:
             serials = [*await one.issue(1), *await two.issue(1)]
             await one.batcher.look()
-            first = await renew(two)
+            first = await two.renew()
             assert first["batches"] >= 1
-            assert (await renew(two))["stamps"] == 0
+            assert (await two.renew())["stamps"] == 0
         return serials
 
     for serial in asyncio.run(live()):
@@ -279,7 +272,7 @@ def test_two_nodes_that_renew_at_the_same_moment_leave_one_chain(
             for life in (one, two):
                 words = {"name": "evidence", "actor": "owner"}
                 assert (await life.keeper.ask("keys.rotate", words))["ok"]
-            answers = await asyncio.gather(renew(one), renew(two))
+            answers = await asyncio.gather(one.renew(), two.renew())
             assert sum(answer["stamps"] for answer in answers) >= 1
         return serial
 

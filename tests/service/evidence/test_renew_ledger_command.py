@@ -20,7 +20,7 @@ from kokuin.service.evidence.records import EvidenceRecords
 from tests.service.asking import imprint, query, serial_of
 from tests.service.evidence.embedded import embedding_folder
 from tests.service.evidence.evidencing import see_all
-from tests.service.running import TSA, leaves, serving
+from tests.service.running import PATIENCE_S, TSA, leaves, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +54,13 @@ def stamp(service: Service, profile: str = "") -> str:
 
 
 def covered(service: Service) -> None:
-    """Wait until a batch is stamped."""
-    deadline = time.monotonic() + 60
-    while not any(leaf["kind"] == "evidence.stamped" for leaf in service.leaves()):
+    """Wait until all that is owed is stamped, in however many batches."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = service.leaves()
+        stamped = [leaf["count"] for leaf in found if leaf["kind"] == "evidence.stamped"]
+        if sum(stamped) == sum(leaf["kind"] == "tst.issued" and "evidence" in leaf for leaf in found) > 0:
+            return
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

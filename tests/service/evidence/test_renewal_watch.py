@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from kokuin.service import provisioning
 from kokuin.service.config import load_config
 from kokuin.service.evidence import ages, standing
 from kokuin.service.evidence.renewal_watch import ENDS_SOONER, RENEWAL_DUE, RenewalWatch
-from kokuin.service.long_operations import RENEW
+from kokuin.trust.hierarchy import make_development_hierarchy
 from pqc.policies import parse_policy
 from tests.ownpolicy import policy_text, row
 from tests.service.evidence.evidencing import living
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared
 
 DAY_US = 86_400_000_000
+TODAY = dt.datetime.now(dt.UTC).date()
+LATE, SOON, GONE = (str(TODAY + dt.timedelta(days)) for days in (1_500, 70, -2_000))
 HASHES = ("imprint", "tree", "signature-digest", "certificate-id")
 
 
@@ -76,20 +80,20 @@ def test_a_policy_that_shortens_the_date_is_told_once_and_what_is_due_at_every_l
 ) -> None:
     asyncio.run(cover(folder, monkeypatch, 1))
     watched(folder)
-    monkeypatch.setattr(standing, "load_policy", lambda _: falling("2030-12-31"))
+    monkeypatch.setattr(standing, "load_policy", lambda _: falling(LATE))
     _, logs = watched(folder)
     (sooner,) = logs
     assert sooner["event"] == ENDS_SOONER
-    assert (sooner["until"][:10], sooner["cause"]) == ("2030-12-31", "ALGORITHM_ENDS")
+    assert (sooner["until"][:10], sooner["cause"]) == (LATE, "ALGORITHM_ENDS")
     assert sooner["before"] > sooner["until"]
     assert "falling" in sooner["policy"]
     assert watched(folder)[1] == [], "it is told once"
-    monkeypatch.setattr(standing, "load_policy", lambda _: falling("2027-01-31"))
+    monkeypatch.setattr(standing, "load_policy", lambda _: falling(SOON))
     watch, logs = watched(folder)
     assert {each["event"] for each in logs} == {RENEWAL_DUE, ENDS_SOONER}
     assert watch.warnings == (RENEWAL_DUE,)
     assert [each["event"] for each in watched(folder)[1]] == [RENEWAL_DUE]
-    monkeypatch.setattr(standing, "load_policy", lambda _: falling("2020-01-31"))
+    monkeypatch.setattr(standing, "load_policy", lambda _: falling(GONE))
     watch, _ = watched(folder)
     assert watch.first is not None
     assert (watch.first.act, watch.first.until) == ("too-late", 0)
@@ -100,6 +104,12 @@ def test_what_was_renewed_counts_where_it_ends_now(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ages, "STEP", 2)
+
+    def longer(*words: Any, days: int, **more: Any) -> Any:
+        # Else it would end when the former one does, should both be made within a second.
+        return make_development_hierarchy(*words, days=days + 1, **more)
+
+    monkeypatch.setattr(provisioning, "make_development_hierarchy", longer)
 
     async def live() -> None:
         async with living(folder, monkeypatch) as life:
@@ -113,8 +123,7 @@ def test_what_was_renewed_counts_where_it_ends_now(
             assert watch.first is not None
             before = watch.first.until
             assert (await life.keeper.ask("keys.rotate", {"name": "evidence", "actor": "owner"}))["ok"]
-            words = {"within_us": 36_500 * DAY_US, "actor": "owner"}
-            assert (await life.keeper.ask(RENEW, words))["batches"] == 3
+            assert (await life.renew())["batches"] == 3
             watch._judged = 0.0
             for _ in range(2):
                 await watch.look()
@@ -125,19 +134,16 @@ def test_what_was_renewed_counts_where_it_ends_now(
 
 
 def test_status_and_metrics_tell_it(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "load_policy", lambda _: falling("2027-01-31"))
+    monkeypatch.setattr(standing, "load_policy", lambda _: falling(SOON))
 
     async def live() -> None:
         async with living(folder, monkeypatch) as life:
             await life.issue()
             await life.batcher.look()
-            life.keeper._ends._judged = 0.0
-            while life.keeper._ends.first is None:
-                await asyncio.sleep(0.05)
-                await life.keeper._ends.look()
+            await life.keeper._ends.look()
             status = await life.keeper.ask("status", {"actor": "owner"})
             assert status["warnings"] == [RENEWAL_DUE]
-            assert status["evidence_ends"]["until"].startswith("2027-01-31")
+            assert status["evidence_ends"]["until"].startswith(SOON)
             assert RENEWAL_DUE not in status["problems"]
             text = (await life.keeper.ask("metrics", {"actor": "owner"}))["text"]
             assert "kokuin_evidence_renewal_due 1.0" in text

@@ -31,7 +31,7 @@ from kokuin.wire.token_form import bare_token
 from pqc.policies import load_policy, parse_policy
 from tests.ownpolicy import policy_text, row
 from tests.service.asking import imprint, query
-from tests.service.evidence.evidencing import ANYBODY, issuer_of, leaves_of, living, see_all
+from tests.service.evidence.evidencing import ANYBODY, CENTURY_US, issuer_of, leaves_of, living, see_all
 from tests.service.evidence.kept import fault_of, record_of, token_of
 from tsa.evidence.records import renew_time_stamp, stamp_group
 from tsa.evidence.tree import HashTree
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared
 
 YEAR_US = 366 * 86_400_000_000
-CENTURY_US = 100 * YEAR_US
 
 
 @pytest.fixture
@@ -60,12 +59,6 @@ def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
 async def rotate(life: Life) -> None:
     """Give the unit of evidence a newer key, whose certificate ends later."""
     assert (await life.keeper.ask("keys.rotate", {"name": "evidence", "actor": "owner"}))["ok"]
-
-
-async def renew(life: Life, within_us: int = CENTURY_US, **more: Any) -> Mapping[str, Any]:
-    answer = await life.keeper.ask(RENEW, {"within_us": within_us, "actor": "owner", **more})
-    assert answer["ok"], answer
-    return answer
 
 
 async def use(life: Life, name: str) -> None:
@@ -105,14 +98,7 @@ def test_tokens_without_evidence_get_it_and_batches_a_further_archive_time_stamp
             two += await life.issue(1)
             await life.batcher.look()
             await rotate(life)
-            answer = await renew(life)
-            assert {**answer, "ok": True} == {
-                "ok": True,
-                "batches": 2,
-                "tokens": 3,
-                "stamps": 2,
-                "next": None,
-            }
+            assert await life.renew() == {"batches": 2, "tokens": 3, "stamps": 2}
         return one, two
 
     one, two = asyncio.run(live())
@@ -131,13 +117,13 @@ def test_what_was_renewed_is_due_no_more_until_its_own_end_comes(
             (serial,) = await life.issue()
             await life.batcher.look()
             size = life.keeper.journal.size
-            assert (await renew(life, within_us=YEAR_US))["stamps"] == 0, "it holds for ten years"
+            assert (await life.renew(within_us=YEAR_US))["stamps"] == 0, "it holds for ten years"
             assert life.keeper.journal.size == size, "what is not due costs no leaf"
-            assert (await renew(life))["stamps"] == 0, "what would cover it ends at the same time"
+            assert (await life.renew())["stamps"] == 0, "what would cover it ends at the same time"
             for _ in range(3):
                 await rotate(life)
-                assert (await renew(life))["batches"] == 1
-                assert (await renew(life))["stamps"] == 0
+                assert (await life.renew())["batches"] == 1
+                assert (await life.renew())["stamps"] == 0
         return serial
 
     proves(folder, asyncio.run(live()), 4)
@@ -157,7 +143,7 @@ def test_pieces_of_any_size_cover_each_token_and_each_batch_once(
                 await life.batcher.look()
             one += await without(life, 1)
             await rotate(life)
-            answer = await renew(life)
+            answer = await life.renew()
             assert (answer["batches"], answer["tokens"], answer["stamps"]) == (4, 8, 5)
         return one, two
 
@@ -185,7 +171,9 @@ def test_a_turn_that_takes_long_says_where_to_go_on(
             await rotate(life)
             place, stamps = None, 0
             while stamps == 0 or place is not None:
-                answer = await renew(life, place=place)
+                words = {"within_us": CENTURY_US, "actor": "owner", "place": place}
+                answer = await life.keeper.ask(RENEW, words)
+                assert answer["ok"], answer
                 place, stamps = answer["next"], stamps + answer["stamps"]
             assert stamps == 4
         return one
@@ -205,7 +193,7 @@ def test_a_period_leaves_out_what_was_recorded_outside_of_it(
             serials += await without(life, 1)
             ends = time.time_ns() // 1_000
             serials += await without(life, 1)
-            assert (await renew(life, from_us=begins, to_us=ends))["tokens"] == 1
+            assert (await life.renew(from_us=begins, to_us=ends))["tokens"] == 1
         return serials
 
     one, two, three = asyncio.run(live())
@@ -227,7 +215,7 @@ def test_a_record_that_was_renewed_as_a_file_is_not_taken_back_by_the_ledgers(
             assert write_files(folder, config, wanted, tmp_path, None) == 1
             first = file.read_bytes()
             await rotate(life)
-            await renew(life)
+            await life.renew()
             assert write_files(folder, config, wanted, tmp_path, None) == 1
             second = file.read_bytes()
             assert second == record_of(folder, serial) != first, "it goes on from what lay there"
@@ -266,7 +254,7 @@ def test_a_token_whose_octets_were_damaged_keeps_no_other_of_its_signer_from_evi
                     "UPDATE token SET der = x'3000' WHERE idx = (SELECT idx FROM ix WHERE serial = ?)",
                     (serials[0],),
                 )
-            assert (await renew(life))["tokens"] == 2
+            assert (await life.renew())["tokens"] == 2
         return serials[1:]
 
     for serial in asyncio.run(live()):
@@ -294,7 +282,7 @@ def test_a_batch_that_the_ledger_no_longer_holds_keeps_no_other_from_being_renew
                 )
             assert fault_of(folder, serials[0]) is EvidenceFault.DAMAGED
             await rotate(life)
-            assert (await renew(life))["batches"] == 1
+            assert (await life.renew())["batches"] == 1
             config = load_config(folder.root)
             now = Standing(terms(folder, config, 0), EvidenceRecords(folder, config), "")
             with open_reader(folder, config) as reader:
@@ -362,12 +350,12 @@ def test_who_is_killed_beside_an_append_is_gone_on_with_and_nothing_is_covered_t
 
             monkeypatch.setattr(life.keeper._records, "caused", killed)
             with pytest.raises(KilledError):
-                await renew(life)
+                await life.renew()
         return serials
 
     async def second() -> None:
         async with living(folder, monkeypatch) as life:
-            await renew(life)
+            await life.renew()
 
     serials = asyncio.run(first())
     asyncio.run(second())
@@ -413,10 +401,10 @@ def test_a_renewal_that_had_not_seen_another_is_passed_over_by_every_reader(
                 return await caused(kind, fields, *with_it)
 
             monkeypatch.setattr(life.keeper._records, "caused", twice)
-            await renew(life)
+            await life.renew()
             assert len(life.leaves("evidence.renewed")) == 2
             await rotate(life)
-            await renew(life)
+            await life.renew()
         return serial
 
     proves(folder, asyncio.run(live()), 3)
@@ -444,7 +432,7 @@ def test_another_nodes_renewal_before_our_append_is_seen(
                 return found
 
             monkeypatch.setattr(renewer, "_made", late)
-            assert (await renew(life))["stamps"] == 0
+            assert (await life.renew())["stamps"] == 0
 
     asyncio.run(live())
     assert [leaf["count"] for leaf in leaves_of(folder, "evidence.renewed")] == [1]
@@ -483,13 +471,13 @@ def test_nothing_is_renewed_that_no_longer_holds_nor_where_the_hash_of_the_trees
             await life.issue()
             await life.batcher.look()
             monkeypatch.setattr(standing, "load_policy", lambda _: falls("2020-12-31", "2049-12-31"))
-            assert (await renew(life))["stamps"] == 0
+            assert (await life.renew())["stamps"] == 0
             assert surveyed(CENTURY_US) == {(True, Act.HASH_TREE): 1, (False, Act.TOO_LATE): 2}
             assert surveyed(YEAR_US * 14) == {(True, Act.TIME_STAMP): 1, (False, Act.TOO_LATE): 2}
             monkeypatch.setattr(standing, "load_policy", lambda _: falls("2030-12-31", "2049-12-31"))
             assert surveyed(0) == {(True, Act.NOT_YET): 1, (False, Act.NOT_YET): 2}
             await rotate(life)
-            answer = await renew(life, YEAR_US * 14)
+            answer = await life.renew(YEAR_US * 14)
             assert (answer["batches"], answer["tokens"]) == (1, 2)
             assert surveyed(YEAR_US * 10) == {(True, Act.NOT_YET): 2}
 

@@ -11,7 +11,6 @@ import pytest
 from kokuin.cli.inventory import lines
 from kokuin.cli.messages import LANGUAGES
 from kokuin.service.config import load_config
-from kokuin.service.long_operations import RENEW
 from kokuin.service.migration.gathering import gather
 from kokuin.service.migration.inventory import document
 from kokuin.service.migration.roadmap import Act, roadmap
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from kokuin.service.datafolder import DataFolder
     from tests.service.running import Prepared
-
-DAY_US = 86_400_000_000
 
 
 @pytest.fixture
@@ -39,8 +36,7 @@ async def cover(folder: DataFolder, monkeypatch: pytest.MonkeyPatch, *, renewed:
             await life.batcher.look()
         if renewed:
             assert (await life.keeper.ask("keys.rotate", {"name": "evidence", "actor": "owner"}))["ok"]
-            words = {"within_us": 36_500 * DAY_US, "actor": "owner"}
-            assert (await life.keeper.ask(RENEW, words))["batches"] == 2
+            assert (await life.renew())["batches"] == 2
             life.issuer = issuer_of(folder, life.keeper)
             await life.issue(1)
             await life.batcher.look()

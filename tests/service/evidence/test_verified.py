@@ -11,7 +11,7 @@ import pytest
 
 from kokuin.service.verify_openapi import PATH
 from tests.service.evidence.test_served import DOCUMENT, record, stamp, told
-from tests.service.running import serving
+from tests.service.running import PATIENCE_S, serving
 from tests.service.test_verify_api import ask, verdict
 from tests.service.test_verify_api import told as command
 
@@ -101,7 +101,9 @@ def test_a_proof_and_a_record_count_together(hybrid: Service) -> None:
     token, serial = stamp(hybrid)
     evidence = record(hybrid, serial).content
     asked = {"token": hashlib.sha256(token).hexdigest()}
+    deadline = time.monotonic() + PATIENCE_S
     while (proof := hybrid.client.get(PROOFS, params=asked)).status_code != HTTPStatus.OK:
+        assert time.monotonic() < deadline
         time.sleep(0.1)  # no checkpoint covers it yet
     answer = ask(hybrid, {"token": token, "evidence": evidence, "proof": proof.content}, at=LATER, policy=EU)
     assert verdict(answer) == ("PASSED", None)
