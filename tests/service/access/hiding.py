@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WINDOW = 16
 """Characters of a secret that are too many, wherever they stand: 96 of its 256 bits."""
 PAUSE_S = 0.1
-"""Between two looks at all command lines: a third of what the shortest command takes."""
+"""Between two looks at all command lines that nobody asked for."""
 
 
 def hidden_part(secret: str) -> str:
@@ -59,7 +59,8 @@ class Written:
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
             if path.is_file() and relative.parts[0] not in without:
-                self.add(f"{name}/{relative}", path.read_bytes())
+                with contextlib.suppress(FileNotFoundError):  # written beside its name, and renamed since
+                    self.add(f"{name}/{relative}", path.read_bytes())
 
     def holding(self, *needles: bytes) -> set[str]:
         """Return the places that hold one of some needles."""
@@ -91,10 +92,14 @@ class ProcessWatch:
 
     def _watch(self) -> None:
         while not self._ending.wait(PAUSE_S):
-            for process in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  # ten times a second
-                line = f"/proc/{process}/cmdline"
-                with (
-                    contextlib.suppress(OSError),  # it ended meanwhile
-                    open(line, "rb", buffering=0) as file,  # noqa: PTH123  # no path for each, likewise
-                ):
-                    self.seen.add(file.read())
+            self.look()
+
+    def look(self) -> None:
+        """Read the command line of every process that there is now; any thread may."""
+        for process in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  # ten times a second
+            line = f"/proc/{process}/cmdline"
+            with (
+                contextlib.suppress(OSError),  # it ended meanwhile
+                open(line, "rb", buffering=0) as file,  # noqa: PTH123  # no path for each, likewise
+            ):
+                self.seen.add(file.read())

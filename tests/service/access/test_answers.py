@@ -161,7 +161,7 @@ def test_denials_are_one_leaf_a_reason_and_tenant_whatever_their_number(
         made_key = ask(service, "access.key.create", client=client)
         key = {"authorization": f"Bearer {made_key['text']}"}
         assert service.post(query(), authorization=key["authorization"]).status_code == 200
-        started = time.time_ns() // 60_000_000_000
+        started = time.monotonic()
         for _ in range(7):
             service.client.get("/api/v1/status")
             service.post(query())
@@ -171,10 +171,12 @@ def test_denials_are_one_leaf_a_reason_and_tenant_whatever_their_number(
         ask(service, "access.key.revoke", key=made_key["key"])
         assert service.post(query(), authorization=key["authorization"]).status_code == 401
         assert service.client.get(f"/healthz?k={made_key['text']}").status_code == 400
-        assert not denied(service), "a minute is counted before it is written"
+        early = denied(service)
+        within = time.monotonic() - started < 50
+        assert not (within and early), "a minute is counted before it is written"
         assert service.stop() == 0
     found = denied(service)
-    if time.time_ns() // 60_000_000_000 <= started + 1:
+    if within:
         assert all(len(counts) == 1 for counts in found.values())
     assert {place: sum(counts) for place, counts in found.items()} == {
         ("CREDENTIAL_WANTED", "none"): 14,

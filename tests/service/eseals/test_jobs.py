@@ -24,6 +24,7 @@ from kokuin.service.eseals.sealed import Sealed
 from kokuin.service.eseals.tasks import Act, Document, Task
 from tests.service.eseals.benches import SEALER
 from tests.service.eseals.test_sealing_children import HEADER, NoKeys
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ async def begin(jobs: Jobs) -> tuple[str, Entry]:
 
 
 async def ended(jobs: Jobs, name: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while (seen := await jobs.look(name, SEALER)).running:  # noqa: ASYNC110  # as below
             await asyncio.sleep(0.01)
     assert seen.outcome is not None

@@ -104,7 +104,9 @@ def test_the_plan_says_until_when_a_seal_profile_must_be_followed_by_another(mad
         f"{TENANT}/main/ecdsa-p384-sha384",
         f"{TENANT}/main/ml-dsa-87",
     }
-    assert {each.last for each in ends} == {(now() + dt.timedelta(days=365)).date()}
+    until = [each.facts.until_us for each in made.assets if "seal" in each.facts.uses]
+    days = {dt.datetime.fromtimestamp(each // 1_000_000, dt.UTC).date() for each in until if each is not None}
+    assert {each.last for each in ends} == days
     units = [each for each in plan.milestones if each.act is Act.KEY_ENDS]
     assert [each.names for each in units] == [("unit-classical",)]
 

@@ -19,6 +19,7 @@ from kokuin.service.child_start import start_child
 from kokuin.service.eseals import pool
 from kokuin.service.eseals.codes import SealRefusedError
 from kokuin.service.eseals.pool import SealPool
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -62,7 +63,7 @@ def readers(process: Process) -> set[int]:
 def ends(process: int) -> bool:
     """Say whether a process ends soon; an entry that nobody has collected yet is none."""
     told = Path(f"/proc/{process}/stat")
-    late = time.monotonic() + 10
+    late = time.monotonic() + PATIENCE_S
     while time.monotonic() < late:
         try:
             if told.read_text().rpartition(")")[2].split()[0] in {"Z", "X"}:
@@ -92,8 +93,11 @@ async def read(children: SealPool, tenant: str) -> None:
         await children.run(tenant, HEADER, {"document": b"no seal"}, NoKeys())
 
 
-def test_tenants_take_turns_in_one_child_and_never_in_one_reader(started: list[Process]) -> None:
+def test_tenants_take_turns_in_one_child_and_never_in_one_reader(
+    started: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Attack: a document takes over its reader and waits there for those of others."""
+    monkeypatch.setattr(pool, "_LEAVING_SECONDS", PATIENCE_S)
 
     async def act() -> list[set[int]]:
         children = SealPool(1)
@@ -156,7 +160,7 @@ def test_a_child_ends_when_whoever_asks_has_gone(way: Callable[[], tuple[Any, An
         for each in (theirs, ours):
             each.close() if isinstance(each, socket.socket) else os.close(each)
         try:
-            assert child.wait(60) == 0
+            assert child.wait(PATIENCE_S) == 0
         finally:
             child.kill()
 
@@ -170,7 +174,7 @@ def test_a_reader_that_is_killed_takes_its_child_along(started: list[Process]) -
             await read(children, "t-one")
             (reader,) = readers(started[0])
             os.kill(reader, signal.SIGKILL)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await started[0].wait()
             await read(children, "t-one")
         finally:
@@ -185,7 +189,7 @@ def test_a_child_is_loaded_before_the_first_document_comes(started: list[Process
     async def act() -> None:
         children = SealPool(1, warm=True)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not started:  # noqa: ASYNC110  # no event tells
                     await asyncio.sleep(0.01)
             await read(children, "t-one")

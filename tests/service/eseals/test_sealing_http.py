@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from kokuin.cli.main import main
 from kokuin.service.owner import ask_owner
 from tests.eseal.pdf.plain import compressed_pages, pages
 from tests.service.eseals.benches import PROFILE
-from tests.service.running import serving
+from tests.service.running import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +68,14 @@ class Sealing:
     def get(self, path: str, *, key: str = "", method: str = "GET") -> httpx.Response:
         fields = {"authorization": f"Bearer {key or self.key}"}
         return self.service.client.request(method, path, headers=fields)
+
+    def ended(self, place: str) -> dict[str, Any]:
+        """Return what is told of a job that has ended."""
+        late = time.monotonic() + PATIENCE_S
+        while (shown := self.get(place).json())["state"] == "running":
+            assert time.monotonic() < late, shown
+            time.sleep(0.02)
+        return dict(shown)
 
     def issued(self) -> list[dict[str, Any]]:
         return [dict(leaf) for leaf in self.service.leaves() if leaf["kind"] == "seal.issued"]
@@ -187,8 +196,7 @@ def test_a_job_is_asked_for_fetched_and_forgotten_by_its_client_alone(sealing: S
     stranger = sealing.client(sealing.done("access.tenant.add", name="Kaoru")["tenant"])
     for key in (stranger, sealing.client()):
         assert code_of(sealing.get(place, key=key), 404) == "JOB_UNKNOWN"
-    while (shown := sealing.get(place).json())["state"] == "running":
-        pass
+    shown = sealing.ended(place)
     assert (shown["state"], shown["level"]) == ("done", "B-T")
     result = sealing.get(f"{place}/result")
     assert hashlib.sha256(result.content).hexdigest() == sealing.issued()[-1]["out"]
