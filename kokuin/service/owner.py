@@ -42,12 +42,16 @@ async def listen(ask: Ask, path: Path) -> asyncio.Server:
     """Serve the owner socket; the caller holds the folder's lock, so a socket lying there is a dead one's."""
     path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, at the start
 
-    # The mask, not a later chmod: between the two anybody could connect.
-    before = os.umask(0o177)
+    sock = socket.socket(socket.AF_UNIX)
     try:
-        return await asyncio.start_unix_server(functools.partial(_serve, ask), path, limit=MAX_LINE)
-    finally:
-        os.umask(before)
+        # The mode before the name: with a later chmod anybody could connect between the two. Nor by the mask,
+        # which is all threads': a folder that another makes meanwhile could be entered by nobody.
+        os.fchmod(sock.fileno(), 0o600)
+        sock.bind(str(path))
+        return await asyncio.start_unix_server(functools.partial(_serve, ask), sock=sock, limit=MAX_LINE)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _serve(ask: Ask, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
