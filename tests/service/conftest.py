@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 EXTENSION = "1.3.6.1.4.1.32473.77"
 """The request extension that the shared service is configured to accept."""
+NEVER_BEHIND = {"TSA_LEDGER__BEHIND_SECONDS": "60"}
+"""For services that others share: a machine that stands still for a moment turns nobody away."""
 
 
 @pytest.fixture(scope="session")
@@ -48,37 +50,36 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def single(folder_of: Callable[[str], Prepared], at_once: str) -> Iterator[Service]:
     """One worker, P-256."""
-    settings = {"TSA_REQUESTS__EXTENSIONS": f'["{EXTENSION}"]', "PYTHONPATH": at_once}
+    settings = {**NEVER_BEHIND, "TSA_REQUESTS__EXTENSIONS": f'["{EXTENSION}"]', "PYTHONPATH": at_once}
     with serving(folder_of("classical"), settings) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def double(folder_of: Callable[[str], Prepared], at_once: str) -> Iterator[Service]:
-    """Parent, keeper and two workers, P-256; soon behind when the keeper stalls."""
-    settings = {"TSA_LEDGER__BEHIND_SECONDS": "0.3", "PYTHONPATH": at_once}
-    with serving(folder_of("classical"), settings, workers=2) as service:
+    """Parent, keeper and two workers, P-256."""
+    with serving(folder_of("classical"), {**NEVER_BEHIND, "PYTHONPATH": at_once}, workers=2) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def rsa(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
     """One worker, RSA-3072, and the unit's name in the token."""
-    with serving(folder_of("classical-rsa"), {"TSA_UNIT__NAME_IN_TOKEN": "true"}) as service:
+    with serving(folder_of("classical-rsa"), {**NEVER_BEHIND, "TSA_UNIT__NAME_IN_TOKEN": "true"}) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def pq(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
     """One worker, ML-DSA-65."""
-    with serving(folder_of("pq")) as service:
+    with serving(folder_of("pq"), NEVER_BEHIND) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def embedding(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
     """Parent, keeper and two workers; P-256, with evidence by ML-DSA-65 in each token."""
-    with serving(embedding_folder(folder_of), workers=2) as service:
+    with serving(embedding_folder(folder_of), NEVER_BEHIND, workers=2) as service:
         yield service
 
 

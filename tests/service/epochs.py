@@ -17,6 +17,7 @@ from kokuin.service.ledger_desk import LedgerDesk
 from kokuin.service.log_signing import open_log_signer, published_keys
 from kokuin.service.recording import Recorder
 from kokuin.service.standing import require_not_behind
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ class Desked:
 
     def append(self, *records: Record) -> int:
         """Append records and return the index of the first."""
-        outcome = self.journal.append(*records).result(9)
+        outcome = self.journal.append(*records).result(PATIENCE_S)
         assert isinstance(outcome, tuple), outcome
         return outcome[0].index
 

@@ -17,6 +17,7 @@ from tests.mutators import Mutator
 from tests.requests import ACCEPTED_EXTENSION, valid_requests
 from tests.responses import check_response
 from tests.service import slow_clients
+from tests.service.running import PATIENCE_S
 from tests.tsa.fuzz_in_process import rss_kib
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _send_all(service: Service, run: HttpRun, count: int, seed: int) -> None:
 def _send(port: int, run: HttpRun, lock: threading.Lock, count: int, seed: int) -> None:
     mutator = Mutator(valid_requests(POLICY), seed)
     paths = random.Random(seed)  # noqa: S311  # inputs that can be made again, no secrets
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     for number in range(count):
         body, path = mutator.next(), paths.choice(PATHS).format(number)
         started = time.perf_counter()
@@ -124,7 +125,7 @@ def _account(run: HttpRun, status: int, content: bytes, body: bytes, seconds: fl
 
 def _await_counters(service: Service, count: int) -> None:
     """Wait until the keeper has been told of every answer: workers report once a second."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         lines = service.client.get("/metrics").text.splitlines()
         counted = [line for line in lines if line.startswith("kokuin_tsa_answers_total{")]

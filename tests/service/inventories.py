@@ -18,6 +18,7 @@ from kokuin.trust.anchors import read_certificates
 from kokuin.trust.records import TST_ISSUED, Record
 from kokuin.wire import oids
 from pqc.policies import load_policy, shipped_policies
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ def write(folder: DataFolder, records: Iterable[Record]) -> None:
         SqliteStore(folder.ledger), capacity=100_000, clock_ns=time.time_ns, on_fatal=lambda _: None
     )
     for future in [journal.append(record) for record in records]:
-        future.result(30)
+        future.result(PATIENCE_S)
     journal.close()
 
 

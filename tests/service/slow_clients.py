@@ -13,6 +13,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.service.running import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -64,7 +66,7 @@ def chunk(content: bytes, extension: bytes = b"") -> bytes:
 
 def connect(address: Address, octets: bytes = b"") -> socket.socket:
     """Connect, send `octets`, and say nothing more."""
-    client = socket.create_connection(address, timeout=10)
+    client = socket.create_connection(address, timeout=PATIENCE_S)
     client.sendall(octets)
     return client
 
@@ -84,12 +86,12 @@ def read_answers(client: socket.socket, count: int) -> list[Answer]:
         octets += piece
 
 
-def until_closed(client: socket.socket, seconds: float = 10) -> bytes:
+def until_closed(client: socket.socket, seconds: float = PATIENCE_S) -> bytes:
     """Return all that comes before the server closes or resets; fails when it does neither in time."""
     return all_until_closed([client], seconds)[0]
 
 
-def all_until_closed(clients: Sequence[socket.socket], seconds: float) -> list[bytes]:
+def all_until_closed(clients: Sequence[socket.socket], seconds: float = PATIENCE_S) -> list[bytes]:
     """Return what each client got before the server closed it; fails when one is open after `seconds`."""
     received = {client.fileno(): b"" for client in clients}
     by_number = {client.fileno(): client for client in clients}
@@ -113,7 +115,7 @@ def all_until_closed(clients: Sequence[socket.socket], seconds: float) -> list[b
     return list(received.values())
 
 
-def flood(address: Address, pieces: Iterable[bytes], seconds: float = 10) -> tuple[int, bytes]:
+def flood(address: Address, pieces: Iterable[bytes], seconds: float = PATIENCE_S) -> tuple[int, bytes]:
     """Send `pieces` as fast as the server takes them while reading.
 
     Returns:
@@ -139,7 +141,16 @@ def flood(address: Address, pieces: Iterable[bytes], seconds: float = 10) -> tup
                     taken = client.send(rest)
                     sent, rest = sent + taken, rest[taken:]
             except ConnectionError:
-                return sent, received
+                return sent, received + _left(client)
+
+
+def _left(client: socket.socket) -> bytes:
+    """Return what had come before a reset that was met while sending."""
+    octets = b""
+    with contextlib.suppress(OSError):
+        while piece := client.recv(65_536):
+            octets += piece
+    return octets
 
 
 def megabytes(count: int, prefix: bytes = b"", unit: bytes = b"a" * 65_536) -> Iterable[bytes]:

@@ -137,6 +137,7 @@ def test_openssl_accepts_the_tokens_of_a_key_in_a_device(
     words: list[str | Path] = ["-query", "-data", document, "-sha256", "-cert", "-out", asked]
     subprocess.run([*openssl, *words], check=True, capture_output=True, timeout=60)
     with serving(held.prepared, held.settings, workers=workers) as service:
+        await_workers(service, workers)
         for _ in range(4):
             answered.write_bytes(service.post(asked.read_bytes()).content)
             judge: list[str | Path] = [

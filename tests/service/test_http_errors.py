@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service.asking import granted, query, serial_of
+from tests.service.running import PATIENCE_S, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     import httpx
 
-    from tests.service.running import Service
+    from tests.service.running import Prepared, Service
 
 BODY_LIMIT = 65_536
 
@@ -66,17 +68,26 @@ def test_a_path_that_is_nobodys_is_not_found(single: Service) -> None:
         problem(single.client.get(path), 404, "NOT_FOUND")
 
 
-def test_requests_are_turned_away_while_the_ledger_is_behind_and_no_token_leaves(double: Service) -> None:
+@pytest.fixture
+def soon_behind(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
+    """Return a service of its own: any other test could meet such a patience on a busy machine."""
+    with serving(folder_of("classical"), {"TSA_LEDGER__BEHIND_SECONDS": "0.3"}, workers=2) as service:
+        yield service
+
+
+def test_requests_are_turned_away_while_the_ledger_is_behind_and_no_token_leaves(
+    soon_behind: Service,
+) -> None:
     """A keeper that stands still makes nothing durable: no token, and soon 503 instead of more waiting."""
-    keeper: int = double.event(role="keeper")["pid"]
+    keeper: int = soon_behind.event(role="keeper")["pid"]
     waiting: list[Future[httpx.Response]] = []
     refused: list[httpx.Response] = []
     with ThreadPoolExecutor(64) as pool:
         os.kill(keeper, signal.SIGSTOP)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while not refused and time.monotonic() < deadline:
-                waiting.append(pool.submit(double.post, query()))
+                waiting.append(pool.submit(soon_behind.post, query()))
                 time.sleep(0.05)
                 refused = [call.result() for call in waiting if call.done()]
         finally:
@@ -89,6 +100,6 @@ def test_requests_are_turned_away_while_the_ledger_is_behind_and_no_token_leaves
     assert served, "those that were let in are answered once the ledger goes on"
     for answer in served:
         granted(answer.content)
-        stored = double.stored(serial_of(answer.content))
+        stored = soon_behind.stored(serial_of(answer.content))
         assert stored is not None
         assert json.loads(stored.leaf)["res"] == "granted"

@@ -15,6 +15,7 @@ from kokuin.service.issuing import ActiveConfiguration
 from kokuin.service.ports import Push, Readiness
 from kokuin.service.snapshot import SnapshotFolder
 from kokuin.service.unit_errors import KeyOutOfReachError, UnitError
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def follow(
 
     monkeypatch.setattr(installer, "load_installation", load)
     monkeypatch.setattr(installer, "RETRY_SECONDS", 0.02)
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
     return said, installed
 
 
@@ -97,5 +98,6 @@ def test_pushes_to_a_worker_without_its_key_do_not_multiply_its_attempts(
             await worker._catching_up
 
     monkeypatch.setattr(installer, "load_installation", load)
+    monkeypatch.setattr(installer, "RETRY_SECONDS", 3_600.0)  # it must not come while the pushes do
     asyncio.run(run())
     assert len(timers) == 1

@@ -135,9 +135,9 @@ def folder(folder_of: Callable[[str], Prepared]) -> Path:
 
 
 def test_the_command_reads_beside_the_service_and_says_what_it_says(
-    folder_of: Callable[[str], Prepared], capsys: pytest.CaptureFixture[str]
+    folder_of: Callable[[str], Prepared], at_once: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(folder_of("classical")) as service:
+    with serving(folder_of("classical"), {"PYTHONPATH": at_once}) as service:
         service.post(query())
         over_http = _get(service).json()
         assert main(["inventory", "--dir", str(service.folder.root), "--json"]) == 0

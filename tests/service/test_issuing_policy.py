@@ -133,10 +133,11 @@ def test_a_file_beside_the_configuration_cuts_the_key_s_period_and_the_hashes(
     folder_of: Callable[[str], Prepared],
 ) -> None:
     folder = folder_of("classical").folder
-    today = dt.datetime.now(dt.UTC).date()
-    (folder.root / "house.toml").write_text(own_policy(issue_until=str(today)))
+    # Not today's: midnight may come while this runs.
+    last = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    (folder.root / "house.toml").write_text(own_policy(issue_until=str(last)))
     config = load_config(folder.root, {"TSA_POLICY__ISSUE": "house.toml"})
-    assert load_configured_unit(folder, config).unit.period.end_us == day_end_us(today)
+    assert load_configured_unit(folder, config).unit.period.end_us == day_end_us(last)
     rules = issuing_rules(config, CLASSICAL)
     assert rules.imprints == {"sha384", "sha512"}
     for name, answer in (("sha256", status.HASH_REFUSED), ("sha512", None)):

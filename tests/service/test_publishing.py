@@ -26,6 +26,7 @@ from kokuin.service.publishing import CHECKPOINT_UNPUBLISHED, Publisher
 from kokuin.service.standing import require_not_behind
 from kokuin.trust.records import Record
 from tests.ledger.samples import issued
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Log:
         )
 
     def append(self, *records: Record) -> None:
-        assert isinstance(self.journal.append(*records).result(9), tuple)
+        assert isinstance(self.journal.append(*records).result(PATIENCE_S), tuple)
 
     def publish(self) -> None:
         asyncio.run(self.publisher.publish())

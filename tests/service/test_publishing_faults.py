@@ -28,6 +28,7 @@ from kokuin.service.log_signing import open_log_signer
 from kokuin.service.publishing import Publisher
 from kokuin.service.standing import require_not_behind
 from tests.ledger.samples import error, inject, issued
+from tests.service.running import PATIENCE_S
 from tests.service.survival_log import LogBooks, Seen, Shown, check_log, read_note
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def live(folder: DataFolder, first: int, tell: Callable[[str], None], fault: Fau
     asyncio.run(publisher.publish())
     for number in range(first, first + 2):
         record = issued(number)
-        if isinstance(journal.append(record).result(9), tuple):
+        if isinstance(journal.append(record).result(PATIENCE_S), tuple):
             tell(str(record.serial))
         asyncio.run(publisher.publish())
     journal.close()

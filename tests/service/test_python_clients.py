@@ -24,6 +24,7 @@ from kokuin.trust.context import Context
 from kokuin.verify.content import of_octets
 from kokuin.verify.verifying import verify_bytes
 from tests.service.asking import DATA, POLICY, query
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.service.running import Service
@@ -52,7 +53,7 @@ def test_pyhanko_accepts_the_token(service: Service) -> None:
     from pyhanko.sign.validation.generic_cms import validate_tst_signed_data  # noqa: PLC0415
     from pyhanko_certvalidator import ValidationContext  # noqa: PLC0415
 
-    stamper = HTTPTimeStamper(service.url)
+    stamper = HTTPTimeStamper(service.url, timeout=PATIENCE_S)
     token = asyncio.run(stamper.async_timestamp(hashlib.sha256(DATA).digest(), "sha256"))
     (root,) = pem.unarmor(service.folder.anchors.read_bytes(), multiple=True)
     context = ValidationContext(trust_roots=[asn1_x509.Certificate.load(root[2])])
