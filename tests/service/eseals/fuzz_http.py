@@ -152,7 +152,11 @@ class _Sender:
     ) -> httpx.Response | None:
         started = time.perf_counter()
         try:
-            answer = self._client.post(target, content=content, headers=headers)
+            # All children may be at work where all clients met one worker: it says when to come again.
+            while (
+                _code(answer := self._client.post(target, content=content, headers=headers)) == SealCode.BUSY
+            ):
+                time.sleep(int(answer.headers["retry-after"]))
         except httpx.HTTPError as error:
             self._complain(f"{target} {content[:60].hex()}: {error!r}")
             return None
