@@ -154,8 +154,9 @@ class Postgres:
     def kill(self) -> None:
         """End all of the server's processes at once, as a loss of power would."""
         assert self._process is not None
-        # Stopped first, so that it makes no new ones meanwhile.
+        # Stopped first, so that it makes no new ones meanwhile; a signal that was sent may not have come yet.
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
         children = _children(self._process.pid)
         for child in children:
             os.kill(child, signal.SIGKILL)

@@ -58,7 +58,7 @@ def test_a_writer_killed_at_any_moment_has_lost_nothing_that_it_acknowledged(pat
         with writer(path, turn * 1_000_000, callers=8, count=100_000) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n", "opens without repair"
-            # The moment of the crash: once perhaps before anything was acknowledged, and then certainly after.
+            # The moment of the crash: once perhaps before anything was acknowledged, then certainly after.
             heard = random.randrange(1, 60) if turn else 0  # noqa: S311
             lines = [process.stdout.readline() for _ in range(heard)]
             time.sleep(random.uniform(0.0, 0.15))  # noqa: S311

@@ -192,7 +192,7 @@ class PostgresMachine(LedgerMachine):
         """Let the server end the connection; the store is not told."""
         assert isinstance(self.store, PostgresStore)
         pid = self.store._link.connection.info.backend_pid
-        self.server.do(f"SELECT pg_terminate_backend({pid}, 5000)")
+        self.server.do(f"SELECT pg_terminate_backend({pid}, 60000)")
 
     @rule(number=st.integers(0, 40), now=st.integers(1, 1000))
     def append_elsewhere(self, number: int, now: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tests.postgres import Postgres
 
+PATIENCE_S = 60.0
 UNAVAILABLE = AppendRefusal.UNAVAILABLE
 KEPT = KeptCheckpoint(7, b"a" * 32, b"1", NOW)
 
@@ -52,6 +54,18 @@ def reload(server: Postgres, setting: str, value: str) -> None:
     server.do("SELECT pg_reload_conf()")
     while server.do(f"SHOW {setting}") != [(value.strip("'"),)]:
         pass
+    # Whether commits wait for a standby is for the checkpointer to say to all, and it may be slow to hear: a
+    # second checkpoint begins only after it has looked at what it heard before the first.
+    for _ in range(2):
+        server.do("CHECKPOINT")
+
+
+def until(server: Postgres, question: str) -> list[tuple[object, ...]]:
+    """Wait until a query has an answer, and return that."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (rows := server.do(question)):
+        assert time.monotonic() < deadline, question
+    return rows
 
 
 # Nodes.
@@ -145,11 +159,13 @@ def test_whoever_moves_the_head_without_the_lock_is_noticed(
 def test_a_node_that_stops_in_a_transaction_does_not_hold_up_the_others(
     shared: PostgresKit, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
-    assert b"'5s'" in postgres_link._SETTINGS
-    monkeypatch.setattr(postgres_link, "_SETTINGS", postgres_link._SETTINGS.replace(b"'5s'", b"'300ms'"))
     frozen, other = shared.open(), shared.open()
-    setattr(frozen, before, lambda *_: None)
+    monkeypatch.setattr(frozen, before, lambda *_: None)
     frozen.commit([one(issued(2))], NOW)
+    # Shorter from here on, and for this node alone: the other may be slow and is at work.
+    limit = "idle_in_transaction_session_timeout"
+    assert frozen._link.execute(f"SHOW {limit}") == [("5s",)]
+    frozen._link.execute(f"SET {limit} = '100ms'")
     assert other.commit([one(issued(1))], NOW) == [(Receipt(0, NOW),)]
     with pytest.raises(IdleInTransactionSessionTimeout):
         frozen._link.execute("SELECT 1")
@@ -159,6 +175,8 @@ def test_waiting_for_another_node_ends(shared: PostgresKit, monkeypatch: pytest.
     assert b"'10s'" in postgres_link._SETTINGS
     monkeypatch.setattr(postgres_link, "_SETTINGS", postgres_link._SETTINGS.replace(b"'10s'", b"'100ms'"))
     busy, other = shared.open(), shared.open()
+    # However long the others are at it, it is busy all the time.
+    busy._link.execute("SET idle_in_transaction_session_timeout = 0")
     busy._begin()
     assert reasons(other.commit([one(issued(1))], NOW)) == [UNAVAILABLE]
     with pytest.raises(WorkRefusedError):
@@ -318,8 +336,12 @@ def test_a_commit_that_the_server_is_still_at_is_not_called_lost(own: PostgresKi
     store = own.open()
     own.cut_at_commit(store, Cut.UNDERWAY)
     reload(own.server, "synchronous_standby_names", "'nobody'")
-    threading.Timer(1.0, reload, (own.server, "synchronous_standby_names", "''")).start()
-    assert store.commit([one(issued(1))], NOW) == [(Receipt(0, NOW),)]
+    with ThreadPoolExecutor() as pool:
+        outcomes = pool.submit(store.commit, [one(issued(1))], NOW)
+        # It asks anew, behind the commit that waits.
+        until(own.server, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        reload(own.server, "synchronous_standby_names", "''")
+        assert outcomes.result() == [(Receipt(0, NOW),)]
     with own.reader() as reader:
         check_ledger(reader)
 
@@ -331,9 +353,8 @@ def test_a_commit_whose_backend_was_ended_while_it_waited_for_a_standby_waits_ag
     waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     with ThreadPoolExecutor() as pool:
         outcomes = pool.submit(store.commit, [one(issued(1))], NOW)
-        while not (pids := own.server.do(waiting)):
-            pass
-        own.server.do(f"SELECT pg_terminate_backend({pids[0][0]}, 5000)")
+        [(pid,)] = until(own.server, waiting)
+        own.server.do(f"SELECT pg_terminate_backend({pid}, {PATIENCE_S * 1000:.0f})")
         while not own.server.do(waiting):
             assert not outcomes.done(), "acknowledged"
         reload(own.server, "synchronous_standby_names", "''")
@@ -353,18 +374,11 @@ def test_a_commit_that_no_standby_confirmed_is_not_acknowledged(
     store = own.open()
     reload(own.server, "synchronous_standby_names", "'nobody'")
     cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    ended = threading.Event()
-
-    def cancel_when_it_waits() -> None:
-        while not ended.is_set():
-            own.server.do(cancel)
-
-    thread = threading.Thread(target=cancel_when_it_waits)
-    thread.start()
-    with pytest.raises(StoreLostError, match="synchronous replication"):
-        act(store)
-    ended.set()
-    thread.join()
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(act, store)
+        until(own.server, cancel)
+        with pytest.raises(StoreLostError, match="synchronous replication"):
+            done.result()
     reload(own.server, "synchronous_standby_names", "''")
 
 
@@ -416,7 +430,7 @@ def test_a_backend_ended_by_the_administrator_leaves_nothing(
 
     def end_and_go_on(*values: object) -> None:
         pid = store._link.connection.info.backend_pid
-        shared.server.do(f"SELECT pg_terminate_backend({pid}, 5000)")
+        shared.server.do(f"SELECT pg_terminate_backend({pid}, {PATIENCE_S * 1000:.0f})")
         go_on(*values)
 
     monkeypatch.setattr(store, step, end_and_go_on)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import random
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,9 @@ from kokuin.ledger.log_keys import LogVerifier
 from kokuin.ledger.note_faults import NoteError, NoteFault
 from kokuin.ledger.tlog_proof import MAX_EXTRA, MAX_HASHES, MAX_PROOF, TlogProof, read_proof
 from tests.ledger.notes import C2SP, NOW, log, root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROOF = C2SP["proof"].encode()
 LOG = LogVerifier.parse(f"{C2SP['log_ed25519']}\n{C2SP['log_ml_dsa_44']}\n")
@@ -111,7 +115,8 @@ def test_every_proof_is_read_as_it_was_written(index: int, hashes: tuple[bytes, 
 
 def test_no_flipped_octet_of_a_proof_passes_unless_it_is_in_what_nobody_signs() -> None:
     chance = random.Random(6)  # noqa: S311  # a repeatable choice of mutations
-    for at in range(len(PROOF)):
+    unchanged = _authenticated(read_proof(PROOF))
+    for at in _places():
         changed = bytearray(PROOF)
         changed[at] ^= 1 << chance.randrange(8)
         try:
@@ -120,7 +125,15 @@ def test_no_flipped_octet_of_a_proof_passes_unless_it_is_in_what_nobody_signs() 
         except NoteError:
             continue
         # Extra data is not authenticated, and a log's reader ignores the lines of witnesses it does not know.
-        assert not held or _authenticated(proof) == _authenticated(read_proof(PROOF))
+        assert not held or _authenticated(proof) == unchanged
+
+
+def _places() -> Iterator[int]:
+    """Every octet; of the long signatures, which are alike all through, one in seven."""
+    start = 0
+    for line in PROOF.splitlines(keepends=True):
+        yield from range(start, start + len(line), 7 if len(line) > 1000 else 1)
+        start += len(line)
 
 
 def _authenticated(proof: TlogProof) -> tuple[object, ...]:
