@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import re
 import threading
 import time
 from collections import Counter
@@ -16,9 +17,7 @@ from kokuin.trust.records import TST_ISSUED, TST_REFUSED
 from tests.mutators import Mutator
 from tests.requests import ACCEPTED_EXTENSION, valid_requests
 from tests.responses import check_response
-from tests.service import slow_clients
 from tests.service.running import PATIENCE_S
-from tests.tsa.fuzz_in_process import rss_kib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,16 +164,30 @@ def complaints(service: Service) -> list[str]:
 
 def tree_rss_kib(pid: int) -> int:
     """Return the resident memory of a process and its descendants, KiB."""
-    return sum(rss_kib(str(each)) for each in _tree(pid))
+    return sum(_kib(each, "VmRSS") for each in _tree(pid))
 
 
 def tree_peak_kib(pid: int) -> int:
     """Return the highest resident memory that a process and its descendants ever had, KiB."""
-    return sum(slow_clients.peak_kib(each) for each in _tree(pid))
+    return sum(_kib(each, "VmHWM") for each in _tree(pid))
+
+
+def _kib(pid: int, name: str) -> int:
+    """Return a line of what the system says of a process's memory; one that has ended holds none."""
+    found = re.search(rf"{name}:\s+(\d+) kB", _told(Path(f"/proc/{pid}/status")))
+    return int(found[1]) if found else 0
 
 
 def _tree(pid: int) -> Iterator[int]:
     yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        for child in _told(task / "children").split():
             yield from _tree(int(child))
+
+
+def _told(path: Path) -> str:
+    """Read a file of /proc; empty: its process, or its thread, has just ended."""
+    try:
+        return path.read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
