@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
@@ -51,8 +52,14 @@ class Prepared:
 
 
 def prepare(root: Path, profile: str) -> Prepared:
-    """Make a data folder as `tsa init` does."""
-    done = initialise(InitRequest(root, profile=profile))
+    """Make a data folder as `tsa init` does, with no setting of a service in the environment.
+
+    Others are served copies of it: whoever asked first may have set a passphrase, which is not theirs.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TSA_")]:
+            patch.delenv(name)
+        done = initialise(InitRequest(root, profile=profile))
     (key,) = (params["operator"] for note, params in done.notes if note == "init.operator_key")
     return Prepared(DataFolder(root), str(key))
 
