@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class LoopQueue(Generic[T]):
         self._items.append(item)
         if not self._awake:
             self._awake = True
-            self._loop.call_soon_threadsafe(self._drain)
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
         # Lowered before the queue is emptied: an item that comes meanwhile wakes the loop again.

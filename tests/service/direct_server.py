@@ -12,7 +12,7 @@ import socket
 import threading
 from collections import Counter
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -22,6 +22,7 @@ import uvloop
 from kokuin.service.http_protocol import GuardedProtocol, TransportLimits, make_protocol
 from kokuin.service.http_server import Server
 from tests.service.rig import Rig, ScriptedJournal, rigged
+from tests.service.running import PATIENCE_S
 from tests.service.slow_clients import Address, Answer, connect, read_answers, until_closed
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from kokuin.service.stamp_endpoint import StampEndpoint
 
 T = TypeVar("T")
-PATIENCE_S = 30.0
-"""How long a busy machine may take; nothing waits for it to pass."""
 
 
 class Bug(Exception):  # noqa: N818  # what no code of ours expects
@@ -115,6 +114,10 @@ class Serving:
     def await_records(self, count: int) -> None:
         """Wait until the journal was asked for so many records."""
         self.await_(lambda: len(self.journal.records) >= count, f"no {count} records")
+
+    def limit(self, **limits: Any) -> None:
+        """Grant clients something else from now on."""
+        self.within(lambda: setattr(self.protocol, "limits", replace(self.protocol.limits, **limits)))
 
     def let_records_be_durable(self) -> None:
         """Let every record that waits be durable."""

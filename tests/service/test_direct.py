@@ -8,12 +8,14 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from kokuin.service.exchange import DIRECT_OCTETS
 from kokuin.service.http_protocol import TransportLimits
 from tests.service import slow_clients
 from tests.service.asking import granted, query, refusal, serial_of, tst_info
 from tests.service.direct_server import Serving, serving
+from tests.service.running import PATIENCE_S
 from tests.service.slow_clients import HOST, Answer, chunk, connect, read_answers, request
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def folder(folder_of: Callable[[str], Prepared]) -> DataFolder:
 
 @pytest.fixture(scope="module")
 def shared(folder: DataFolder) -> Iterator[Serving]:
-    with serving(folder) as server:
+    # Whoever sends much that is refused may be slow to send it.
+    with serving(folder, TransportLimits(linger_s=PATIENCE_S)) as server:
         yield server
 
 
@@ -61,10 +64,10 @@ def server(shared: Serving) -> Iterator[Serving]:
     """One server for all tests that leave it as it was."""
     shared.direct.answered = 0
     shared.journal.records.clear()
-    shared.logs.clear()
-    yield shared
-    assert shared.open() == 0
-    assert [event for event in shared.logs if event["log_level"] != "info"] == []
+    with capture_logs() as logs:  # of this test: after each one the log goes where it went at the start
+        yield shared
+        assert shared.open() == 0
+    assert [event for event in logs if event["log_level"] != "info"] == []
     assert not shared.journal.script
 
 
@@ -341,8 +344,7 @@ def test_half_a_content_is_late_and_its_place_is_free_again(folder: DataFolder) 
 
 @pytest.mark.parametrize("body", [GOOD, b""], ids=["tokens", "refusals"])
 def test_a_client_that_does_not_read_is_bounded_and_ended(folder: DataFolder, body: bytes) -> None:
-    # Long enough for a busy machine to see the pause before the end.
-    limits = TransportLimits(write_deadline_s=3.0, sweep_s=0.1)
+    limits = TransportLimits(write_deadline_s=PATIENCE_S, sweep_s=0.1)
     with serving(folder, limits) as server, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(server.address)
@@ -354,6 +356,7 @@ def test_a_client_that_does_not_read_is_bounded_and_ended(folder: DataFolder, bo
         direct = server.direct.answered
         client.sendall(request("/tsa", body) * 5)
         unsent = server.within(lambda: _unsent(server))
+        server.limit(write_deadline_s=0.3)
         server.await_(lambda: server.events["HTTP_CLIENT_NOT_READING"] == 1, "the client was served on")
         server.await_(lambda: server.connections() == 0, "the connection is still there")
         assert server.direct.answered == direct, "whoever does not read is not served directly"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from kokuin.service.http_protocol import TransportLimits
 from kokuin.trust.journal import AppendRefusal, Refused
 from tests.service import slow_clients
 from tests.service.asking import granted, query, refusal, serial_of
-from tests.service.direct_server import PATIENCE_S, Serving, serving
-from tests.service.running import leaves
+from tests.service.direct_server import Serving, serving
+from tests.service.running import PATIENCE_S, leaves
 from tests.service.running import serving as serving_process
 from tests.service.slow_clients import HOST, Answer, connect, read_answers, request, until_closed
 
@@ -86,7 +87,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_impatient")
 @WAYS
 def test_a_stalled_journal_ends_in_a_refusal_and_its_late_record_answers_nobody(
-    folder: DataFolder, octets: bytes
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, octets: bytes
 ) -> None:
     with serving(folder) as server, connect(server.address) as client:
         server.journal.script.append(None)
@@ -94,6 +95,7 @@ def test_a_stalled_journal_ends_in_a_refusal_and_its_late_record_answers_nobody(
         unavailable(read_answers(client, 1)[0])
         assert server.open() == 0
         server.let_records_be_durable()
+        monkeypatch.setattr(responder, "PATIENCE_SECONDS", PATIENCE_S)
         client.sendall(octets)
         (answer,) = read_answers(client, 1)
         assert serial_of(answer.content) == server.journal.records[-1].serial
@@ -101,9 +103,13 @@ def test_a_stalled_journal_ends_in_a_refusal_and_its_late_record_answers_nobody(
         assert until_closed(client) == b""
 
 
-@pytest.mark.usefixtures("_impatient")
-def test_a_request_whose_patience_ended_in_the_queue_is_not_signed_for_nobody(folder: DataFolder) -> None:
+def test_a_request_whose_patience_ended_in_the_queue_is_not_signed_for_nobody(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a queue that is once longer than the patience would never serve anybody again."""
+    monkeypatch.setattr(responder, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(responder, "PATIENCE_SECONDS", PATIENCE_S)
+    threads = len(os.sched_getaffinity(0))
     with serving(folder, slow=True) as server:
         go_on, sign = threading.Event(), server.rig.signer._signer.sign
 
@@ -113,14 +119,16 @@ def test_a_request_whose_patience_ended_in_the_queue_is_not_signed_for_nobody(fo
 
         server.rig.signer._signer.sign = slowly  # type: ignore[method-assign]  # the test's own
         with contextlib.ExitStack() as clients:
-            waiting = [clients.enter_context(connect(server.address, GOOD)) for _ in range(40)]
+            waiting = [clients.enter_context(connect(server.address, GOOD)) for _ in range(threads + 20)]
+            server.await_(lambda: server.rig.signer.calls == threads, "not all threads are at work")
+            server.await_(lambda: server.open() == threads + 20, "not all arrived")
+            monkeypatch.setattr(responder, "PATIENCE_SECONDS", 0.1)
             for client in waiting:
                 unavailable(read_answers(client, 1)[0])
-        begun = server.rig.signer.calls
-        assert begun < 40
+        monkeypatch.setattr(responder, "PATIENCE_SECONDS", PATIENCE_S)
         go_on.set()
         granted(server.ask(GOOD)[0].content)
-        assert server.rig.signer.calls == begun + 1
+        assert server.rig.signer.calls == threads + 1
 
 
 @WAYS
@@ -232,7 +240,7 @@ def test_a_mistake_after_the_client_has_gone_is_logged_and_kept_by_nobody(folder
 
 
 def test_a_stop_answers_an_open_request_and_then_closes(folder: DataFolder) -> None:
-    with serving(folder) as server:
+    with serving(folder, drain_s=int(PATIENCE_S / 2)) as server:
         server.journal.script.append(None)
         with connect(server.address, GOOD) as client, connect(server.address, GET) as idle:
             server.await_records(1)
@@ -260,6 +268,37 @@ def test_a_stop_while_the_journal_stalls_ends_in_a_refusal(folder: DataFolder) -
         server.thread.join(PATIENCE_S)
         assert not server.thread.is_alive()
         assert "timeout graceful shutdown exceeded" in server.complaints.pop()
+
+
+def test_a_signature_that_is_made_after_the_end_is_told_to_nobody(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a service that stops leaves a traceback in its log."""
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    before, go_on = set(threading.enumerate()), threading.Event()
+    with serving(folder, slow=True, drain_s=1) as server:
+        sign = server.rig.signer._signer.sign
+
+        def slowly(message: bytes) -> bytes:
+            assert go_on.wait(PATIENCE_S)
+            return sign(message)
+
+        server.rig.signer._signer.sign = slowly  # type: ignore[method-assign]  # the test's own
+        signing = [each for each in set(threading.enumerate()) - before if each.name.startswith("sign-")]
+        with connect(server.address, GOOD) as client:
+            server.await_(lambda: server.rig.signer.calls == 1, "nobody signs")
+            server.stop()
+            unavailable(slow_clients.answers(until_closed(client))[0])
+        server.thread.join(PATIENCE_S)
+        server.complaints.clear()  # of the drain that ended
+    go_on.set()
+    assert signing
+    for each in signing:
+        each.join(PATIENCE_S)
+        assert not each.is_alive()
+    assert raised == []
+    assert [each for each in caplog.records if each.name == "concurrent.futures"] == []
 
 
 def test_a_stopped_process_owes_nobody_an_answer(folder_of: Callable[[str], Prepared]) -> None:
