@@ -119,7 +119,7 @@ class OutsideAuthority:
         try:
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
-                httpx.AsyncClient(trust_env=False, follow_redirects=False) as client,
+                httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=ANSWER_SECONDS) as client,
                 client.stream("POST", self.name, content=query.der, headers=headers) as answer,
             ):
                 if answer.status_code not in {200, 201}:

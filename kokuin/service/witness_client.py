@@ -113,9 +113,14 @@ class WitnessClient:
     """Asks witnesses; no redirect is followed, and no setting of the environment counts."""
 
     def __init__(self) -> None:
-        """Open nothing yet."""
+        """Open nothing yet; how long a witness may take is for whoever asks to say, see `within`."""
         headers = {"accept-encoding": "identity"}
-        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, headers=headers)
+        self._client = httpx.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            headers=headers,
+            timeout=None,  # noqa: S113  # `within` bounds the whole
+        )
 
     async def __aenter__(self) -> Self:
         return self
