@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service import slow_clients
+from tests.service.running import PATIENCE_S
 from tests.service.slow_clients import HOST, chunk, connect, flood, megabytes, request, until_closed
 from tests.service.transport_server import Running, running
 
@@ -51,8 +52,11 @@ def test_a_client_that_expects_100_continue_gets_413_instead(server: Running, pa
         assert json.loads(slow_clients.read_answers(client, 1)[0].content)["octets"] == 3
 
 
-def test_a_client_that_sends_on_for_a_while_reads_its_413_and_meets_no_reset(server: Running) -> None:
-    with connect(server.address, request("/length", bytes(500_000))) as client:
+def test_a_client_that_sends_on_for_a_while_reads_its_413_and_meets_no_reset() -> None:
+    with (
+        running(linger_s=PATIENCE_S) as server,
+        connect(server.address, request("/length", bytes(500_000))) as client,
+    ):
         octets = b"".join(iter(lambda: client.recv(65_536), b""))
     assert slow_clients.answers(octets)[0].status == 413
 

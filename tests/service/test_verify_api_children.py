@@ -48,7 +48,10 @@ DIGESTS_OF_DATA = {digest.name: digest.of(DATA) for digest in DIGESTS}
 
 @pytest.fixture(autouse=True)
 def _at_once(at_once: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no child give way, and none be late because the machine is busy."""
     monkeypatch.setenv("PYTHONPATH", at_once)
+    for limit in ("START_SECONDS", "JUDGE_SECONDS", "WAIT_SECONDS"):
+        monkeypatch.setattr(verify_pool, limit, PATIENCE_S)
 
 
 @pytest.fixture
@@ -195,10 +198,9 @@ def test_a_judgement_that_is_late_is_killed_and_does_not_keep_the_next_one_waiti
 ) -> None:
     async def act(pool: VerifyPool) -> None:
         first = await pid(pool)
-        monkeypatch.setattr(verify_pool, "JUDGE_SECONDS", 0.3)
-        assert await refused(pool, b"sleep") is VerifyCode.TOO_LONG
-        monkeypatch.undo()
-        monkeypatch.setattr(verify_pool, "CHILD", BREAKING)
+        with monkeypatch.context() as patch:
+            patch.setattr(verify_pool, "JUDGE_SECONDS", 0.3)
+            assert await refused(pool, b"sleep") is VerifyCode.TOO_LONG
         assert await pid(pool) != first
 
     with_pool(trust, act)
@@ -241,12 +243,12 @@ def test_a_question_that_is_given_up_leaves_no_answer_for_the_next(trust: Path) 
 
 @pytest.mark.usefixtures("_breaking")
 def test_no_more_children_judge_than_are_allowed(trust: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_pool, "WAIT_SECONDS", 0.2)
-
     async def act(pool: VerifyPool) -> None:
         busy = [asyncio.create_task(pool.judge(Question(b"sleep"))) for _ in range(2)]
         await asyncio.sleep(0)
-        assert await refused(pool, b"pid") is VerifyCode.BUSY
+        with monkeypatch.context() as patch:
+            patch.setattr(verify_pool, "WAIT_SECONDS", 0.2)
+            assert await refused(pool, b"pid") is VerifyCode.BUSY
         for task in busy:
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)

@@ -16,6 +16,7 @@ from kokuin.service.errors import StartError
 from kokuin.service.witness_server import open_witness
 from tests.ledger.notes import ORIGIN, log
 from tests.ledger.witnessing import LEAVES, request, signed
+from tests.service.running import PATIENCE_S, PLAIN
 from tests.service.witnesses import local_witness, witness_process
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def test_a_witness_killed_between_requests_never_cosigns_a_rollback(tmp_path: Pa
         # Exactly so: tessera and others compare the whole value, and learn no size from another.
         assert refused.headers["content-type"] == SIZE_TYPE
         assert witness.ask(request_body(13, [], signed(13, OTHER))).status_code == 422
-        served = httpx.get(f"{witness.url}/{HASH}/checkpoint", trust_env=False)
+        served = httpx.get(f"{witness.url}/{HASH}/checkpoint", timeout=PATIENCE_S, trust_env=False)
         assert all(verify_line(key, read_checkpoint(served.content)) for key in keys)
         assert cosigned(witness, request(13, 20), keys)
         witness.process.terminate()
@@ -71,7 +72,10 @@ def test_a_witness_killed_between_requests_never_cosigns_a_rollback(tmp_path: Pa
 
 
 def test_what_is_too_long_or_no_request_is_refused(tmp_path: Path, log_file: Path) -> None:
-    with local_witness(tmp_path / "w", NAME, log_file) as witness, httpx.Client(trust_env=False) as client:
+    with (
+        local_witness(tmp_path / "w", NAME, log_file) as witness,
+        httpx.Client(timeout=PATIENCE_S, trust_env=False, verify=PLAIN) as client,
+    ):
         answer = client.post(f"{witness.url}/add-checkpoint", content=bytes(MAX_REQUEST + 1))
         assert answer.status_code == 413
         for body in (b"", b"old 0\n\n", b"\xff" * 100):
@@ -84,7 +88,13 @@ def test_what_is_too_long_or_no_request_is_refused(tmp_path: Path, log_file: Pat
 def test_a_disk_that_fails_is_an_answer_500_and_no_cosignature(tmp_path: Path, log_file: Path) -> None:
     with local_witness(tmp_path / "w", NAME, log_file) as witness:
         (tmp_path / "w" / "log" / HASH).write_text("no folder")
-        answer = httpx.post(f"{witness.url}/add-checkpoint", content=request(0, 5), trust_env=False)
+        answer = httpx.post(
+            f"{witness.url}/add-checkpoint",
+            content=request(0, 5),
+            timeout=PATIENCE_S,
+            trust_env=False,
+            verify=PLAIN,
+        )
         assert (answer.status_code, answer.content) == (500, b"WITNESS_FAILED\n")
 
 

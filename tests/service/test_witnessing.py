@@ -33,6 +33,8 @@ from kokuin.trust.journal import Refused
 from tests.ledger.notes import signer
 from tests.ledger.samples import issued
 from tests.service.keepers import keeping
+from tests.service.running import PATIENCE_S
+from tests.service.survival import wait_until
 from tests.service.vouched import Vouched, policy, rounds
 from tests.service.witnesses import LocalWitness, local_witness, served
 
@@ -84,7 +86,7 @@ def faults(asking: witnessing.Witnessing) -> list[str]:
 
 
 def refused(life: Vouched) -> str:
-    outcome = life.journal.append(issued(life.journal.size + 90_000)).result(9)
+    outcome = life.journal.append(issued(life.journal.size + 90_000)).result(PATIENCE_S)
     return outcome.detail if isinstance(outcome, Refused) else ""
 
 
@@ -203,13 +205,16 @@ def test_readiness_and_metrics_show_what_the_witnesses_leave_undone(
     settings = policy(tmp_path / "policy", "quorum A", A=absent(tmp_path, folder, "w"))
     settings |= {"TSA_LEDGER__WITNESS_STRICT": "true", "TSA_LEDGER__WITNESS_SECONDS": "0.05"}
     with keeping(folder, settings) as ask:
-        deadline = time.monotonic() + 30
-        while UNWITNESSED not in ask("status", "owner")["problems"] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert UNWITNESSED in ask("status", "owner")["problems"]
+        wait_until("nothing is issued", lambda: UNWITNESSED in ask("status", "owner")["problems"])
         said = ask("ledger.status", "owner")
         assert said["unwitnessed_since"] > 0
-        assert [each["problem"] for each in said["witnesses"]] == [WitnessFault.UNREACHABLE]
+        wait_until(
+            "the witness was asked",
+            lambda: (
+                [each["problem"] for each in ask("ledger.status", "owner")["witnesses"]]
+                == [WitnessFault.UNREACHABLE]
+            ),
+        )
         (value,) = re.findall(
             r"^kokuin_ledger_unwitnessed_seconds (\S+)$", ask("metrics", "owner")["text"], re.MULTILINE
         )
@@ -422,19 +427,43 @@ def test_a_slow_witness_holds_up_no_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def slow(_scope: Any, _receive: Any, _send: Any) -> None:
-        await asyncio.sleep(1.5)
+    """The one answers only when the lines of the other are shown."""
+    others: list[int] = []
 
-    monkeypatch.setattr(witnessing, "PATIENCE_SECONDS", 0.5)
+    async def slow(_scope: Any, receive: Any, send: Any) -> None:
+        while not others:
+            if len(read_policy((tmp_path / "policy").read_bytes()).cosigners(life.shown())) == 2:
+                others.append(life.shown().checkpoint.size)
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    monkeypatch.setattr(witnessing, "PATIENCE_SECONDS", PATIENCE_S)
     late = absent(tmp_path, folder, "w2")
     with served(slow) as url:
         settings = policy(tmp_path / "policy", "quorum A", A=witness, B=LocalWitness(late.opened, url))
         life = live(opened, folder, settings)
+        size = life.grow()
+        asking = life.witnessing()
+        rounds(asking)
+    assert (faults(asking), others) == (["", WitnessRefusal.STATUS], [size])
+    assert asking.unwitnessed_since is None
+
+
+def test_a_witness_that_does_not_answer_is_waited_for_no_longer_than_it_may_take(
+    folder: DataFolder, opened: list[Vouched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.sleep(1.5)
+
+    monkeypatch.setattr(witnessing, "PATIENCE_SECONDS", 0.2)
+    with served(slow) as url:
+        late = LocalWitness(absent(tmp_path, folder, "w").opened, url)
+        life = live(opened, folder, policy(tmp_path / "policy", "quorum A", A=late))
         life.grow()
         asking = life.witnessing()
         rounds(asking)
-    assert faults(asking) == ["", WitnessFault.UNREACHABLE]
-    assert asking.unwitnessed_since is None
+    assert faults(asking) == [WitnessFault.UNREACHABLE]
 
 
 @pytest.mark.parametrize(

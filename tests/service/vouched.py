@@ -19,6 +19,7 @@ from kokuin.service.recording import Recorder
 from kokuin.service.witness_client import WitnessClient, read_witnesses
 from kokuin.service.witnessing import Witnessing
 from tests.ledger.samples import issued
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ class Vouched:
         """Append tokens, publish, and return the size."""
         for _ in range(count):
             self._count += 1
-            outcome = self.journal.append(issued(self.journal.size * 1000 + self._count)).result(9)
+            outcome = self.journal.append(issued(self.journal.size * 1000 + self._count)).result(PATIENCE_S)
             assert isinstance(outcome, tuple), outcome
         asyncio.run(self.publisher.publish())
         return self.journal.size
