@@ -41,7 +41,7 @@ def test_a_killed_process_lets_go(tmp_path: Path) -> None:
         with pytest.raises(LockHeldError):
             lock(path, 0.0)
         holder.kill()
-        lock(path, 10.0).close()
+        lock(path, 60.0).close()
 
 
 def test_what_cannot_be_opened_is_not_called_held(tmp_path: Path) -> None:

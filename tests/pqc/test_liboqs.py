@@ -47,7 +47,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", code]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OQS", "PYOQS"))}
     return subprocess.run(
-        words, check=False, capture_output=True, text=True, timeout=60, env={**inherited, **environment}
+        words, check=False, capture_output=True, text=True, env={**inherited, **environment}
     )
 
 
