@@ -39,6 +39,7 @@ serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; ma
 test: $(VENV)/.dev  ## run the tests, all with REQUIRE_PEERS=1; KOKUIN_CORPUS names a folder of foreign evidence, SEED=N draws anew, PYTEST_ARGS goes to pytest
 	@$(if $(REQUIRE_PEERS),,echo "tests of depth (tests/conftest.py: DEPTH) are left out; REQUIRE_PEERS=1 takes them")
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=2100 --randomly-seed=$(SEED) \
+	    --hypothesis-seed=$(SEED) \
 	    $(if $(REQUIRE_PEERS),,-m "not depth") $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## check style, formatting, types, import contracts and docstrings

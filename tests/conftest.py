@@ -112,12 +112,18 @@ DEPTH = frozenset(
 `make test` leaves them out, and says so; CI takes them."""
 
 # A deadline would measure how busy the machine is, and so would the check for slow generation.
-# Every run tries the same examples, so that none fails for a change that it is not about: volume is the
-# business of `make fuzz`, and `--hypothesis-profile=default` tries others.
+# Volume is the business of `make fuzz`.
 settings.register_profile(
-    "kokuin", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "kokuin", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("the same", settings.get_profile("kokuin"), derandomize=True)
 settings.load_profile("kokuin")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try the same examples in every run that names no seed: none fails for a change that it is not about."""
+    if config.getoption("--hypothesis-seed") is None:
+        settings.load_profile("the same")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -143,7 +143,8 @@ def _read_files(
     omitted: list[Omitted] = []
     left = MAX_TOTAL_OCTETS
     for info in opened.infolist():
-        if info.is_dir():
+        # Whose name begins with an octet of zero has none for the library, which then cannot say.
+        if info.filename and info.is_dir():
             continue
         name = _name(info)
         octets = _unfold(opened, info, name)

@@ -68,6 +68,17 @@ def test_names_in_utf_8_without_the_flag_are_read_too(tmp_path: Path) -> None:
     assert read(tmp_path, bytes(octets)).certificates[0][0] == "ルート.cer"
 
 
+def test_a_name_that_begins_with_an_octet_of_zero_is_a_name_like_others(tmp_path: Path) -> None:
+    # Some readers end a name there, and have none.
+    octets = zipped(("root.cer", pki().root.der)).replace(b"root.cer", b"\0oot.cer")
+    contents = read(tmp_path, octets)
+    assert [name for name, _ in contents.certificates] == ["\N{REPLACEMENT CHARACTER}oot.cer"]
+    flagged = bytearray(octets)
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        flagged[flagged.index(header) + flags + 1] |= 0x08
+    assert omissions(read(tmp_path, bytes(flagged))) == {"": Omission.OTHER_KIND}
+
+
 def test_an_escape_sequence_in_a_name_reaches_no_terminal(tmp_path: Path) -> None:
     contents = read(tmp_path, zipped(("\x1b[2J.cer", b"?"), ("x" * 1_000 + ".cer", b"?")))
     assert all(omitted.name.isprintable() and len(omitted.name) <= 300 for omitted in contents.omitted)
