@@ -149,7 +149,12 @@ def _make_stem() -> Stem:
         process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__)), str(theirs.fileno()), "." * ROOM],
             stdin=subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if not name.startswith("TSA_")},
+            # Nor what one test has every program load: each copy heeds its own.
+            env={
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("TSA_") and name != SITE
+            },
             pass_fds=[theirs.fileno()],
             cwd=ROOT,
         )
