@@ -20,7 +20,7 @@ from kokuin.wire.cms import read_signed_data
 from kokuin.wire.pem import read_blocks
 from kokuin.wire.tsp import read_timestamp_request
 from tests.requests import make_request
-from tests.tsa.fuzz_in_process import ANYBODY, make_issuer
+from tests.tsa.fuzz_in_process import ANYBODY, make_fit, make_issuer
 
 if TYPE_CHECKING:
     from kokuin.service.issuing import Issuer
@@ -59,7 +59,10 @@ def token_over(octets: bytes) -> bytes:
 def real_record(*, cert_req: bool = False) -> Record:
     """Issue a token and return its record."""
     body = make_request(DIGEST_BY_NAME["sha512"], nonce=2**63 + 1, cert_req=cert_req)
-    draft = _issuer()[0].issue(read_timestamp_request(body), body, ANYBODY)
+    issuer = _issuer()[0]
+    # It was made at some time of this process, hours ago perhaps.
+    make_fit(issuer)
+    draft = issuer.issue(read_timestamp_request(body), body, ANYBODY)
     return draft.records[0]  # type: ignore[union-attr]
 
 

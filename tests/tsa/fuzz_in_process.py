@@ -25,7 +25,7 @@ from pqc.profiles import load_shipped
 from tests.requests import ACCEPTED_EXTENSION
 from tests.responses import check_response, check_with_peer
 from tests.units import load_configured_unit
-from tsa.clock.machine import boot_ns
+from tsa.clock.machine import boot_ns, read_pair
 from tsa.clock.reader import ClockReader
 from tsa.clock.verdict import ClockVerdict
 
@@ -87,7 +87,7 @@ class InProcessRun:
 
 
 def make_issuer(root: Path) -> Issuer:
-    """Make a data folder in `root` and return its issuer (P-256), whose clock is fit for an hour."""
+    """Make a data folder in `root` and return its issuer (P-256), whose clock is fit for an hour from now."""
     initialise(InitRequest(root, profile="classical"))
     config = load_config(root, {"TSA_REQUESTS__EXTENSIONS": f'["{ACCEPTED_EXTENSION}"]'})
     profile = load_shipped(config.profile)
@@ -95,10 +95,15 @@ def make_issuer(root: Path) -> Issuer:
     clock = ClockReader(config.clock_settings(profile.accuracy_us))
     issuer = Issuer(profile.name, issuing_rules(config, profile), loaded.unit, clock)
     issuer.activate(ActiveConfiguration(1, config.digest()))
-    boot = boot_ns()
-    verdict = ClockVerdict(None, "", "system", 0, 1_000, time.time_ns(), boot, boot + HOUR_NS)
-    issuer.update_clock(verdict, profile.accuracy_us)
+    make_fit(issuer)
     return issuer
+
+
+def make_fit(issuer: Issuer) -> None:
+    """Let an issuer's clock be fit for an hour from now, whatever came of the machine's until now."""
+    wall, boot = read_pair(time.time_ns, boot_ns)
+    verdict = ClockVerdict(None, "", "system", 0, 1_000, wall, boot, boot + HOUR_NS)
+    issuer.update_clock(verdict, load_shipped(issuer.profile).accuracy_us)
 
 
 def run_in_process(issuer: Issuer, inputs: Iterator[bytes], count: int) -> InProcessRun:
