@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tsa.clock.settings import SourceKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tsa.clock.settings import ClockSettings
     from tsa.decide import IssuingRules
 
@@ -52,14 +54,25 @@ def etsi_findings(rules: IssuingRules, clock: ClockSettings, unit: UnitFacts) ->
     Ordering is never set and accuracy always present in what this product
     issues, so that those rules have nothing to check.
     """
-    broken = {
+    configured = {
         EtsiFinding.CLOCK_UNTRACEABLE: clock.kind == SourceKind.SYSTEM,
         EtsiFinding.ACCURACY_COARSE: clock.accuracy_us > 1_000_000,
         EtsiFinding.GENTIME_COARSE: clock.resolution_us > clock.accuracy_us,
         EtsiFinding.CRITICAL_EXTENSION: rules.critical_extensions,
         EtsiFinding.IMPRINT_WEAK: not rules.imprints <= _STRONG,
+    }
+    return (*_broken(configured), *certificate_findings(unit))
+
+
+def certificate_findings(unit: UnitFacts) -> tuple[EtsiFinding, ...]:
+    """Return what a unit's certificate breaks of it, whatever is configured; empty when nothing."""
+    certified = {
         EtsiFinding.KEY_USAGE: not unit.time_stamping_alone,
         EtsiFinding.KEY_PERIOD: not unit.key_ends_before_certificate,
         EtsiFinding.SUBJECT: not {"2.5.4.6", "2.5.4.10", "2.5.4.3"} <= unit.subject_attributes,
     }
-    return tuple(finding for finding, is_broken in broken.items() if is_broken)
+    return _broken(certified)
+
+
+def _broken(rules: Mapping[EtsiFinding, bool]) -> tuple[EtsiFinding, ...]:
+    return tuple(finding for finding, is_broken in rules.items() if is_broken)

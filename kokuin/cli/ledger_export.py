@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kokuin.cli.messages import text, write, write_json
+from kokuin.cli.messages import text, write, write_aside, write_json
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.progress import bar
 from kokuin.cli.values import check_period, microseconds, moment, serial_number
@@ -81,8 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("ledger.export.file", path=path, reason=error.strerror) from None
     if arguments.json:
         write_json(answer)
-    else:
+    elif answer["ok"]:
         write(_sentences(answer, arguments.lang))
+    else:
+        write_aside(_refusal(answer, arguments.lang))
     return Exit.PASSED if answer["ok"] else Exit.FAILED
 
 
@@ -202,11 +204,12 @@ def _answer(arguments: argparse.Namespace, writer: BundleWriter, *, resumed: boo
     }
 
 
+def _refusal(answer: dict[str, Any], lang: str) -> Iterator[str]:
+    yield text(lang, "ledger.export.refused", code=answer["code"], detail=answer["detail"]).rstrip()
+    yield text(lang, f"ledger.export.{answer['code']}")
+
+
 def _sentences(answer: dict[str, Any], lang: str) -> Iterator[str]:
-    if not answer["ok"]:
-        yield text(lang, "ledger.export.refused", code=answer["code"], detail=answer["detail"]).rstrip()
-        yield text(lang, f"ledger.export.{answer['code']}")
-        return
     yield text(lang, "ledger.export.done", **answer)
     if answer["resumed"]:
         yield text(lang, "ledger.export.resumed")

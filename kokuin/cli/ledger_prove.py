@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokuin.cli.ledger_proofs import Refused, Wish, prove, read_token, sidecar_of, write_proof
-from kokuin.cli.messages import text, write, write_octets
+from kokuin.cli.messages import text, write, write_aside, write_octets
 from kokuin.cli.outcome import CommandError, Exit
 from kokuin.cli.values import serial_number
 
@@ -73,7 +73,7 @@ def say_refusal(refused: Refused, lang: str) -> int:
     """
     if refused.code not in _LATER | _NEVER:
         raise CommandError("ledger.prove.refused", code=refused.code)
-    write([text(lang, f"ledger.prove.{refused.code}")])
+    write_aside([text(lang, f"ledger.prove.{refused.code}")])
     return Exit.INDETERMINATE if refused.code in _LATER else Exit.FAILED
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kokuin.service.provisioning import Act, append_pem
-from kokuin.service.unit_certificates import check_certificate
+from kokuin.service.unit_certificates import UnitCertificates, check_certificate
 from kokuin.service.unit_errors import UnitEndedError, UnitError
 from kokuin.trust.anchors import TrustError, TrustStore, load_trust, read_certificates
 from kokuin.trust.certificate import read_certificate
@@ -16,6 +16,7 @@ from kokuin.trust.path import find_path
 from kokuin.trust.records import ANCHOR_ADDED, CERTIFICATE_IMPORTED
 from kokuin.wire.errors import WireError
 from kokuin.wire.pem import read_blocks, write_block
+from tsa.etsi import EtsiFinding, certificate_findings
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -41,6 +42,10 @@ class ImportProblem(StrEnum):
     EXPIRED = "CERTIFICATE_EXPIRED"
     PURPOSE = "CERTIFICATE_PURPOSE"
     """Not for time-stamping, critical and alone."""
+    ETSI_KEY_PERIOD = EtsiFinding.KEY_PERIOD.value
+    """No start would take it under the checks of EN 319 422, which the folder wants."""
+    ETSI_SUBJECT = EtsiFinding.SUBJECT.value
+    """Likewise."""
     NO_PATH = "CERTIFICATE_NO_PATH"
     """It leads to no anchor: neither in `trust/ca.pem` nor among those that were named."""
     PATH_UNFIT = "CERTIFICATE_PATH_UNFIT"
@@ -68,6 +73,7 @@ def import_certificates(  # noqa: PLR0913  # what the judgement depends on, name
     anchors_pem: bytes,
     *,
     now: dt.datetime,
+    etsi: bool,
     on_act: Callable[[Act], None],
 ) -> Certificate:
     """Judge the first certificate of `pem` and append it, with what leads to its anchor, to the trust files.
@@ -79,6 +85,7 @@ def import_certificates(  # noqa: PLR0913  # what the judgement depends on, name
         pem: the unit's certificate, and further ones that may lead to an anchor.
         anchors_pem: anchors that the operator names; empty: those of `trust/ca.pem` must do.
         now: the present moment.
+        etsi: what EN 319 422 wants of it is asked too.
         on_act: told each anchor and certificate as soon as it is durable.
 
     Raises:
@@ -95,7 +102,7 @@ def import_certificates(  # noqa: PLR0913  # what the judgement depends on, name
     known, anchors = _known(folder)
     if certificate.der in {item.der for item in known}:
         raise ImportRefusedError(ImportProblem.KNOWN, display(certificate.subject))
-    _check(certificate, now)
+    _check(certificate, now, etsi=etsi)
     path = _path(certificate, given[1:], (*anchors, *named), known, now)
     _take(folder, path, known, anchors, named, on_act)
     on_act(Act(CERTIFICATE_IMPORTED, {"unit_of": profile, "key": key, "certificate": _sha256(certificate)}))
@@ -128,13 +135,16 @@ def _known(folder: DataFolder) -> tuple[list[Certificate], tuple[Certificate, ..
     return known, anchors
 
 
-def _check(certificate: Certificate, now: dt.datetime) -> None:
+def _check(certificate: Certificate, now: dt.datetime, *, etsi: bool) -> None:
     try:
         check_certificate(certificate, now)
+        facts = UnitCertificates(certificate, (), ()).facts()
     except UnitEndedError as error:
         raise ImportRefusedError(ImportProblem.EXPIRED, str(error)) from None
     except UnitError as error:
         raise ImportRefusedError(ImportProblem.PURPOSE, str(error)) from None
+    for finding in certificate_findings(facts) if etsi else ():
+        raise ImportRefusedError(ImportProblem(finding.value), display(certificate.subject))
 
 
 def _path(

@@ -86,6 +86,7 @@ def initialise(request: InitRequest) -> InitDone:
     """
     profile = _profile(request)
     _check_clock(request)
+    _check_origin(request)
     try:
         return _initialise(request, profile)
     except KeyFileError as error:
@@ -185,6 +186,13 @@ def _config_text(request: InitRequest, folder: DataFolder) -> str:
     if clock.servers:
         lines += [f"servers = [{', '.join(map(_quoted, clock.servers))}]", f"quorum = {clock.quorum}"]
     return "\n".join(lines) + "\n"
+
+
+def _check_origin(request: InitRequest) -> None:
+    """C2SP tlog-checkpoint: a URL without its scheme. No log can change its name: it is told beforehand."""
+    scheme, separator, name = (request.origin or "").partition("://")
+    if separator:
+        raise InitError("init.origin_scheme", scheme=scheme, origin=name)
 
 
 def new_origin() -> str:

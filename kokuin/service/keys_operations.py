@@ -149,6 +149,7 @@ class KeyOperations:
             _octets(arguments, "certificates"),
             _octets(arguments, "anchors"),
             now=dt.datetime.now(dt.UTC),
+            etsi=self._config.checks == "etsi-319-422",
             on_act=on_act,
         )
         (key,) = (name for name, public in keys.items() if public == certificate.public_key)

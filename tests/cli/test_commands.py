@@ -176,6 +176,7 @@ def test_init_refuses_a_folder_that_holds_anything(data: Path, capsys: pytest.Ca
         (("--clock", "ntp"), "CLOCK_SERVERS_FEW"),
         (("--clock", "ntp", "--ntp-server", "ntp.example", "--ntp-server", "a b"), "CLOCK_SERVER_UNREADABLE"),
         (("--clock", "chrony", "--ntp-server", "ntp.example"), "--ntp-server"),
+        (("--origin", "https://tsa.example/log"), "--origin tsa.example/log"),
     ],
 )
 def test_init_refuses_what_it_cannot_stand_for(

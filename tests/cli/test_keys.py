@@ -118,6 +118,26 @@ def test_a_request_is_printed_or_written_and_its_certificate_taken_up(
     assert ca.root_pem in prepared.folder.anchors.read_text()
 
 
+def test_what_the_service_would_refuse_to_start_with_is_not_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = ("--production", "--clock", "chrony", "--organisation", "Example", "--profile", "classical")
+    assert main(["init", "--dir", "tsa-data", *made]) == 0
+    assert main(["keys", "csr", "classical", "-o", "unit.csr"]) == 0
+    ca, request = OperatorCa(), (tmp_path / "unit.csr").read_text()
+    (tmp_path / "root.pem").write_text(ca.root_pem)
+    words = ["keys", "import", "classical", "unit.pem", "--anchor", "root.pem"]
+    for lang, sentence in (("en", "privateKeyUsagePeriod that ends before"), ("ja", "より前に終わる")):
+        (tmp_path / "unit.pem").write_text(ca.sign(request) + ca.issuing_pem)
+        capsys.readouterr()
+        assert main([*words, "--lang", lang]) == 1
+        said = capsys.readouterr()
+        assert (said.out, "ETSI_KEY_PERIOD" in said.err, sentence in said.err) == ("", True, True)
+    assert not (tmp_path / "tsa-data/trust/units.pem").exists()
+    (tmp_path / "unit.pem").write_text(ca.sign(request, key_days=365) + ca.issuing_pem)
+    assert main(words) == 0
+
+
 def test_from_recipient_through_backup_to_a_restored_folder(
     prepared: Prepared,
     tsa: Callable[..., tuple[int, str]],

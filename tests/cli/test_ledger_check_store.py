@@ -22,15 +22,13 @@ from kokuin.ledger.findings import LedgerFault
 from kokuin.ledger.store_faults import StoreFault
 from tests.ledger.notes import log, verifier
 from tests.service.asking import query
-from tests.service.running import prepare, serving
+from tests.service.running import PATIENCE_S, prepare, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kokuin.service.datafolder import DataFolder
     from tests.service.running import Prepared
-
-PATIENCE_SECONDS = 20.0
 
 
 def asked(folder: Path, **more: Any) -> argparse.Namespace:
@@ -41,8 +39,9 @@ def asked(folder: Path, **more: Any) -> argparse.Namespace:
 
 def published(folder: DataFolder) -> Path:
     """Return the published checkpoint, which the keeper writes within a second."""
-    path, end = folder.log / "checkpoint", time.monotonic() + PATIENCE_SECONDS
-    while not path.exists() and time.monotonic() < end:
+    path, end = folder.log / "checkpoint", time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < end
         time.sleep(0.05)
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
@@ -103,9 +104,11 @@ def test_both_languages_say_what_is_in_force_and_what_stands_against_it(
 
 
 def test_a_schedule_is_made_shown_and_dropped(tsa: Callable[..., tuple[int, str]]) -> None:
-    code, printed = tsa("use", "pq", "--at", "2027-03-01T09:00:00+09:00")
+    at = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(days=100)
+    local = at.astimezone(dt.timezone(dt.timedelta(hours=9)))
+    code, printed = tsa("use", "pq", "--at", local.isoformat())
     assert code == 0
-    assert "At 2027-03-01T00:00:00+00:00 the default becomes pq." in printed
+    assert f"At {at.isoformat()} the default becomes pq." in printed
     assert "the default becomes pq" in tsa("list")[1]
     assert tsa("unschedule")[0] == 0
     code, printed = tsa("unschedule", "--json")

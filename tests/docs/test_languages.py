@@ -85,9 +85,9 @@ def test_a_thing_has_one_name_in_japanese(path: Path) -> None:
         assert not re.findall(others, text), term
 
 
-def _sentences(path: Path) -> list[str]:
+def _sentences(module: str) -> list[str]:
     """Every text that a module could put out: its strings, docstrings apart."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(module)
     described = {
         id(statement.value)
         for node in ast.walk(tree)
@@ -103,12 +103,15 @@ def _sentences(path: Path) -> list[str]:
 
 
 def test_no_output_claims_an_accreditation() -> None:
-    modules = [path for name in PRODUCT for path in (ROOT / name).rglob("*.py")]
-    said = [sentence for path in modules for sentence in _sentences(path)]
+    known = "the request is empty"
+    texts = [path.read_text(encoding="utf-8") for name in PRODUCT for path in (ROOT / name).rglob("*.py")]
+    # What has no such word anywhere has none in a string: to take all of them apart would last far longer.
+    suspects = [module for module in texts if known in module or CLAIMS.search(module)]
+    said = [sentence for module in suspects for sentence in _sentences(module)]
     for path in MESSAGES.glob("*.toml"):
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
         said += [sentence for section in sections.values() for sentence in section.values()]
-    assert "the request is empty" in said
+    assert known in said
     assert "the time-stamp is valid" in said
     assert not [sentence for sentence in said if CLAIMS.search(sentence)]
 

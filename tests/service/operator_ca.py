@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 PURPOSE = (ExtendedKeyUsageOID.TIME_STAMPING,)
+_KEY_PERIOD = x509.ObjectIdentifier("2.5.29.16")
 
 
 def _name(text: str) -> x509.Name:
@@ -60,8 +61,12 @@ class OperatorCa:
         days: tuple[int, int] = (-1, 700),
         purposes: tuple[x509.ObjectIdentifier, ...] = PURPOSE,
         critical: bool = True,
+        key_days: int | None = None,
     ) -> str:
-        """Sign a request whose own signature holds, and return the certificate as PEM."""
+        """Sign a request whose own signature holds, and return the certificate as PEM.
+
+        With `key_days` its key signs only so many days from now (privateKeyUsagePeriod).
+        """
         request = x509.load_pem_x509_csr(request_pem.encode())
         assert request.is_signature_valid
         start, end = (NOW + dt.timedelta(days=day) for day in days)
@@ -74,6 +79,10 @@ class OperatorCa:
             end,
         )
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=critical)
+        if key_days is not None:
+            ends = (NOW + dt.timedelta(days=key_days)).strftime("%Y%m%d%H%M%SZ").encode()
+            period = bytes((0x30, len(ends) + 2, 0x81, len(ends))) + ends
+            builder = builder.add_extension(x509.UnrecognizedExtension(_KEY_PERIOD, period), critical=False)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
     def revoke(self, certificate_pem: str) -> bytes:
