@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 _SECRETS = frozenset({"TSA_PASSPHRASE", "TSA_PIN", "TSA_RECIPIENT_PASSPHRASE"})
-_DYING_SECONDS = 1.0
+_DYING_SECONDS = 10.0
+"""How long a busy machine may take to end what has closed its output; what only closed it is killed then."""
 
 
 async def start_child(module: str, *, stderr: int = DEVNULL) -> Process:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 
 from kokuin.service import child_frames
 
@@ -32,6 +34,10 @@ def main() -> None:
             say({"op": "sing"})
         case "dies":
             os.abort()
+        case "dies slowly":
+            os.close(sys.stdout.fileno())
+            time.sleep(1.5)
+            os.kill(os.getpid(), signal.SIGXCPU)
         case "boasts":
             sys.stdout.buffer.write(child_frames.HEAD.pack(1 << 30, 0))
             sys.stdout.buffer.flush()

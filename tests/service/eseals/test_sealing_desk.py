@@ -103,18 +103,29 @@ def test_what_the_ledger_does_not_take_is_not_released() -> None:
 def test_a_child_that_a_document_took_over_gets_nothing_released(
     rogue: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert refused_by_rogue(rogue, level, monkeypatch) is SealCode.FAILED
+
+
+def test_a_document_that_cost_too_much_is_told_so_though_its_child_takes_its_time_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert refused_by_rogue("dies slowly", "B-T", monkeypatch) is SealCode.TOO_COSTLY
+
+
+def refused_by_rogue(rogue: str, level: str, monkeypatch: pytest.MonkeyPatch) -> SealCode:
+    """Let such a child work on a document; return the code of the refusal."""
     monkeypatch.setenv("ROGUE", rogue)
     monkeypatch.setenv("ROGUE_LEVEL", level)
     monkeypatch.setattr(pool, "CHILD", "tests.service.eseals.rogue_child")
 
-    async def run() -> None:
+    async def run() -> SealCode:
         async with benched() as bench:
             with pytest.raises(SealRefusedError) as error:
                 await bench.make(cades(Level.B_T), DATA)
-            assert error.value.code is SealCode.FAILED
             assert bench.journal.records == []
+            return error.value.code
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def test_a_level_that_lacks_revocation_data_is_lowered_only_where_that_was_allowed() -> None:
