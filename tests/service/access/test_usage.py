@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.service.access import access_desk
 from kokuin.service.access.state import StateStore
 from kokuin.service.access.state_faults import StateFault, StateRefusedError
 from kokuin.service.access.table import AccessTable, Client
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared
 
 NOON_US = 20_000 * DAY_US + DAY_US // 2
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no day begin while a keeper counts."""
+    monkeypatch.setattr(access_desk, "time", SimpleNamespace(time_ns=lambda: NOON_US * 1_000))
 
 
 @pytest.fixture
