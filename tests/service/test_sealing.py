@@ -27,6 +27,7 @@ from tests.ledger import rfc6962
 from tests.ledger.samples import issued
 from tests.ledger.test_epoch_roots import naive
 from tests.service.epochs import Desked
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +137,7 @@ def keep_until_sealed(desked: Desked) -> None:
 
     async def run() -> None:
         task = asyncio.create_task(desked.desk.run())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while desked.journal.head.epoch == 1:  # noqa: ASYNC110  # another thread's doing
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0)
@@ -199,7 +200,7 @@ def break_at(desked: Desked, step: str, monkeypatch: pytest.MonkeyPatch, *, done
         if done:
             result = real(*arguments, **named)
             if step in {"seal", "opened"}:
-                result.result(9)
+                result.result(PATIENCE_S)
             if step in {"roots", "covering"}:
                 return finish(result)
         raise PowerLossError

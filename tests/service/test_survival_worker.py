@@ -14,9 +14,10 @@ import pytest
 
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
-from kokuin.service.lifeline import EXIT_ORPHANED, ORPHAN_SECONDS
+from kokuin.service.lifeline import EXIT_ORPHANED
 from kokuin.service.ports import WorkerReport
 from kokuin.service.worker import Worker
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ def test_a_worker_told_to_stop_before_it_serves_does_not_serve(
         worker = make_worker(folder_of("classical"))
         worker.stop()
         port: Any = NoKeeper()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await worker.serve(port, socket.create_server(("127.0.0.1", 0)))
 
     asyncio.run(scenario())
@@ -115,7 +116,7 @@ def test_a_child_ends_soon_after_its_parent_whatever_it_is_doing(mood: list[str]
         time.sleep(0.1)
         assert child.poll() is None
         ours.close()
-        assert child.wait(10 * ORPHAN_SECONDS) == EXIT_ORPHANED
+        assert child.wait(PATIENCE_S) == EXIT_ORPHANED
     assert not os.path.exists(f"/proc/{child.pid}")  # noqa: PTH110  # a process, not a file
 
 

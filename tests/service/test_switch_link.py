@@ -19,6 +19,7 @@ from kokuin.service.responder import Responder
 from kokuin.trust.journal import AppendRefusal, Refused
 from kokuin.trust.records import Receipt, Record
 from tests.service.asking import query
+from tests.service.running import PATIENCE_S
 from tsa.decide import IssuingRules
 from tsa.unit import IssuedToken
 
@@ -95,7 +96,7 @@ def test_an_operator_waits_for_a_switch_longer_than_for_other_answers(
 def test_whoever_waits_for_a_keeper_that_dies_hears_it_at_once() -> None:
     async def run() -> None:
         async with port(lambda keeper, _: keeper.close()) as worker:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 answer = await worker.ask("profile.use", {"name": "pq"})
             assert answer == {"ok": False, "code": KEEPER_UNAVAILABLE}
 
@@ -111,7 +112,7 @@ def test_a_worker_that_is_gone_or_goes_has_nothing_to_prepare() -> None:
         preparing = asyncio.create_task(worker.prepare("cfg"))
         await asyncio.sleep(0)
         other.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await preparing == ""
             await ended.wait()
             # Asked after all, since the list of whom to ask was made a moment before.
@@ -157,7 +158,7 @@ async def append_to_a_keeper_that_stands_still(stands_s: float) -> tuple[AppendO
     keeper = Recording()
     end = WorkerLink(cast("Keeper", keeper), "worker-1", lambda _: None)
     await end.attach(other)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         outcome = await asyncio.wrap_future(future)
     end._link.close()
     return outcome, keeper.records
@@ -226,7 +227,7 @@ def test_tokens_of_two_epochs_are_not_appended_together() -> None:
         journal.epoch = 2
         responder.install({"classical": new}, "classical", frozenset())
         ask()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             found = [await taken.get() for _ in range(2)]
         responder.close()
         assert [answer.refusal for answer in found] == [None, None]
@@ -247,7 +248,7 @@ def test_a_token_of_a_former_epoch_waits_for_the_push_that_is_on_its_way() -> No
         await asyncio.sleep(0.01)
         assert not asked.done()
         responder.install({"classical": new}, "classical", frozenset())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await asked).refusal is None
         responder.close()
         assert journal.appends == [[1], [2]]

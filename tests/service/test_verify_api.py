@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from tests.peers import need
 from tests.reportschema import validator
 from tests.service.asking import DATA, granted, imprint, query
 from tests.service.running import serving
+from tests.service.survival import wait_until
 from tests.service.test_http_errors import problem
 from tests.trust.forge import DAY, NOW, order, pki
 from tests.trust.revoking import Reason, Taken, crl
@@ -44,6 +46,12 @@ HALF = (
     "Content-Length: 9\r\n\r\nhalf"
 ).encode()
 """A question whose rest never comes."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm(single: Service) -> None:
+    """See that a child is there: to start one may take longer than a caller is let wait."""
+    wait_until("a child", lambda: single.client.post(PATH, content=b"x", headers=OCTETS).status_code == 200)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +154,12 @@ def test_a_proof_of_the_ledger_counts_by_the_services_own_keys(
 ) -> None:
     token = granted(answered).dump()
     asked = {"token": hashlib.sha256(token).hexdigest(), "wait": "true"}
-    proof = single.client.get("/api/v1/ledger/proofs/inclusion", params=asked)
-    assert proof.status_code == 200
+
+    def proven() -> httpx.Response | None:
+        found = single.client.get("/api/v1/ledger/proofs/inclusion", params=asked)
+        return found if found.status_code == 200 else None
+
+    proof = wait_until("a checkpoint", proven)  # for which one request waits only so long
     answer = ask(single, {"token": token, "proof": proof.content}, at=AT)
     assert verdict(answer) == ("PASSED", None)
     assert answer.content == told(single, capfdbinary, tmp_path, token, "--proof", proof.content, "--at", AT)
@@ -333,7 +345,11 @@ def test_stamping_goes_on_beside_judging_and_every_caller_is_answered(double: Se
         if number % 2:
             granted(double.post(query()).content)
             return "PASSED"
-        answer = double.client.post(PATH, files={"token": token, "data": DATA})
+        while True:
+            answer = double.client.post(PATH, files={"token": token, "data": DATA})
+            if answer.headers.get("retry-after") is None:
+                break
+            time.sleep(0.1)  # all children may be judging, or starting
         return str(answer.json().get("indication", answer.json().get("code")))
 
     with ThreadPoolExecutor(8) as threads:

@@ -161,9 +161,11 @@ def test_curl_is_understood(tmp_path: Path) -> None:
     token = tmp_path / 'to"ken; name=data.tsr'
     token.write_bytes(bytes(range(256)) * 1000)
     with HTTPServer(("127.0.0.1", 0), _Taking) as server:
-        Thread(target=server.handle_request, daemon=True).start()
+        taking = Thread(target=server.handle_request, daemon=True)
+        taking.start()
         words = ["-s", "-F", f'token=@"{token}"'.replace('to"ken', r"to\"ken"), "-F", "at=2026-06-01"]
         subprocess.run([curl, *words, f"http://127.0.0.1:{server.server_port}/"], check=True, timeout=60)
+        taking.join()
     ((content_type, body),) = _Taking.taken
     assert read([body], parameters(content_type)[1]["boundary"]) == [
         ("token", token.read_bytes()),
