@@ -1,7 +1,6 @@
 """How a connection lives and ends: its phases, its deadlines, its last words.
 
-A connection is always in one `Phase`, and one timer of the process walks over
-all connections, so that a deadline costs no timer on the path of a request.
+A connection is always in one `Phase`; its deadlines are kept by the `Patrol`.
 """
 
 from __future__ import annotations
@@ -9,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kokuin.service.http_problems import TransportCode, TransportEvent, problem
+
+if TYPE_CHECKING:
+    from kokuin.service.http_patrol import Patrol
 
 PROGRESS_OCTETS = 65_536
 """A body or a response that moves by this much within its deadline earns a new deadline."""
@@ -71,27 +73,6 @@ class Phase(Enum):
 
 
 HEAD, BODY, ANSWER, IDLE, DEAF, LINGER = Phase
-
-
-class Patrol:
-    """The only timer: walks over all connections of the process, and rests when there are none."""
-
-    def __init__(self, interval_s: float) -> None:
-        self.connections: set[GuardedConnection] = set()
-        self._interval_s = interval_s
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, connection: GuardedConnection) -> None:
-        """Keep the deadlines of `connection` until it takes itself out of `connections`."""
-        self.connections.add(connection)
-        if self._timer is None:
-            self._timer = connection.loop.call_later(self._interval_s, self._walk, connection.loop)
-
-    def _walk(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(self._interval_s, self._walk, loop) if self.connections else None
-        now = loop.time()
-        for connection in tuple(self.connections):
-            connection.keep_deadlines(now)
 
 
 class _GentleTransport(asyncio.Transport):
@@ -254,6 +235,11 @@ class GuardedConnection(HttpToolsProtocol):
         self._linger_left -= octets
         if self._linger_left < 0:
             self.flow.pause_reading()
+
+    def forgive(self, seconds: float, now: float) -> None:
+        """Count the last `seconds` before `now` for nobody's delay."""
+        self.since = min(self.since + seconds, now)
+        self._unsent_since = min(self._unsent_since + seconds, now)
 
     def keep_deadlines(self, now: float) -> None:
         """End the connection when what it waits for is late; called by the patrol."""

@@ -21,9 +21,9 @@ from kokuin.service.http_connection import (
     HEAD,
     LINGER,
     GuardedConnection,
-    Patrol,
     TransportLimits,
 )
+from kokuin.service.http_patrol import Patrol
 from kokuin.service.http_problems import TransportCode, TransportEvent, send_problem
 
 if TYPE_CHECKING:
