@@ -265,6 +265,8 @@ async def _end(entry: Entry, outcome: Mapping[str, Any]) -> None:
     """Say how a request ended; unwritten, it looks lost, and the ledger knows better if it is not."""
     try:
         await asyncio.to_thread(entry.end, outcome)
+    except FileNotFoundError:
+        return  # whoever asked saw that it ended before the disk had it for good, and wanted it no more
     except OSError:
         _log.exception("seal.outcome.unwritten")
 

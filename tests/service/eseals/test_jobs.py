@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
+import structlog
 
 from eseal.profile import Format
 from eseal.values import Level
@@ -22,6 +23,7 @@ from kokuin.service.eseals.jobs import Jobs
 from kokuin.service.eseals.pool import SealPool
 from kokuin.service.eseals.sealed import Sealed
 from kokuin.service.eseals.tasks import Act, Document, Task
+from pqc import newfile
 from tests.service.eseals.benches import SEALER
 from tests.service.eseals.test_sealing_children import HEADER, NoKeys
 from tests.service.running import PATIENCE_S
@@ -226,6 +228,36 @@ def test_a_seal_whose_outcome_cannot_be_written_is_released_and_kept(
         assert seen is not None
         assert (seen.running, seen.outcome) == (False, None)
         assert seen.made is not None
+
+    asyncio.run(act())
+
+
+def test_a_job_that_is_forgotten_as_soon_as_it_is_seen_to_have_ended_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its outcome is seen before the disk has the name for good; on a slow disk there is time between."""
+    sync = newfile.sync_folder
+
+    async def act() -> None:
+        desk = SlowDesk()
+        desk.going.set()
+        jobs = jobs_of(tmp_path, desk)
+
+        def late(folder: Path) -> None:
+            if (folder / "outcome").exists():
+                Entries(tmp_path / "jobs").drop(folder.name)
+            sync(folder)
+
+        monkeypatch.setattr(newfile, "sync_folder", late)
+        with structlog.testing.capture_logs() as logs:
+            name, _ = await begin(jobs)
+            while jobs._running:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0)
+            with pytest.raises(SealRefusedError) as error:
+                await jobs.look(name, SEALER)
+        assert error.value.code is SealCode.JOB_UNKNOWN
+        assert desk.made == 1
+        assert not logs
 
     asyncio.run(act())
 
