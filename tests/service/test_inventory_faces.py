@@ -89,6 +89,13 @@ def test_what_cannot_be_answered_is_a_problem_and_no_file_is_named(
     assert "passwd" not in answer.text
 
 
+@pytest.fixture
+def unniced(at_once: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let children of this process give way to nobody."""
+    monkeypatch.setenv("PYTHONPATH", at_once)
+
+
+@pytest.mark.usefixtures("unniced")
 def test_two_at_once_are_not_taken_and_the_next_is(folder_of: Callable[[str], Prepared]) -> None:
     folder = folder_of("classical").folder
     taking = InventoryDesk(folder, load_config(folder.root, {}))
@@ -102,6 +109,7 @@ def test_two_at_once_are_not_taken_and_the_next_is(folder_of: Callable[[str], Pr
     assert asyncio.run(taking.take("cbom"))["ok"]
 
 
+@pytest.mark.usefixtures("unniced")
 def test_a_child_that_takes_too_long_is_ended(
     folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +119,7 @@ def test_a_child_that_takes_too_long_is_ended(
     assert asyncio.run(taking.take("json")) == {"ok": False, "code": "INVENTORY_TOO_LONG"}
 
 
+@pytest.mark.usefixtures("unniced")
 def test_a_ledger_that_cannot_be_read_is_a_problem(folder_of: Callable[[str], Prepared]) -> None:
     folder = folder_of("classical").folder
     taking = InventoryDesk(folder, load_config(folder.root, {}))
