@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 RESTARTS = 10
 RESTART_WINDOW_SECONDS = 60.0
 """More than RESTARTS within this time: something is broken for good, and the parent gives up."""
-STOP_SECONDS = 15.0
-"""How long children may take to drain before they are killed."""
+STOP_SECONDS = {"worker": 15.0, "keeper": 10.0}
+"""How long children of a role may take to drain before they are killed; the keeper, last, has its own time:
+workers that are held up do not cost it what it has counted and not yet written."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _log = structlog.get_logger()
@@ -181,10 +182,10 @@ class Parent:
 
     def _stop_all(self) -> None:
         """Workers first, so that their last records find the keeper; the keeper last."""
-        deadline = time.monotonic() + STOP_SECONDS
         for sock in self._listening():
             sock.close()
-        for role in ("worker", "keeper"):
+        for role, seconds in STOP_SECONDS.items():
+            deadline = time.monotonic() + seconds
             children = [child for child in self._children.values() if child.role == role]
             for child in children:
                 child.process.terminate()

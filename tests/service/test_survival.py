@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.usefixtures("patient")
+# Several starts, and the machine may be busy.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("patient")]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,6 @@ def two(one_folder: Service) -> Service:
     return one_folder
 
 
-@pytest.mark.timeout(300)  # several starts, and the machine may be busy
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nothing_that_a_client_received_is_lost_by_kill_9_of_any_part(tmp_path: Path, workers: int) -> None:
     blows = list(rounds(make_folder(tmp_path), workers, 3, random.Random(workers)))  # noqa: S311  # no secrets
@@ -78,7 +78,7 @@ def test_while_a_worker_is_dead_the_other_goes_on(two: Service) -> None:
     two.kill(Part.WORKER)
     assert {two.stamp().outcome for _ in range(10)} == {Outcome.GRANTED}
     os.kill(two.process.pid, signal.SIGCONT)
-    wait_until("another worker", lambda: len(two.pids(Part.WORKER)) == 2)
+    two.wait_ready()
 
 
 def test_children_started_later_get_the_configuration_in_force_and_not_what_the_file_says_by_then(

@@ -20,7 +20,8 @@ from tests.service.survival_clients import Clients, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("patient")
+# Several starts, and the machine may be busy.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("patient")]
 
 VOLUME_OCTETS = 4 * 1024 * 1024
 

@@ -8,13 +8,17 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kokuin.service import parent
 from kokuin.service.config import load_config
 from kokuin.service.keeper_process import make_keeper
 from kokuin.service.lifeline import EXIT_ORPHANED
+from kokuin.service.parent import Child, Parent
 from kokuin.service.ports import WorkerReport
 from kokuin.service.worker import Worker
 from tests.service.running import PATIENCE_S
@@ -122,3 +126,43 @@ def test_a_child_ends_soon_after_its_parent_whatever_it_is_doing(mood: list[str]
 
 def test_refusals_wait_for_a_keeper_that_takes_them(folder_of: Callable[[str], Prepared]) -> None:
     asyncio.run(refused_without_a_keeper(folder_of("classical")))
+
+
+@dataclass
+class Ending:
+    """A child that needs so long to end, by a clock of the test's."""
+
+    clock: list[float]
+    needs_s: float
+    ends: list[str] = field(default_factory=list)
+
+    def terminate(self) -> None:
+        self.ends.append("asked")
+
+    def kill(self) -> None:
+        self.needs_s = 0.0
+        self.ends.append("killed")
+
+    def wait(self, timeout: float = float("inf")) -> int:
+        self.clock[0] += min(timeout, self.needs_s)
+        if timeout < self.needs_s:
+            raise subprocess.TimeoutExpired(["child"], timeout)
+        self.ends.append("ended")
+        return 0
+
+
+def test_workers_that_do_not_end_take_no_time_from_the_keeper_to_write_what_is_counted(
+    folder_of: Callable[[str], Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(parent, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    children = {"keeper": Ending(clock, 5.0), "worker-1": Ending(clock, 1e9), "worker-2": Ending(clock, 1e9)}
+    stopping = Parent(folder_of("classical").folder, socket.create_server(("127.0.0.1", 0)), 2, {})
+    with stopping._signals[0], stopping._signals[1], stopping._selector:
+        for name, process in children.items():
+            popen: Any = process
+            stopping._children[name] = Child(name.partition("-")[0], name, popen, stopping._signals[0])
+        stopping._stop_all()
+    assert [children[f"worker-{number}"].ends for number in (1, 2)] == [["asked", "killed", "ended"]] * 2
+    assert children["keeper"].ends == ["asked", "ended"]
+    assert clock[0] < 30, "what compose.yaml grants"
