@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 SHA256 = "2.16.840.1.101.3.4.2.1"
 SYSTEM_FAILURE = 25
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 30.0
+"""More than the service lets anybody wait: who gave up before could be given a token that nobody takes."""
 RETRY_SECONDS = 0.02
 
 
