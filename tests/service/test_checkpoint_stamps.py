@@ -127,6 +127,10 @@ def test_stamps_keep_their_interval_also_over_a_restart(
     assert len(kept(folder)) == 1
 
 
+def flipped(octets: bytes) -> bytes:
+    return octets[:-1] + bytes((octets[-1] ^ 1,))
+
+
 LIES: dict[str, tuple[Callable[[TimeStampUnit, TimeStampReq], bytes], str]] = {
     "another imprint": (
         lambda unit, request: answered(unit, request._replace(imprint=bytes(64))),
@@ -145,7 +149,7 @@ LIES: dict[str, tuple[Callable[[TimeStampUnit, TimeStampReq], bytes], str]] = {
         "STAMP_NOT_PASSED",
     ),
     "a broken signature": (
-        lambda unit, request: answered(unit, request)[:-1] + b"\0",
+        lambda unit, request: flipped(answered(unit, request)),
         "STAMP_NOT_PASSED",
     ),
     "a refusal": (lambda _unit, _request: status.rejected(status.CLOCK), "RESPONSE_REJECTED"),

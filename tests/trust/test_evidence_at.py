@@ -164,7 +164,8 @@ def test_what_came_later_neither_helps_nor_harms() -> None:
         assert then(record, TIMES[2] + DAY).report.indication == "FAILED"
         assert then(record, at).report.indication == "PASSED"
         assert then(record, at, b"other").report.indication == "FAILED"
-    damaged = again(own, TWO, TIMES[2])[:-1] + b"\x00"
+    renewed = again(own, TWO, TIMES[2])
+    damaged = renewed[:-1] + bytes((renewed[-1] ^ 1,))
     assert [then(damaged, each).report.indication for each in (at, TIMES[2] + DAY)] == ["PASSED", "FAILED"]
 
 
