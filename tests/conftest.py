@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asn1crypto.tsp  # type: ignore[import-untyped]  # noqa: F401  # it adds to tables that are frozen by use
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
