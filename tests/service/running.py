@@ -25,7 +25,7 @@ from kokuin.service.initialising import InitRequest, initialise
 from tests.service.starting import start_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kokuin.ledger.reader import Stored
     from tests.service.starting import Process
@@ -129,15 +129,25 @@ def unserved(
     folder: DataFolder, settings: Mapping[str, str] | None = None, *, workers: int = 1
 ) -> tuple[int, str]:
     """Start a service that cannot start; return its exit code and its complaint."""
-    log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
-    words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(workers)]
-    with log.open("wb") as file:
-        process = start_service(words, _environment(settings or {}), file)
-        try:
-            return process.wait(PATIENCE_S), log.read_text()
-        finally:
-            process.kill()
-            process.wait()
+    (ended,) = all_unserved(folder, settings, (workers,))
+    return ended
+
+
+def all_unserved(
+    folder: DataFolder, settings: Mapping[str, str] | None, workers: Sequence[int]
+) -> list[tuple[int, str]]:
+    """Start services at the same time, of so many workers each; none of them can start."""
+    started: list[tuple[Process, Path]] = []
+    with contextlib.ExitStack() as stack:
+        for count in workers:
+            log = folder.root.with_name(f"{folder.root.name}-{time.monotonic_ns()}.log")
+            words = [str(TSA), "serve", "--dir", str(folder.root), "--port", "0", "--workers", str(count)]
+            file = stack.enter_context(log.open("wb"))
+            process = start_service(words, _environment(settings or {}), file)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            started.append((process, log))
+        return [(process.wait(PATIENCE_S), log.read_text()) for process, log in started]
 
 
 @contextlib.contextmanager

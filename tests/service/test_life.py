@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.service.asking import granted, query, serial_of, tst_info
-from tests.service.running import PATIENCE_S, TSA, leaves, read_log, serving
+from tests.service.running import PATIENCE_S, TSA, all_unserved, leaves, read_log, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +18,9 @@ if TYPE_CHECKING:
     from tests.service.running import Prepared, Service
 
 
-def refused_start(folder: DataFolder, port: int, workers: int = 1) -> list[str]:
+def refused_start(folder: DataFolder, port: int) -> list[str]:
     """Start a service that cannot start; return the lines of its complaint."""
     command = [str(TSA), "serve", "--dir", str(folder.root), "--port", str(port)]
-    command += ["--workers", str(workers)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (refused.returncode, refused.stdout) == (3, "")
     return refused.stderr.splitlines()
@@ -71,10 +69,10 @@ def test_stop_and_start(folder_of: Callable[[str], Prepared], workers: int, chan
 
 def test_a_folder_is_served_by_one_service_only(double: Service) -> None:
     # At the same time: each of them waits until it is sure.
-    with ThreadPoolExecutor() as threads:
-        lines, (*_, last) = threads.map(lambda workers: refused_start(double.folder, 0, workers), (1, 2))
-    assert lines == [f"tsa serve: {double.folder.root} is in use by another `tsa serve`"]
-    assert last == "tsa serve: keeper cannot start; its reason stands above"
+    (one, complaint), (other, complaints) = all_unserved(double.folder, None, (1, 2))
+    assert (one, other) == (3, 3)
+    assert complaint.splitlines() == [f"tsa serve: {double.folder.root} is in use by another `tsa serve`"]
+    assert complaints.splitlines()[-1] == "tsa serve: keeper cannot start; its reason stands above"
     granted(double.post(query()).content)
     assert double.process.poll() is None
 
