@@ -210,7 +210,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _port(process: Process, log: Path) -> int:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
+        for line in log.read_text().split("\n")[:-1]:  # the last one may be half written
             if '"event":"serving"' in line:
                 port: int = json.loads(line)["port"]
                 return port

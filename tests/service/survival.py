@@ -206,7 +206,7 @@ class Service:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log lines of one event."""
-        lines = self.log.read_bytes().splitlines()
+        lines = self.log.read_bytes().split(b"\n")[:-1]  # the last one may be half written
         found = [json.loads(line) for line in lines if line.startswith(b"{")]
         return [line for line in found if line.get("event") == name]
 

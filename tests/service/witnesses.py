@@ -69,7 +69,7 @@ def witness_process(folder: Path, name: str, log_file: Path) -> Iterator[Witness
 def _port(process: subprocess.Popen[str], log: Path) -> int:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
+        for line in log.read_text().split("\n")[:-1]:  # the last one may be half written
             if '"event":"witnessing"' in line:
                 port: int = json.loads(line)["port"]
                 return port
