@@ -104,7 +104,7 @@ def flood(service: Service, name: str, pieces: Iterable[bytes]) -> Assault:
     address, bystander = ("127.0.0.1", service.port), _Bystander(service)
     before, started = tree_peak_kib(service.process.pid), time.monotonic()
     with bystander.asking():
-        sent, received = slow_clients.flood(address, pieces, seconds=30)
+        sent, received = slow_clients.flood(address, pieces)
         seconds = time.monotonic() - started
         time.sleep(0.3)
     statuses = Counter(answer.status for answer in slow_clients.answers(received))
