@@ -131,7 +131,7 @@ class Auditor:
         search = Documents(self.home, self.url)
         while True:
             found = json.loads(search.ask("/api/v1/ledger/records?kind=seal.issued"))["records"]
-            covered = json.loads(curl(f"{self.url}/api/v1/ledger/checkpoint", cwd=self.home))["size"]
+            covered = json.loads(curl(f"{self.url}/api/v1/ledger/checkpoint", cwd=self.home)).get("size", 0)
             if any(each["leaf"]["id"] == record and each["index"] < covered for each in found):
                 return
             assert time.monotonic() < deadline, (record, covered, found)
