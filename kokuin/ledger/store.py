@@ -55,6 +55,9 @@ _SETTINGS = (
     "PRAGMA cache_size=-32768",
 )
 
+OPENING_SECONDS = 10.0
+"""How long a reader is waited for that opened first after a crash, and so puts the log in order."""
+
 _PAGE = 4096
 """SQLite's page; a random serial touches about one of its index."""
 
@@ -187,12 +190,11 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            # Without timeout: a lock that another program holds is a refusal, not a stall of all callers.
             connection = sqlite3.connect(
                 self._path.absolute().as_uri() + "?mode=rw",
                 uri=True,
                 isolation_level=None,
-                timeout=0,
+                timeout=OPENING_SECONDS,
                 check_same_thread=False,
                 cached_statements=4 * ROWS,
             )
@@ -216,6 +218,8 @@ class SqliteStore:
             connection.execute(setting)
         require_schema(connection)
         self._read_state(connection)
+        # From here on a lock that another program holds is a refusal, not a stall of all callers.
+        connection.execute("PRAGMA busy_timeout=0")
 
     def _read_state(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN")

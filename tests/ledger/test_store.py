@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kokuin.ledger import store as store_module
 from kokuin.ledger.faults import OpenFault, OpenRefusedError, StoreLostError, WorkRefusedError
 from kokuin.ledger.plan import Append
 from kokuin.ledger.published import KeptCheckpoint, keep_checkpoint, newest_checkpoint
@@ -17,6 +22,18 @@ from tests.ledger.samples import NOW, check_whole, fail_at, inject, issued, one,
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+WAIT = 60.0
+_RECOVERER = """
+import fcntl, sys
+with open(sys.argv[1], "ab+") as shm:
+    # As in the midst of SQLite's walIndexRecover: there is an index, nothing in it, and every lock is held.
+    shm.truncate(32768)
+    fcntl.lockf(shm, fcntl.LOCK_SH, 1, 128)
+    fcntl.lockf(shm, fcntl.LOCK_EX, 8, 120)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_two_writers_cannot_fork_the_ledger(open_store: Callable[[], SqliteStore], path: Path) -> None:
@@ -127,9 +144,34 @@ def test_what_is_no_ledger_of_this_release_is_not_opened(path: Path, tmp_path: P
 def test_commits_are_durable_by_setting(store: SqliteStore) -> None:
     settings = {
         name: store._connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("journal_mode", "synchronous")
+        for name in ("journal_mode", "synchronous", "busy_timeout")
     }
-    assert settings == {"journal_mode": "wal", "synchronous": 2}
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 0}
+
+
+def test_a_log_that_a_reader_puts_in_order_after_a_crash_is_waited_for(
+    store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens the ledger first does so; the writer that was started again took it for unreadable."""
+    monkeypatch.setattr(store_module, "OPENING_SECONDS", WAIT)
+    store.commit([one(issued(1))], NOW)
+    crashed = tmp_path / "crashed"
+    for suffix in ("", "-wal"):
+        shutil.copy(path.with_name(path.name + suffix), crashed.with_name(crashed.name + suffix))
+    command = [sys.executable, "-c", _RECOVERER, f"{crashed}-shm"]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"held\n"
+        opening = pool.submit(SqliteStore, crashed)
+        with pytest.raises(TimeoutError):
+            opening.result(0.3)
+        reader.communicate()
+        opened = opening.result(WAIT)
+    assert opened.head == store.head
+    opened.close()
 
 
 def test_a_checkpoint_empties_the_log_and_its_file_is_used_again(store: SqliteStore, path: Path) -> None:
