@@ -28,6 +28,7 @@ from kokuin.trust.journal import AppendRefusal, Refused
 from tests.service.access.people_rig import Desk, at_desk
 from tests.service.operator_ca import OperatorCa
 from tests.service.rig import ScriptedJournal
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -483,7 +484,7 @@ def test_a_caller_who_goes_away_does_not_keep_a_change_from_the_workers(desk: De
 
         end = desk.people.subscribe(hear)
         asking = asyncio.create_task(desk.people.ask("access.key.revoke", {"key": key, "actor": "owner"}))
-        await asyncio.to_thread(desk.journal.asked.wait, 20)
+        await asyncio.to_thread(desk.journal.asked.wait, PATIENCE_S)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

@@ -6,11 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from kokuin.service.access.stop_views import StopReader
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from kokuin.ledger.reader import StoreReader
-
-PATIENCE_S = 10.0
 
 
 class Connection:

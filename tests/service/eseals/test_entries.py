@@ -14,6 +14,7 @@ import pytest
 from kokuin.service.eseals import entries
 from kokuin.service.eseals.codes import SealCode, SealRefusedError
 from kokuin.service.eseals.entries import Entries, Entry, Seen
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +87,7 @@ def is_free(kept: Entries, name: str) -> bool:
     found: list[Entry | Seen] = []
     asking = threading.Thread(target=lambda: found.append(kept.claim(name, head())), daemon=True)
     asking.start()
-    asking.join(10)
+    asking.join(PATIENCE_S)
     assert found, "it is asked for without end"
     if isinstance(found[0], Entry):
         found[0].close()
