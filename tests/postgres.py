@@ -38,8 +38,6 @@ _SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # in the data folder: a killed server leaves nothing elsewhere
     "timezone": "UTC",
 }
-_PATIENCE = 60.0
-"""Seconds that a server is given to start or to stop."""
 
 
 class Postgres:
@@ -134,12 +132,12 @@ class Postgres:
         command = [*self._as_user, str(self._programs / "postgres"), "-D", str(self._data), *words]
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.root)
-        deadline = time.monotonic() + _PATIENCE
+        # However long it recovers: what hangs runs into the suite's time limit.
         while True:
             try:
                 psycopg.connect(self.dsn(), connect_timeout=5).close()
             except psycopg.OperationalError:
-                if not self.running or time.monotonic() > deadline:
+                if not self.running:
                     raise AssertionError(self.log()) from None
                 time.sleep(0.05)
             else:
@@ -149,7 +147,7 @@ class Postgres:
         """End in order: clients are cut off, and all is brought into the data files."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(_PATIENCE)
+            self._process.wait()
 
     def kill(self) -> None:
         """End all of the server's processes at once, as a loss of power would."""
@@ -161,7 +159,7 @@ class Postgres:
         for child in children:
             os.kill(child, signal.SIGKILL)
         self._process.kill()
-        self._process.wait(_PATIENCE)
+        self._process.wait()
         # One that was writing to the disk dies only after it, and holds the memory that the next start wants.
         while any(map(_lives, children)):
             time.sleep(0.01)
@@ -196,7 +194,7 @@ class Postgres:
 
     def _run(self, *command: str) -> None:
         words = [*self._as_user, *command]
-        ran = subprocess.run(words, check=False, capture_output=True, text=True, cwd=self.root, timeout=60)
+        ran = subprocess.run(words, check=False, capture_output=True, text=True, cwd=self.root)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import signal
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,6 +151,8 @@ def attempt(stage: Stage, step: int) -> bool:
         try:
             stage.renew(NOW, DUE)
             code = 0
+        except BaseException:  # noqa: BLE001  # nobody else would ever tell of it
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
     status = os.waitpid(child, 0)[1]
