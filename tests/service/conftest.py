@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service.evidence.embedded import embedding_folder
-from tests.service.running import Prepared, Service, prepare, serving
+from tests.service.running import NEVER_BEHIND, Prepared, Service, prepare, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXTENSION = "1.3.6.1.4.1.32473.77"
 """The request extension that the shared service is configured to accept."""
-NEVER_BEHIND = {"TSA_LEDGER__BEHIND_SECONDS": "60"}
-"""For services that others share: a machine that stands still for a moment turns nobody away."""
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from kokuin.trust.records import TST_ISSUED, TST_REFUSED
 from tests.mutators import Mutator
 from tests.requests import ACCEPTED_EXTENSION, valid_requests
 from tests.responses import check_response
-from tests.service.running import PATIENCE_S
+from tests.service.running import NEVER_BEHIND, PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.service.running import Service
 
-SETTINGS = {"TSA_REQUESTS__EXTENSIONS": f'["{ACCEPTED_EXTENSION}"]'}
+SETTINGS = {**NEVER_BEHIND, "TSA_REQUESTS__EXTENSIONS": f'["{ACCEPTED_EXTENSION}"]'}
 """What a service under test is started with."""
 
 POLICY = "1.3.6.1.4.1.32473.1"

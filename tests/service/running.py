@@ -34,6 +34,8 @@ TSA = Path(sys.executable).with_name("tsa")
 QUERY = "application/timestamp-query"
 PATIENCE_S = 60.0
 """How long a start may take on a busy machine; nothing waits for it to pass."""
+NEVER_BEHIND = {"TSA_LEDGER__BEHIND_SECONDS": "60"}
+"""For services that many ask at a time: a machine that stands still for a moment turns nobody away."""
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For HTTP clients, which need no certificate: each would read all of the system's first."""
 

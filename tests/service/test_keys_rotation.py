@@ -73,6 +73,7 @@ def listed(folder: DataFolder, profile: str = "classical") -> dict[str, str]:
 
 
 @pytest.mark.timeout(300)  # starts, and the machine may be busy
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_request_fails_and_no_token_is_of_the_key_before_while_keys_are_rotated(
     tmp_path: Path, workers: int

@@ -23,7 +23,7 @@ from kokuin.ledger.tree import verify_consistency
 from kokuin.service.config import load_config
 from tests.ledger.rfc6962 import mth, path, proof
 from tests.service.asking import granted, query, serial_of
-from tests.service.running import PATIENCE_S, serving
+from tests.service.running import NEVER_BEHIND, PATIENCE_S, serving
 from tests.service.tlog_client import TreeHead, entries, fetched, leaf_hashes, tile_paths, verified
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ STARTED = 4
 @pytest.fixture(scope="module")
 def log(folder_of: Callable[[str], Prepared]) -> Iterator[Service]:
     """A service whose log has a full tile and a partial one."""
-    with serving(folder_of("classical")) as service:
+    with serving(folder_of("classical"), NEVER_BEHIND) as service:
         for _ in range(TOKENS):
             assert service.post(query()).status_code == 200
         head_beyond(service, TOKENS)
