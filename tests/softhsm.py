@@ -64,9 +64,7 @@ class SoftHsm:
     def initialise(self, label: str = TOKEN, pin: str = PIN) -> None:
         """Make a token."""
         words = ["--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", OFFICER_PIN]
-        subprocess.run(
-            [need("softhsm2-util"), *words], check=True, capture_output=True, timeout=60, env=self.settings
-        )
+        subprocess.run([need("softhsm2-util"), *words], check=True, capture_output=True, env=self.settings)
 
 
 def make_softhsm(root: Path) -> SoftHsm:

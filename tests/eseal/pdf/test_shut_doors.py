@@ -43,6 +43,5 @@ def test_all_that_is_loaded_late_is_loaded_before_the_doors_are_shut() -> None:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         check=False,
-        timeout=110,
     )
     assert ran.stdout.split() == [b"sealed"] * 6, ran.stderr.decode()
