@@ -66,15 +66,16 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Turn:
-    """A unit that makes evidence, how often it failed in a row, and when it is tried again."""
+    """A unit that makes evidence, how often it failed in a row, when it is tried again, what it is at."""
 
     unit: EvidenceUnit
     failures: int = 0
     due: float = 0.0
+    work: asyncio.Task[None] | None = None
 
 
 class Batcher:
-    """On the keeper's loop; the work itself in a thread, one look at a time."""
+    """On the keeper's loop; the work itself in threads, of each unit one batch at a time."""
 
     def __init__(  # noqa: PLR0913  # what it reads, asks, writes and tells
         self,
@@ -96,12 +97,15 @@ class Batcher:
         self._turns: dict[str, _Turn] = {}
         self._batches = self._tokens = 0
         self._incomplete: set[str] = set()
+        self._reading = asyncio.Lock()
+        self._oldest: Mapping[str, Owed] = {}
+        """By unit, what has been waiting longest, when that was last read."""
         self._oldest_us: int | None = None
         self._found: dict[str, str] = {}
         self._of_others: dict[str, str] = {}
         """The same of units whose profiles are off: nobody is refused for it, and what waits still does."""
         self._read_at = time.monotonic()
-        """When all that waits was known; that stands still with a ledger that cannot be read, or a device."""
+        """When all that waits was known; that stands still with a ledger that cannot be read."""
 
     @property
     def problems(self) -> Mapping[str, str]:
@@ -131,52 +135,79 @@ class Batcher:
         return time.monotonic() - self._read_at
 
     async def run(self) -> None:
-        """Stamp for ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+        """Stamp for ever; a device that hangs keeps its own unit from it, and no other."""
+        try:
+            while True:
+                for ended in [turn.work for turn in self._turns.values() if turn.work and turn.work.done()]:
+                    ended.result()  # what nobody expects ends the process
+                await self._begin()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for turn in self._turns.values():
+                if turn.work is not None:
+                    turn.work.cancel()
 
     async def look(self) -> None:
-        """Stamp what waits."""
+        """Stamp what waits, and wait until it is stamped."""
+        await self._begin()
+        for turn in tuple(self._turns.values()):
+            if turn.work is not None:
+                await turn.work
+
+    async def _begin(self) -> None:
+        """Read what waits, and let each unit that is not at work stamp what waits for it."""
         present = self._present()
         if self._stopped() or present.clock is None or present.clock.fault is not None:
             self._read_at = time.monotonic()
             return  # nothing is issued now; what waits is stamped later
         try:
-            await asyncio.to_thread(self._read, present)
-            for name in await asyncio.to_thread(self._units, present):
-                await self._stamp(name, present)
+            await self._read(present)
+            # Those of profiles that are on are tried before anything waits for them.
+            names = self._oldest.keys() | evidence_profiles(present.snapshot)
         except StoreLostError:
             return  # the committer ends the process
         except (*_STORE_ERRORS, ProfileError) as error:
             _log.warning("evidence.unread", reason=str(error))
+            names = set()
+        for name in sorted(names):
+            turn = self._turns.setdefault(name, _Turn(EvidenceUnit(self._folder, self._config, name)))
+            if time.monotonic() >= turn.due and (turn.work is None or turn.work.done()):
+                turn.work = asyncio.create_task(self._work(name, turn, present), name=f"evidence {name}")
         self._tell(present)
 
-    def _read(self, present: Present) -> None:
+    async def _read(self, present: Present) -> None:
+        async with self._reading:
+            await asyncio.to_thread(self._follow, present)
+
+    def _follow(self, present: Present) -> None:
         begun = time.monotonic()
         with open_reader(self._folder, self._config) as reader:
             self._watch.look(reader, present.snapshot, present.active.epoch)
+        self._oldest = {name: queue[0] for name, queue in self._watch.waiting.items() if queue}
         if self._watch.at_end:
             self._read_at = begun
 
-    def _units(self, present: Present) -> list[str]:
-        """Return the profiles whose units have something to stamp, and try those that are in force."""
-        waiting = {name for name, queue in self._watch.waiting.items() if queue}
-        for name in sorted(waiting | evidence_profiles(present.snapshot)):
-            turn = self._turns.setdefault(name, _Turn(EvidenceUnit(self._folder, self._config, name)))
-            if time.monotonic() >= turn.due:
-                self._tried(name, turn, functools.partial(turn.unit.require, present))
-        return sorted(name for name in waiting if not self._turns[name].failures)
+    async def _work(self, name: str, turn: _Turn, present: Present) -> None:
+        """Try a unit, and stamp what waits for it."""
+        try:
+            await asyncio.to_thread(self._tried, name, turn, functools.partial(turn.unit.require, present))
+            if not turn.failures:
+                await self._stamp(name, turn, present)
+        except StoreLostError:
+            return  # as in `_begin`
+        except (*_STORE_ERRORS, ProfileError) as error:
+            _log.warning("evidence.unread", reason=str(error))
+        self._tell(self._present())
 
-    async def _stamp(self, name: str, present: Present) -> None:
-        turn = self._turns[name]
-        batch = tuple(itertools.islice(self._watch.waiting[name], MAX_BATCH))
-        made = await asyncio.to_thread(self._made, name, turn, batch, present)
+    async def _stamp(self, name: str, turn: _Turn, present: Present) -> None:
+        async with self._reading:
+            batch = tuple(itertools.islice(self._watch.waiting.get(name, ()), MAX_BATCH))
+        made = await asyncio.to_thread(self._made, name, turn, batch, present) if batch else None
         if made is None:
             return
-        await asyncio.to_thread(self._read, present)
-        queue = self._watch.waiting[name]
-        if not queue or queue[0].index != batch[0].index:
+        await self._read(present)
+        first = self._oldest.get(name)
+        if first is None or first.index != batch[0].index:
             return  # another node has covered them meanwhile; what was made here has gone to nobody
         # A crash before this line: as if nothing had been stamped. After it: the records can be made.
         if await self._records.caused(EVIDENCE_STAMPED, made.fields, made.archive):
@@ -184,7 +215,7 @@ class Batcher:
             self._batches += 1
             self._tokens += len(batch)
             # Only what stands in the ledger counts as covered.
-            await asyncio.to_thread(self._read, present)
+            await self._read(present)
 
     def _made(self, name: str, turn: _Turn, batch: tuple[Owed, ...], present: Present) -> Made | None:
         return self._tried(name, turn, lambda: make_batch(self._folder, name, turn.unit, batch, present))
@@ -203,7 +234,7 @@ class Batcher:
         return done
 
     def _tell(self, present: Present) -> None:
-        oldest = {name: queue[0].at for name, queue in self._watch.waiting.items() if queue}
+        oldest = {name: first.at for name, first in self._oldest.items()}
         self._oldest_us = min(oldest.values(), default=None)
         owners = _owners(present)
         unfit = {name for name, turn in self._turns.items() if turn.failures}

@@ -55,9 +55,13 @@ def add_profile(folder: DataFolder, evidence: str = "evidence", more: str = "") 
 
 @contextlib.asynccontextmanager
 async def answering(life: Life, journal: Journal | None = None) -> AsyncIterator[Responder]:
-    """Give what answers in a worker, with the keeper's journal or another."""
+    """Give what answers in a worker, with the keeper's journal or another.
+
+    Tokens are signed where they are asked for, also on a slow machine: what is asked together is one batch.
+    """
     units = installation_of(life.folder, life.keeper)
-    made = Responder(units.issuers, units.default, journal or life.keeper.journal, units.slow, units.archives)
+    journal = journal or life.keeper.journal
+    made = Responder(units.issuers, units.default, journal, frozenset(), units.archives)
     try:
         yield made
     finally:

@@ -14,12 +14,12 @@ from asn1crypto import algos, cms, core  # type: ignore[import-untyped]
 
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
+from kokuin.service import keeper_process
 from kokuin.service.access.principal import Principal
 from kokuin.service.activation import load_installation
 from kokuin.service.config import load_config
 from kokuin.service.evidence.batcher import Batcher
 from kokuin.service.evidence.renewal_watch import RenewalWatch
-from kokuin.service.keeper_process import make_keeper
 from kokuin.service.long_operations import RENEW
 from tests.service.asking import imprint, query
 from tsa.clock.reader import ClockReader
@@ -102,16 +102,22 @@ def leaves_of(folder: DataFolder, kind: str) -> list[Mapping[str, Any]]:
 async def living(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Life]:
-    """Run a keeper that makes no evidence, and looks at the end of none, by itself."""
+    """Run a keeper that makes no evidence, and looks at the end of none, by itself.
+
+    What would end its process fails the test, and ends none.
+    """
+    fatal: list[str] = []
+    monkeypatch.setattr(keeper_process, "end_now", fatal.append)
     for each in (Batcher, RenewalWatch):
         monkeypatch.setattr(each, "run", lambda _: _never())
     config = load_config(folder.root, dict(settings or {}))
-    keeper = make_keeper(folder, config)
+    keeper = keeper_process.make_keeper(folder, config)
     await keeper.start()
     try:
         yield Life(folder, keeper, issuer_of(folder, keeper))
     finally:
         await keeper.stop()
+    assert fatal == []
 
 
 def issuer_of(folder: DataFolder, keeper: Keeper) -> Issuer:

@@ -36,6 +36,7 @@ from tests.service.access.desks import KEY, proposed
 from tests.service.asking import query
 from tests.service.evidence.evidencing import ANYBODY, Life, leaves_of, living, see
 from tests.service.evidence.kept import damaged, fault_of, proves, record_of, token_of
+from tests.service.running import PATIENCE_S
 from tsa import status
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def test_while_nobody_knows_what_waits_nothing_is_issued_that_owes_evidence(
     free = threading.Event()
 
     def hangs(*_: object) -> None:
-        free.wait(60)
+        free.wait(2 * PATIENCE_S)
         raise UnitError("the key device hangs")
 
     def unreadable(*_: object) -> None:
@@ -317,20 +318,21 @@ def test_while_nobody_knows_what_waits_nothing_is_issued_that_owes_evidence(
             await life.batcher.look()
             serials = await life.issue(2)
             with monkeypatch.context() as patch:
-                patch.setattr(batcher, "UNREAD_SECONDS", 0.3)
                 if what == "ledger":
+                    patch.setattr(batcher, "UNREAD_SECONDS", 0.3)
                     patch.setattr(watch.EvidenceWatch, "_take", unreadable)
                 else:
+                    patch.setattr(batcher, "BACKLOG_SECONDS", 0.3)
                     patch.setattr(EvidenceUnit, "stamp", hangs)
-                looking = asyncio.create_task(life.batcher.look())
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + PATIENCE_S
                 while life.batcher.problems != {"evidence": batcher.BEHIND}:
                     assert time.monotonic() < deadline
+                    await life.batcher._begin()
                     await asyncio.sleep(0.05)
                 assert life.keeper._view.push().unproven == ("evidence",)
                 assert life.batcher.backlog_s >= 0.3
                 free.set()
-                await looking
+                await life.batcher.look()
             for turn in life.batcher._turns.values():
                 turn.due = 0.0
             await life.batcher.look()

@@ -211,7 +211,7 @@ def test_a_rollback_to_what_makes_no_evidence_makes_again_what_was_signed_before
                 await asyncio.sleep(0)  # it is signed, and waits for the loop's next turn
                 units = installation_of(folder, life.keeper)
                 assert not units.archives
-                responder.install(units.issuers, units.default, units.slow, units.archives)
+                responder.install(units.issuers, units.default, frozenset(), units.archives)
                 return await asyncio.wait_for(asked, 30)
 
     answer = asyncio.run(live())
@@ -315,7 +315,10 @@ def test_what_else_a_machine_does_makes_no_unit_slow(
 
 
 @pytest.mark.timeout(300)  # seconds for each signature, and the machine may be busy
-def test_slh_dsa_is_found_to_be_slow(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slh_dsa_is_found_to_be_slow(
+    folder: DataFolder, at_once: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", at_once)
     slow = PROFILE.replace("ecdsa-p256-sha256", "slh-dsa-sha2-192s").replace('unit = "classical"', "")
     slow = slow.replace('evidence = "{evidence}"\nembed = true', "").replace("1000\ntst", "1001\ntst")
     (folder.profiles).mkdir()

@@ -15,8 +15,14 @@ from tests.service.operator_ca import OperatorCa
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
 
-def test_each_unit_of_the_default_profile_gets_a_request_and_a_certificate_of_its_own(tmp_path: Path) -> None:
+
+def test_each_unit_of_the_default_profile_gets_a_request_and_a_certificate_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This authority knows no privateKeyUsagePeriod.
+    monkeypatch.setenv("TSA_CHECKS", "rfc3161")
     folder, ca = DataFolder(tmp_path / "data"), OperatorCa()
     initialise(InitRequest(folder.root, production=True, clock="kernel", organisation="Some Company"))
     assert {path.name for path in folder.anchors.parent.glob("*.csr")} == {"unit.csr", "evidence.csr"}
@@ -24,7 +30,6 @@ def test_each_unit_of_the_default_profile_gets_a_request_and_a_certificate_of_it
         request = operate(folder, "keys.csr", {"name": name})["pem"]
         certificates = {"certificates": ca.sign(request) + ca.issuing_pem, "anchors": ca.root_pem}
         assert operate(folder, "keys.import", {"name": name, **certificates})["ok"]
-    # This authority knows no privateKeyUsagePeriod.
     config = load_config(folder.root, {"TSA_CHECKS": "rfc3161"})
     found = load_installation(folder, config, first_snapshot(folder, config))
     assert found.issuers.keys() == {"hybrid"}

@@ -55,6 +55,13 @@ def signature_algorithm(token: bytes) -> AlgorithmIdentifier:
     return signer.signature_algorithm
 
 
+@pytest.fixture
+def _at_once(at_once: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process that signs give way to others."""
+    monkeypatch.setenv("PYTHONPATH", at_once)
+
+
+@pytest.mark.usefixtures("_at_once")
 @pytest.mark.timeout(2 * PATIENCE_S + 60)
 @pytest.mark.parametrize("suite_id", ["slh-dsa-sha2-192s", "mldsa65-ecdsa-p256-sha512"])
 def test_detached_evidence_of_another_suite_is_made_and_proves_the_token_in_2033(

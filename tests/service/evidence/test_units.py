@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from kokuin.service.unit_errors import UnitError
 from pqc.profiles import load_shipped
 from tests.service.evidence.evidencing import issuer_of, leaves_of, living
 from tests.service.evidence.kept import proves
+from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +107,49 @@ def test_a_unit_that_cannot_sign_holds_up_no_other_however_much_waits_for_it(
         ("evidence", 3),
         ("evidence", 2),
     ]
+    for serial in serials:
+        proves(folder, serial)
+
+
+def test_a_device_that_hangs_holds_up_no_other_unit_and_is_left_when_the_service_stops(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_second_unit(folder)
+    free, stamp = threading.Event(), EvidenceUnit.stamp
+
+    def hangs(unit: EvidenceUnit, *words: Any) -> Any:
+        if unit._name == "archive":  # the first of both
+            free.wait(2 * PATIENCE_S)
+        return stamp(unit, *words)
+
+    run = batcher.Batcher.run
+
+    async def live() -> list[str]:
+        async with living(folder, monkeypatch) as life:
+            serials = await life.issue(2)
+            assert (await life.keeper.ask("profile.use", {"name": "mine", "actor": "owner"}))["ok"]
+            life.issuer = issuer_of(folder, life.keeper)
+            serials += await life.issue(3)
+            with monkeypatch.context() as patch:
+                patch.setattr(EvidenceUnit, "stamp", hangs)
+                running = asyncio.create_task(run(life.batcher))
+                try:
+                    deadline = time.monotonic() + PATIENCE_S
+                    while not life.leaves("evidence.stamped"):
+                        assert time.monotonic() < deadline
+                        await asyncio.sleep(0.05)
+                    assert [leaf["unit_of"] for leaf in life.leaves("evidence.stamped")] == ["evidence"]
+                finally:
+                    running.cancel()
+                    free.set()
+                works = [turn.work for turn in life.batcher._turns.values() if turn.work is not None]
+                await asyncio.gather(running, *works, return_exceptions=True)
+            await life.batcher.look()
+        return serials
+
+    serials = asyncio.run(live())
+    made = leaves_of(folder, "evidence.stamped")
+    assert [(leaf["unit_of"], leaf["count"]) for leaf in made] == [("evidence", 2), ("archive", 3)]
     for serial in serials:
         proves(folder, serial)
 
