@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
@@ -128,6 +129,11 @@ class PostgresKit:
             connection.execute(statement.replace("?", "%s").encode(), values)
 
     def copy(self) -> str:
+        # A connection that was closed is one until its process has seen that, and the server waits for it
+        # only so long.
+        there = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = "
+        while self.server.do(f"{there}'{self.name}'"):
+            time.sleep(0.01)
         return self.server.database(self.name)
 
     def put(self, copy: str) -> None:
