@@ -47,7 +47,6 @@ class Patrol:
         if self.connections:
             self._walk_later(loop)
         for connection in tuple(self.connections):
-            if late > self._interval_s:
-                # We stood still, with the machine or alone: what came meanwhile is read after this timer.
-                connection.forgive(late, now)
+            # We stood still, with the machine or alone: what came meanwhile is read after this timer.
+            connection.forgive(late, now)
             connection.keep_deadlines(now)

@@ -123,6 +123,14 @@ def test_what_a_client_sent_while_the_server_stood_still_is_read_before_the_clie
     assert b" 408 " in wire.written, "what it really waited for counts"
 
 
+def test_a_short_stillness_counts_for_nobody_either() -> None:
+    told: list[TransportEvent] = []
+    loop, wire = connected(told)
+    loop.run(9.5)
+    loop.stand_still(1.4)
+    assert (wire.written, told) == (b"", [])
+
+
 def test_a_client_that_could_not_read_from_a_server_that_stood_still_is_not_cut_off() -> None:
     told: list[TransportEvent] = []
     loop, wire = connected(told)
