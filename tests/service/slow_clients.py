@@ -13,14 +13,14 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.service.running import PATIENCE_S
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Address = tuple[str, int]
 
 HOST = b"Host: tsa.example\r\n"
+PATIENCE_S = 60.0
+"""As that of `running`, which loads all of the service: servers that load this module have little of it."""
 
 
 @dataclass(frozen=True, slots=True)

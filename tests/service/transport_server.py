@@ -20,7 +20,6 @@ import uvicorn
 from kokuin.service.body_limit import BodyLimitMiddleware, BodyRefusal, read_body, refuse_body
 from kokuin.service.http_protocol import TransportEvent, TransportLimits, make_protocol
 from tests.service import slow_clients
-from tests.service.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +56,7 @@ def running(**limits: float) -> Iterator[Running]:
         assert process.stdout is not None
         yield Running(("127.0.0.1", int(process.stdout.readline())), process.pid)
         process.terminate()
-        _, complaints = process.communicate(timeout=PATIENCE_S)
+        _, complaints = process.communicate(timeout=slow_clients.PATIENCE_S)
         assert complaints == ""
 
 
