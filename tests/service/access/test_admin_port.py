@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from kokuin.service.owner import ask_owner
 from tests.service.access.desks import proposed, until_us
-from tests.service.asking import granted, query
+from tests.service.asking import granted, query, read
 from tests.service.running import PATIENCE_S, PLAIN, serving
 
 if TYPE_CHECKING:
@@ -141,6 +142,11 @@ def test_the_stop_is_set_over_http_and_released_by_two(service: Service) -> None
     other = ask_owner(service.folder.owner_socket, "approval.approve", approving, PATIENCE_S)
     assert other == {"ok": True}
     assert ask(service, "GET", "stop").json() == {"stopped": False}
+    # Workers hear of it in a moment, and other tests ask them next.
+    deadline = time.monotonic() + PATIENCE_S
+    while read(service.post(query()).content)["status"]["status"].native != "granted":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_what_one_proposes_over_the_socket_the_other_approves_over_http(service: Service) -> None:
