@@ -36,11 +36,9 @@ serve: $(VENV)/.runtime  ## serve on http://127.0.0.1:3161 in the foreground; ma
 	@test -e $(DATA)/format || $(BIN)/tsa init --dir $(DATA) --keys $(KEYS)
 	@exec $(BIN)/tsa serve --dir $(DATA)
 
-# Children of a service are nicer than it, by up to 15: beside two other processes of pytest they would starve until a
-# test's time is over. Nobody is nicer than 19, so that among tests that are nice themselves all get their share.
 test: $(VENV)/.dev  ## run the tests, all with REQUIRE_PEERS=1; KOKUIN_CORPUS names a folder of foreign evidence, SEED=N draws anew, PYTEST_ARGS goes to pytest
 	@$(if $(REQUIRE_PEERS),,echo "tests of depth (tests/conftest.py: DEPTH) are left out; REQUIRE_PEERS=1 takes them")
-	@nice -n 16 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=2100 --randomly-seed=$(SEED) \
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --session-timeout=2100 --randomly-seed=$(SEED) \
 	    --hypothesis-seed=$(SEED) \
 	    $(if $(REQUIRE_PEERS),,-m "not depth") $(PYTEST_ARGS)
 
