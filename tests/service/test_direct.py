@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kokuin.service.datafolder import DataFolder
+    from kokuin.service.http_connection import GuardedConnection
     from tests.service.running import Prepared
 
 LIMIT = 65_536
@@ -365,13 +366,17 @@ def test_a_client_that_does_not_read_is_bounded_and_ended(folder: DataFolder, bo
         server.await_(lambda: not server.within(lambda: len(server.server.server_state.tasks)), "tasks")
 
 
+def _connections(server: Serving) -> set[GuardedConnection]:
+    return cast("set[GuardedConnection]", server.protocol.patrol.connections)
+
+
 def _unsent(server: Serving) -> int:
-    (connection,) = server.protocol.patrol.connections
+    (connection,) = _connections(server)
     return connection._inner.get_write_buffer_size()
 
 
 def _paused(server: Serving) -> bool:
-    return any(connection.flow.write_paused for connection in server.protocol.patrol.connections)
+    return any(connection.flow.write_paused for connection in _connections(server))
 
 
 def _settled(server: Serving, sent: int) -> bool:
