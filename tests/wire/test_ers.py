@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from asn1crypto import algos, cms, core  # type: ignore[import-untyped]
+from asn1crypto import cms  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from kokuin.wire.ers import (
 )
 from tests import peers
 from tests.der import tlv
+from tests.peer_records import PeerRecord
 from tests.trust.forge import order
 
 SHA512 = AlgorithmIdentifier("2.16.840.1.101.3.4.2.3")
@@ -28,55 +29,6 @@ SHA256 = AlgorithmIdentifier("2.16.840.1.101.3.4.2.1", b"\x05\x00")
 INFO = Attribute("1.2.840.113549.1.9.16.2.23", (b"\x30\x00",))
 OTHER = Attribute("1.2.3", (b"\x02\x01\x05", b"\x02\x01\x07"))
 CONTENT = b"\x30\x03\x06\x01\x2a"
-
-
-class _Hashes(core.SequenceOf):  # type: ignore[misc]  # an untyped library
-    _child_spec = core.OctetString
-
-
-class _Tree(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Hashes
-
-
-class _Attributes(core.SetOf):  # type: ignore[misc]
-    _child_spec = cms.CMSAttribute
-
-
-class _Stamp(core.Sequence):  # type: ignore[misc]
-    _fields = [  # noqa: RUF012  # asn1crypto's form
-        ("digest", algos.DigestAlgorithm, {"implicit": 0, "optional": True}),
-        ("attributes", _Attributes, {"implicit": 1, "optional": True}),
-        ("reduced", _Tree, {"implicit": 2, "optional": True}),
-        ("time_stamp", cms.ContentInfo),
-    ]
-
-
-class _Chain(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Stamp
-
-
-class _Sequence(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Chain
-
-
-class _Digests(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = algos.DigestAlgorithm
-
-
-class _Infos(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = cms.CMSAttribute
-
-
-class _Record(core.Sequence):  # type: ignore[misc]
-    """RFC 4998 §3.1, by another library."""
-
-    _fields = [  # noqa: RUF012  # asn1crypto's form
-        ("version", core.Integer),
-        ("digests", _Digests),
-        ("infos", _Infos, {"implicit": 0, "optional": True}),
-        ("encryption", core.Sequence, {"implicit": 1, "optional": True}),
-        ("sequence", _Sequence),
-    ]
 
 
 def record(*stamps: bytes, infos: tuple[Attribute, ...] = ()) -> bytes:
@@ -114,7 +66,7 @@ def test_an_independent_reader_finds_the_same_fields() -> None:
     token = order().make()
     stamp = encode_archive_time_stamp(token, digest=SHA256, reduced=[[b"a" * 32], [b"b" * 32, b"c" * 32]])
     octets = encode_evidence_record((SHA256,), [encode_chain([stamp])], crypto_infos=[INFO])
-    found = _Record.load(octets, strict=True)
+    found = PeerRecord.load(octets, strict=True)
     assert found["version"].native == 1
     assert [each["algorithm"].native for each in found["digests"]] == ["sha256"]
     assert found["infos"][0]["type"].dotted == INFO.oid
@@ -131,7 +83,7 @@ def test_an_independent_writer_is_read() -> None:
         "reduced": [[b"a" * 64]],
         "time_stamp": cms.ContentInfo.load(token),
     }
-    written = _Record({"version": 1, "digests": [{"algorithm": "sha512"}], "sequence": [[stamp]]}).dump()
+    written = PeerRecord({"version": 1, "digests": [{"algorithm": "sha512"}], "sequence": [[stamp]]}).dump()
     read = read_evidence_record(written).chains[0].stamps[0]
     assert (read.reduced, read.time_stamp) == (((b"a" * 64,),), token)
 
@@ -154,7 +106,7 @@ def test_foreign_records_are_read(name: str, stamps: list[int]) -> None:
     assert is_evidence_record(octets)
     read = read_evidence_record(octets)
     assert [len(chain.stamps) for chain in read.chains] == stamps
-    peer = _Record.load(octets)["sequence"]
+    peer = PeerRecord.load(octets)["sequence"]
     assert read.sequence == peer.dump()
     for chain, theirs in zip(read.chains, peer, strict=True):
         assert [stamp.time_stamp for stamp in chain.stamps] == [each["time_stamp"].dump() for each in theirs]

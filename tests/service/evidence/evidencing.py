@@ -8,9 +8,7 @@ import hashlib
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from asn1crypto import algos, cms, core  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING, Any
 
 from kokuin.ledger.leaf import read_leaf
 from kokuin.ledger.reader import LedgerReader
@@ -21,6 +19,7 @@ from kokuin.service.config import load_config
 from kokuin.service.evidence.batcher import Batcher
 from kokuin.service.evidence.renewal_watch import RenewalWatch
 from kokuin.service.long_operations import RENEW
+from tests.peer_records import PeerRecord
 from tests.service.asking import imprint, query
 from tsa.clock.reader import ClockReader
 from tsa.request import read_request
@@ -138,62 +137,6 @@ def installation_of(folder: DataFolder, keeper: Keeper) -> Installation:
     return installation
 
 
-class _Reduced(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = core.OctetString
-
-
-class _Tree(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Reduced
-
-
-class _Attributes(core.SetOf):  # type: ignore[misc]
-    _child_spec = core.Sequence
-
-
-class _Stamp(core.Sequence):  # type: ignore[misc]
-    _fields: ClassVar[list[Any]] = [
-        ("digest", algos.DigestAlgorithm, {"implicit": 0, "optional": True}),
-        ("attributes", _Attributes, {"implicit": 1, "optional": True}),
-        ("reduced", _Tree, {"implicit": 2, "optional": True}),
-        ("time_stamp", cms.ContentInfo),
-    ]
-
-
-class _Chain(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Stamp
-
-
-class _Chains(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Chain
-
-
-class _Values(core.SetOf):  # type: ignore[misc]
-    _child_spec = core.Any
-
-
-class _Info(core.Sequence):  # type: ignore[misc]
-    _fields: ClassVar[list[Any]] = [("type", core.ObjectIdentifier), ("values", _Values)]
-
-
-class _Infos(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = _Info
-
-
-class _Digests(core.SequenceOf):  # type: ignore[misc]
-    _child_spec = algos.DigestAlgorithm
-
-
-class _Record(core.Sequence):  # type: ignore[misc]
-    """EvidenceRecord (RFC 4998 §3.1), without encryptionInfo."""
-
-    _fields: ClassVar[list[Any]] = [
-        ("version", core.Integer),
-        ("digests", _Digests),
-        ("infos", _Infos, {"implicit": 0, "optional": True}),
-        ("chains", _Chains),
-    ]
-
-
 @dataclass(frozen=True)
 class Seen:
     """A first record of ours, as asn1crypto and hashlib see it."""
@@ -212,11 +155,11 @@ def see(record: bytes) -> Seen:
 
 def see_all(record: bytes) -> tuple[Seen, ...]:
     """Do the same with each archive time-stamp of a record of one chain."""
-    parsed = _Record.load(record, strict=True)
+    parsed = PeerRecord.load(record, strict=True)
     assert parsed["version"].native == 1
     assert [each["algorithm"].native for each in parsed["digests"]] == ["sha512"]
     infos = {info["type"].dotted: info["values"][0].dump() for info in parsed["infos"]}
-    (chain,) = parsed["chains"]
+    (chain,) = parsed["sequence"]
     return tuple(_seen(stamp, infos) for stamp in chain)
 
 
